@@ -1,0 +1,1 @@
+"""Pizzeria: one YAML spec for the whole life of a machine-learning model."""

@@ -1,0 +1,310 @@
+"""What a plugin of each kind must offer: one small Protocol per kind.
+
+A plugin is a module (or any object) with these attributes. Its entry point, in group `pizzeria.<kind>`, names it;
+a file `./plugins/<kind>/<name>.py` of the working folder needs no entry point. `Options` is the pydantic model of the
+plugin's own keys in the spec. Heavy libraries are imported inside the functions that use them, so that `pizzeria validate`,
+which loads `Options` alone, stays fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pizzeria.spec.problem import Problem
+from pizzeria.spec.section import Options
+from pizzeria.spec.stages import Monitoring, Serving
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pizzeria.predictions import Predictions
+    from pizzeria.tables import Tables
+
+
+class Progress(Protocol):
+    """How long work tells the user where it is: a bar on a terminal, plain lines elsewhere."""
+
+    def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
+        """Yield the items, counting them under `label`."""
+
+    def update(self, label: str, done: int, total: int, **figures: float) -> None:
+        """Say that `done` of `total` steps of `label` are done, with figures such as loss."""
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+
+
+class Plugin(Protocol):
+    """What all kinds share."""
+
+    Options: type[Options]
+
+
+class Source(Plugin, Protocol):
+    """`sources`: brings data in, as tables."""
+
+    TASKS: frozenset[str]
+    """Tasks that it can serve."""
+
+    def inputs(self, options: Any) -> Sequence[Path]:
+        """Files and folders whose content decides what `collect` returns; empty for a generator."""
+
+    def collect(self, options: Any, problem: Problem, folder: Path, progress: Progress) -> Tables:
+        """Read (or make) the data; files that it makes go into `folder`, and their paths are relative to it.
+
+        Raises:
+            DataError: the data cannot be read; names the file.
+        """
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The outcome of one expectation.
+
+    `success` is None when nothing was evaluated: undecided, which counts as not passed.
+    """
+
+    table: str
+    name: str
+    arguments: Mapping[str, Any]
+    success: bool | None
+    evaluated: int
+    unexpected: int
+    examples: tuple[str, ...] = ()
+    """A few offending rows, by their key and value, such as `img-12: width 0`."""
+
+
+class Validator(Plugin, Protocol):
+    """`validators`: checks tables."""
+
+    def check_names(self, expectations: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sequence[tuple[str, str, str]]:
+        """Faults in a spec's expectations as (path below `data.expectations`, message, hint), before any data is read."""
+
+    def validate(
+        self, tables: Tables, problem: Problem, expectations: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> Sequence[Expectation]:
+        """Run the built-in expectations of the task and the spec's own."""
+
+
+class Features(Plugin, Protocol):
+    """`features`: turns tables into arrays, fitted on the training split alone."""
+
+    TASKS: frozenset[str]
+
+    def build(
+        self,
+        options: Any,
+        problem: Problem,
+        tables: Tables,
+        splits: pd.Series[str],
+        image_size: int | None,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        """Write what `pizzeria.datasets.open_dataset` reads. `splits` maps image_id or row_id to its split."""
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One training: everything that a trainer needs."""
+
+    problem: Problem
+    model: Any
+    """The model plugin."""
+    model_options: Any
+    options: Any
+    """The trainer's own options."""
+    seed: int
+    features: Path
+    """Folder of the `features` stage; `pizzeria.datasets.open_dataset` opens it."""
+    folder: Path
+    """Where to write; kept when the run is cut off, so that checkpoints in it can be resumed from."""
+    progress: Progress
+
+
+class Model(Plugin, Protocol):
+    """`models`: builds a network, and exports it. See `pizzeria_plugins.models` for what the network itself offers."""
+
+    TASKS: frozenset[str]
+
+    def build(self, options: Any, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Any:
+        """The network, a torch module. `pretrained=False` when trained weights are about to be loaded into it."""
+
+    def export(self, options: Any, problem: Problem, preprocessing: Mapping[str, Any], weights: Path, path: Path) -> None:
+        """Write `model.onnx` with the trained `weights`; `pizzeria.inference.predictor` says its inputs and outputs."""
+
+
+class Trainer(Plugin, Protocol):
+    """`trainers`: fits a network."""
+
+    def train(self, job: TrainJob) -> Mapping[str, Any]:
+        """Train (or resume). Leaves `model.safetensors` (best epoch) and `curves.csv` in `job.folder`.
+
+        Returns:
+            Facts for the report: epochs, best_epoch, seconds, items_per_second, parameters, device ...
+
+        Raises:
+            TrainingError: it cannot go on.
+        """
+
+    def predict(self, job: TrainJob, weights: Path, split: str) -> Predictions:
+        """What the network says of one split, in the form of `pizzeria.predictions`; scores not calibrated."""
+
+
+class Evaluator(Plugin, Protocol):
+    """`evaluators`: scores predictions against the truth, and calibrates them."""
+
+    def calibrate(
+        self, method: Literal["isotonic", "temperature", "none"], problem: Problem, predictions: Predictions, truth: Predictions
+    ) -> Mapping[str, Any]:
+        """Fit on the validation split what `pizzeria.inference.calibration` applies, as plain data for `bundle.json`.
+
+        Returns:
+            The calibration, with `thresholds` {class: probability from which the class is said to be present}
+            for tasks that judge presence.
+        """
+
+    def evaluate(
+        self,
+        options: Any,
+        problem: Problem,
+        predictions: Predictions,
+        truth: Predictions,
+        calibration: Mapping[str, Any],
+    ) -> Mapping[str, Any]:
+        """Metrics by the names of `pizzeria.tasks`; presence and probabilities are judged after calibration.
+
+        Returns:
+            `metrics` {name: value}, `per_class` {class: {name: value}}, `curves` {name: ...} for the report.
+            A value that cannot be computed (empty split, class never seen) is NaN, never left out.
+        """
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a target would do, without doing it: files by relative path, and commands as argv lists."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    commands: Sequence[Sequence[str]] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One bundle to be deployed, with what its service needs to know."""
+
+    name: str
+    """Name of the deployment: the spec's name."""
+    bundle: Path
+    """Folder of the bundle."""
+    sha256: str
+    """The bundle's identity, which `/readyz` must return."""
+    serving: Serving
+    server: Server
+    log_folder: Path
+    """Absolute folder for a file-based prediction log."""
+    state: Path
+    """Absolute folder where the target may keep its state."""
+
+
+class Server(Plugin, Protocol):
+    """`servers`: turns a bundle into a process that keeps the serving contract."""
+
+    def render(self, release: Release, host: str, port: int) -> Rendered:
+        """The one command that serves the bundle on `host:port`, with its environment."""
+
+
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """How a deployment is."""
+
+    state: Literal["live", "starting", "dead", "absent"]
+    address: str = ""
+    sha256: str = ""
+    """What `/readyz` says."""
+    detail: str = ""
+
+
+class Target(Plugin, Protocol):
+    """`targets`: where a service runs. `render` is pure; the other three act, and may be repeated."""
+
+    def render(self, release: Release, options: Any) -> Rendered:
+        """All files and commands of a deployment, as text."""
+
+    def apply(self, release: Release, options: Any, progress: Progress) -> DeploymentStatus:
+        """Bring the service up with this bundle, and return when it is live.
+
+        Raises:
+            DeploymentError: it does not come up, or answers with another bundle.
+        """
+
+    def status(self, name: str, options: Any, state: Path) -> DeploymentStatus:
+        """How the deployment is now, within a second."""
+
+    def remove(self, name: str, options: Any, state: Path) -> None:
+        """Take the service down; nothing happens where there is none."""
+
+
+class PredictionLog(Plugin, Protocol):
+    """`prediction_logs`: keeps one record for each prediction."""
+
+    def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
+        """A function that appends records; see `pizzeria.inference.records`. Called from one background thread."""
+
+    def read(self, options: Any, folder: Path, *, sha256: str | None = None) -> pd.DataFrame:
+        """All records, oldest first, one column per value, with `timestamp` (UTC) and `sha256` of the bundle."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a monitor measured in one chunk, and whether it calls for an alert."""
+
+    kind: Literal["performance", "drift", "multivariate_drift", "quality"]
+    subject: str
+    """A metric (`f1`), a class's metric (`f1 of bed`) or a column."""
+    chunk: str
+    start: str
+    end: str
+    value: float | None
+    threshold: str
+    alert: bool | None
+    """None: undecided, because nothing could be measured. It counts as not passed."""
+    realised: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one monitoring pass found."""
+
+    findings: tuple[Finding, ...]
+    alerts: tuple[str, ...]
+    """One sentence each; empty when all is well."""
+    undecided: tuple[str, ...]
+    """What could not be judged, and why."""
+    plots: Mapping[str, str] = field(default_factory=dict)
+    """Title to plotly figure as JSON."""
+    reasons: tuple[str, ...] = ()
+    """Kinds that alerted: `performance`, `drift`."""
+
+
+class Monitor(Plugin, Protocol):
+    """`monitors`: judges logged predictions against the reference, with or without labels."""
+
+    def judge(
+        self, options: Any, monitoring: Monitoring, problem: Problem, reference: pd.DataFrame, analysis: pd.DataFrame
+    ) -> Verdict:
+        """Compare. Both frames have the columns of `pizzeria.inference.records`; `reference` has true values too."""
+
+
+class AlertChannel(Plugin, Protocol):
+    """`alerts`: tells somebody."""
+
+    def send(self, options: Any, name: str, verdict: Verdict, report: Path | None) -> None:
+        """Tell of the verdict's alerts.
+
+        Raises:
+            PizzeriaError: it could not be sent.
+        """

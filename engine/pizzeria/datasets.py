@@ -1,0 +1,131 @@
+"""What the `features` stage leaves on disk, opened for trainers and evaluators without copying it into memory.
+
+Images: `images.npy` uint8 [N, H, W, 3] RGB as the network sees them (resized by `pizzeria.inference.resize`),
+`index.parquet` (image_id, split, width, height, scale_x, scale_y, and the image statistics),
+and either `boxes.parquet` (row, class_index, x_min, y_min, x_max, y_max in network pixels) or `targets.npy`.
+Rows: `numeric.npy` float32 [N, F], `categorical.npy` int64 [N, G], `targets.npy`, `index.parquet` (row_id, split).
+`preprocessing.json` goes into the bundle as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria.predictions import Boxes, Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """All photos of a dataset, ready for the network.
+
+    Attributes:
+        images: uint8 [N, H, W, 3], memory-mapped.
+        index: [N] rows, one per image; column `split` is one of `SPLITS`.
+        targets: int64 [N] class index (classification), float32 [N, C] 0 or 1 (multi-label), None for detection.
+        boxes: [N] true boxes in *network* pixels, detection only.
+        preprocessing: what `bundle.json` will say about decoding and resizing.
+    """
+
+    images: NDArray[np.uint8]
+    index: pd.DataFrame
+    targets: NDArray[Any] | None
+    boxes: tuple[Boxes, ...] | None
+    preprocessing: dict[str, Any]
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Row numbers of one split, ascending."""
+        return np.flatnonzero(self.index["split"].to_numpy() == split)
+
+    def to_original(self, row: int, boxes: Boxes) -> Boxes:
+        """Move boxes from network pixels to pixels of the original image, clipped to it."""
+        return _rescale(boxes, self.index.iloc[row])
+
+    def truth(self, split: str, classes: int) -> Predictions:
+        """The true answers of one split, in the form that predictions have (boxes in original pixels)."""
+        rows = self.rows(split)
+        keys = tuple(self.index["image_id"].iloc[rows].astype(str))
+        if self.boxes is not None:
+            return Predictions(keys, boxes=tuple(self.to_original(int(r), self.boxes[r]) for r in rows))
+        assert self.targets is not None
+        targets = self.targets[rows]
+        if targets.ndim == 1:
+            targets = np.eye(classes, dtype=np.float32)[targets]
+        return Predictions(keys, probabilities=targets.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class RowSet:
+    """All rows of a table, ready for the network.
+
+    Attributes:
+        numeric: float32 [N, F], standardised with the training split's mean and deviation.
+        categorical: int64 [N, G], 0 is "unseen or missing".
+        targets: int64 [N] class index, or float32 [N] in the target's own unit.
+        index: [N] rows with `row_id` and `split`.
+        preprocessing: what `bundle.json` will say about the columns.
+    """
+
+    numeric: NDArray[np.float32]
+    categorical: NDArray[np.int64]
+    targets: NDArray[Any]
+    index: pd.DataFrame
+    preprocessing: dict[str, Any]
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Row numbers of one split, ascending."""
+        return np.flatnonzero(self.index["split"].to_numpy() == split)
+
+    def truth(self, split: str, classes: int) -> Predictions:
+        """The true answers of one split, in the form that predictions have."""
+        rows = self.rows(split)
+        keys = tuple(self.index["row_id"].iloc[rows].astype(str))
+        targets = self.targets[rows]
+        if targets.dtype.kind == "i":
+            return Predictions(keys, probabilities=np.eye(classes, dtype=np.float32)[targets])
+        return Predictions(keys, values=targets.astype(np.float32))
+
+
+def open_dataset(folder: Path) -> ImageSet | RowSet:
+    """Open what a features plugin left in `folder`."""
+    import pandas as pd
+
+    preprocessing = json.loads((folder / "preprocessing.json").read_text())
+    index = pd.read_parquet(folder / "index.parquet")
+    targets = np.load(folder / "targets.npy", allow_pickle=False) if (folder / "targets.npy").exists() else None
+    if not (folder / "images.npy").exists():
+        assert targets is not None
+        numeric, categorical = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("numeric", "categorical"))
+        return RowSet(numeric, categorical, targets, index, preprocessing)
+    boxes = None
+    if (folder / "boxes.parquet").exists():
+        boxes = _boxes_by_row(pd.read_parquet(folder / "boxes.parquet"), len(index))
+    return ImageSet(np.load(folder / "images.npy", mmap_mode="r"), index, targets, boxes, preprocessing)
+
+
+def _boxes_by_row(table: pd.DataFrame, count: int) -> tuple[Boxes, ...]:
+    table = table.sort_values("row", kind="stable")
+    xyxy = table[["x_min", "y_min", "x_max", "y_max"]].to_numpy(np.float32)
+    labels = table["class_index"].to_numpy(np.int64)
+    cuts = np.searchsorted(table["row"].to_numpy(), np.arange(count + 1))
+    return tuple(
+        Boxes(xyxy[a:b], np.ones(b - a, np.float32), labels[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)
+    )
+
+
+def _rescale(boxes: Boxes, row: pd.Series) -> Boxes:
+    scale = np.array([row["scale_x"], row["scale_y"]] * 2, np.float32)
+    offset = np.array([row["offset_x"], row["offset_y"]] * 2, np.float32)
+    limit = np.array([row["width"], row["height"]] * 2, np.float32)
+    xyxy = np.clip((boxes.xyxy - offset) / scale, 0, limit)
+    return Boxes(xyxy.astype(np.float32), boxes.scores, boxes.labels)

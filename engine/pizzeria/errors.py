@@ -1,0 +1,150 @@
+"""Every error that Pizzeria raises on purpose.
+
+    PizzeriaError                exit code 1, and the root of all
+    ├── SpecError                2   a spec has one or more faults; nothing was run
+    ├── PluginError              2   a plugin is unknown, named twice, or breaks its contract
+    ├── NotFoundError            2   a run, bundle or deployment that was named does not exist
+    ├── GateError                3   the model misses a success criterion
+    ├── ParityError              3   the exported model does not answer as the trained one does
+    ├── DataError                4   data cannot be read or make no sense
+    │   └── ExpectationError     4   data were read, and an expectation failed or was undecided
+    ├── BundleError              5   a bundle is damaged, or not what it says it is
+    ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
+    ├── TrainingError            7   training cannot go on
+    └── RequestError             -   bad input to a service: a 4xx with code, message and hint
+
+A command that ends with one of them prints its message and hint, no traceback, and exits with its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PizzeriaError(Exception):
+    """What went wrong, and what to do about it.
+
+    Args:
+        message: What was found, and where.
+        hint: What to write or do instead; may be empty.
+
+    Example:
+        >>> str(PizzeriaError("no photo in ./photos", hint="put at least one JPEG there"))
+        'no photo in ./photos'
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault in a spec: where it is, what was found there, and what to write instead."""
+
+    path: str
+    """YAML path, such as ``training.max_epochs``; empty for the whole spec."""
+    message: str
+    """What was found and why it is refused."""
+    hint: str = ""
+    """The nearest right name, or what to write instead."""
+    file: str = ""
+    """The file that set the value, or ``command line``."""
+    line: int = 0
+    """1-based line in that file; 0 when there is none."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        head = ": ".join(part for part in (where, self.path) if part)
+        text = f"{head}: {self.message}" if head else self.message
+        return f"{text}\n    {self.hint}" if self.hint else text
+
+
+class SpecError(PizzeriaError):
+    """A spec has faults, all of which are listed at once.
+
+    Example:
+        >>> print(SpecError([Fault("training.max_epoch", "unknown key", "did you mean max_epochs?")]))
+        1 fault in the spec; nothing was run
+        training.max_epoch: unknown key
+            did you mean max_epochs?
+    """
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
+        super().__init__("\n".join([f"{count} in the spec; nothing was run", *map(str, faults)]))
+
+
+class PluginError(PizzeriaError):
+    """A plugin is unknown, named twice, or does not keep its kind's contract."""
+
+    exit_code = 2
+
+
+class NotFoundError(PizzeriaError):
+    """A run, a bundle or a deployment that was named does not exist."""
+
+    exit_code = 2
+
+
+class GateError(PizzeriaError):
+    """The model misses at least one success criterion, so it is not packaged."""
+
+    exit_code = 3
+
+
+class ParityError(PizzeriaError):
+    """The exported model does not answer as the trained model does."""
+
+    exit_code = 3
+
+
+class DataError(PizzeriaError):
+    """Data cannot be read, or make no sense for the task."""
+
+    exit_code = 4
+
+
+class ExpectationError(DataError):
+    """An expectation on the data failed, or nothing could be evaluated."""
+
+
+class BundleError(PizzeriaError):
+    """A bundle is damaged, or is not the one that it says it is."""
+
+    exit_code = 5
+
+
+class DeploymentError(PizzeriaError):
+    """A service did not come up, or answers with another model than the one deployed."""
+
+    exit_code = 6
+
+
+class TrainingError(PizzeriaError):
+    """Training cannot go on: a NaN loss, say."""
+
+    exit_code = 7
+
+
+class RequestError(PizzeriaError):
+    """A request that a service refuses, as the 4xx that it answers.
+
+    Args:
+        status: HTTP status, 400 to 499.
+        code: A short name that programs can test, such as ``too_large``.
+        message: What was found.
+        hint: What to send instead.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code

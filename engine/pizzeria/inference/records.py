@@ -1,0 +1,66 @@
+"""What a prediction looks like as one flat record: what the service logs, and what monitors read.
+
+| key | meaning |
+|---|---|
+| `timestamp` | when it was answered, ISO 8601 in UTC |
+| `sha256` | the bundle that answered |
+| `input_id` | name of the photo or row, as the client sent it; may be empty |
+| `listing_id` | listing of the photo; may be empty |
+| `latency_ms` | time from the whole request read to the answer |
+| `feature:<name>` | an image statistic, or the value of a column |
+| `p:<class>` | calibrated probability of the class (detection, multi-label: that it is present) |
+| `pred:<class>` | 0 or 1, detection and multi-label: whether it is said to be present |
+| `pred` | single-label: the class said; regression: the value |
+| `true:<class>`, `true` | the same for the truth, where it is known |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def presence_record(
+    classes: Sequence[str],
+    probabilities: NDArray[np.float32],
+    thresholds: Mapping[str, float],
+    truth: NDArray[np.float32] | None = None,
+) -> dict[str, Any]:
+    """`p:`, `pred:` and, with truth, `true:` of each class.
+
+    Args:
+        classes: C names.
+        probabilities: [C] calibrated, in [0, 1].
+        thresholds: by class, the probability from which it is said to be present.
+        truth: [C], 0 or 1.
+
+    Example:
+        >>> presence_record(["bed"], np.array([0.75], np.float32), {"bed": 0.5})
+        {'p:bed': 0.75, 'pred:bed': 1}
+    """
+    out: dict[str, Any] = {}
+    for i, name in enumerate(classes):
+        out[f"p:{name}"] = round(float(probabilities[i]), 6)
+        out[f"pred:{name}"] = int(probabilities[i] >= thresholds[name])
+        if truth is not None:
+            out[f"true:{name}"] = int(truth[i] > 0)
+    return out
+
+
+def class_record(
+    classes: Sequence[str], probabilities: NDArray[np.float32], truth: NDArray[np.float32] | None = None
+) -> dict[str, Any]:
+    """`p:` of each class, `pred` and, with a one-hot truth, `true`."""
+    out: dict[str, Any] = {f"p:{name}": round(float(p), 6) for name, p in zip(classes, probabilities, strict=True)}
+    out["pred"] = classes[int(probabilities.argmax())]
+    if truth is not None:
+        out["true"] = classes[int(truth.argmax())]
+    return out
+
+
+def value_record(value: float, truth: float | None = None) -> dict[str, Any]:
+    """`pred` and, where known, `true`."""
+    return {"pred": float(value)} | ({} if truth is None else {"true": float(truth)})

@@ -1,0 +1,59 @@
+"""The whole spec: ten sections and a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pizzeria.spec.data import Data
+from pizzeria.spec.problem import Problem
+from pizzeria.spec.section import PluginSection, Section
+from pizzeria.spec.stages import (
+    Deployment,
+    Evaluation,
+    Features,
+    Maintenance,
+    Model,
+    Monitoring,
+    Serving,
+    Training,
+)
+
+
+class Spec(Section):
+    """One model's whole life."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Lower-case name of the model.")
+    problem: Problem
+    data: Data
+    features: Features
+    model: Model
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    serving: Serving = Serving()
+    deployment: Deployment = Deployment()
+    monitoring: Monitoring = Monitoring()
+    maintenance: Maintenance = Maintenance()
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting with its value, as plain data: what `runs/<id>/spec.yaml` holds."""
+        out: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            out[name] = _plain(value)
+        return out
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PluginSection):
+        plain = value.resolved()
+        for name in type(value).model_fields:
+            if name in plain:
+                plain[name] = _plain(getattr(value, name))
+        return plain
+    if isinstance(value, Section):
+        return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

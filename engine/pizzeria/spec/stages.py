@@ -1,0 +1,115 @@
+"""The sections from `features` to `maintenance`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pizzeria.spec.section import PluginSection, Section
+
+
+class Features(PluginSection):
+    """Phase 4: photos resized and measured, or columns standardised with the training split's statistics."""
+
+    use: str = Field(description="Features plugin.")
+
+
+class Model(PluginSection):
+    """Phase 5: the network."""
+
+    use: str = Field(description="Model plugin.")
+
+
+class Training(PluginSection):
+    """Phase 5: how the network is trained."""
+
+    use: str = Field(default="lightning", description="Trainer plugin.")
+    seed: int = Field(default=0, ge=0, description="Seed of weights, order and augmentation.")
+
+
+class Evaluation(PluginSection):
+    """Phase 6: metrics and calibration; the gate itself is `problem.success`."""
+
+    use: str = Field(default="torchmetrics", description="Evaluator plugin.")
+    calibration: Literal["isotonic", "temperature", "none"] = Field(
+        default="isotonic",
+        description="How scores become probabilities, fitted on the validation split.",
+    )
+
+
+class PredictionLog(PluginSection):
+    """Where each prediction of a service is kept for monitoring."""
+
+    use: str = Field(default="sqlite", description="Prediction log plugin.")
+
+
+class Serving(PluginSection):
+    """Phases 7 and 8: how the bundle answers, and the limits that protect it."""
+
+    use: str = Field(default="bentoml", description="Server plugin.")
+    max_body_mb: float = Field(default=10, gt=0, le=1024, description="Larger bodies are refused with 413.")
+    max_megapixels: float = Field(default=40, gt=0, le=1000, description="Larger photos are refused with 413.")
+    max_rows: int = Field(default=10_000, gt=0, description="Tabular: rows in one request, or 413.")
+    max_concurrency: int = Field(default=16, gt=0, description="Requests at work at once; one more gets 429.")
+    timeout_s: float = Field(default=30, gt=0, description="A request that takes longer is given up with 504.")
+    log: PredictionLog = Field(default=PredictionLog(), description="The prediction log.")
+
+
+class Deployment(PluginSection):
+    """Phase 8: where the service runs."""
+
+    use: str = Field(default="local", description="Target plugin.")
+
+
+class Chunk(Section):
+    """How monitored predictions are cut into chunks."""
+
+    size: int | None = Field(default=None, gt=0, description="Predictions in a chunk.")
+    period: str | None = Field(default=None, description="Or a pandas period: D, W, M, h ...")
+
+
+class PerformanceThreshold(Section):
+    """The estimated (and, with labels, realised) performance below which an alert is raised."""
+
+    metric: str = Field(description="f1, roc_auc or accuracy; mae or rmse for regression.")
+    below: float | None = Field(default=None, description="Alert when a chunk is lower.")
+    above: float | None = Field(default=None, description="Alert when a chunk is higher (errors).")
+
+
+class DriftThreshold(Section):
+    """When a shift of the inputs is worth an alert."""
+
+    method: str = Field(default="jensen_shannon", description="Univariate method, by NannyML's names.")
+    above: float = Field(default=0.25, gt=0, description="A column's drift above this counts as drifted.")
+    columns: int = Field(default=2, gt=0, description="Alert when at least so many columns drift in a chunk.")
+    multivariate: bool = Field(default=True, description="Also the reconstruction error of all columns together.")
+
+
+class Alert(PluginSection):
+    """Who hears of it."""
+
+    use: str = Field(default="log", description="Alert plugin.")
+
+
+class Monitoring(PluginSection):
+    """Phase 9: what is watched, and when somebody is told."""
+
+    use: str = Field(default="nannyml", description="Monitor plugin.")
+    chunk: Chunk = Field(default=Chunk(size=500), description="How predictions are cut into chunks.")
+    performance: PerformanceThreshold | None = Field(default=None, description="Performance alert.")
+    drift: DriftThreshold = Field(default=DriftThreshold(), description="Drift alert.")
+    alerts: tuple[Alert, ...] = Field(default=(Alert(),), description="Alert plugins, each with its options.")
+
+
+class Maintenance(Section):
+    """Phase 10: when a new model is trained."""
+
+    retrain_on: tuple[Literal["performance", "drift"], ...] = Field(
+        default=("performance", "drift"), description="Alerts that call for a new model."
+    )
+    at_most_every: str = Field(
+        default="1d", pattern=r"^\d+[smhd]$", description="Least time between two new models: 30m, 12h, 1d ..."
+    )
+
+

@@ -1,0 +1,24 @@
+"""Boxes of known classes in photos."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pizzeria.tasks.metric import Metric
+
+METRICS = {
+    "map": Metric("Mean average precision over IoU 0.50 to 0.95 (COCO), 0 to 1", by_class=True),
+    "map_50": Metric("Average precision at IoU 0.50 (Pascal VOC style), 0 to 1", by_class=True),
+    "map_75": Metric("Average precision at IoU 0.75, 0 to 1"),
+    "mar_100": Metric("Mean average recall with 100 boxes a photo, 0 to 1"),
+    "presence_f1": Metric("F1 of 'this amenity is somewhere in the photo', mean over classes, 0 to 1", by_class=True),
+    "presence_precision": Metric("Precision of the same, mean over classes, 0 to 1", by_class=True),
+    "presence_recall": Metric("Recall of the same, mean over classes, 0 to 1", by_class=True),
+    "presence_auroc": Metric("Area under the ROC curve of the same, mean over classes, 0 to 1", by_class=True),
+    "calibration_error": Metric(
+        "Expected calibration error of the presence probabilities, mean over classes, 0 to 1", "lower", by_class=True
+    ),
+}
+MAIN_METRIC = "map_50"
+TABLES = ("images", "boxes")
+JUDGED: Literal["presence"] = "presence"
