@@ -1,0 +1,120 @@
+"""What a model says of one photo or one row: as JSON on the wire, and as a flat record for monitoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria.inference.bundle import Bundle
+from pizzeria.inference.calibration import calibrate_boxes
+from pizzeria.inference.records import class_record, presence_record, value_record
+from pizzeria.predictions import Boxes
+
+
+@dataclass(frozen=True)
+class PhotoAnswer:
+    """The answer for one photo.
+
+    Attributes:
+        bundle: Which model answered.
+        width, height: Of the upright original, in pixels.
+        probabilities: float32 [C], calibrated. Detection and multi-label: that the class is present.
+        statistics: `pizzeria.inference.statistics.image_statistics` of the photo.
+        boxes: Detection alone: all above the network's floor, in original pixels, with raw scores, highest first.
+    """
+
+    bundle: Bundle
+    width: int
+    height: int
+    probabilities: NDArray[np.float32]
+    statistics: Mapping[str, float]
+    boxes: Boxes | None = None
+
+    def confidences(self) -> NDArray[np.float32]:
+        """Calibrated confidence of each box, float32 [D]."""
+        boxes = self.boxes or Boxes.empty()
+        return calibrate_boxes(self.bundle.calibration, boxes, self.bundle.classes)
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON body of `POST /predict`. Only boxes whose confidence reaches their class's threshold are told."""
+        size = {"width": self.width, "height": self.height, "model": self.bundle.sha256}
+        if not self.bundle.judges_presence:
+            return _class_wire(self.bundle, self.probabilities) | size
+        presence = {
+            name: {"probability": _round(p), "present": bool(p >= self.bundle.thresholds[name])}
+            for name, p in zip(self.bundle.classes, self.probabilities, strict=True)
+        }
+        found = {} if self.boxes is None else {"boxes": self._wire_boxes(self.boxes)}
+        return found | {"presence": presence} | size
+
+    def record(self) -> dict[str, Any]:
+        """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
+        out: dict[str, Any] = {"sha256": self.bundle.sha256}
+        out |= {f"feature:{name}": value for name, value in self.statistics.items()}
+        if self.bundle.judges_presence:
+            return out | presence_record(self.bundle.classes, self.probabilities, self.bundle.thresholds)
+        return out | class_record(self.bundle.classes, self.probabilities)
+
+    def _wire_boxes(self, boxes: Boxes) -> list[dict[str, Any]]:
+        out = []
+        for xyxy, score, label, confidence in zip(
+            boxes.xyxy, boxes.scores, boxes.labels, self.confidences(), strict=True
+        ):
+            name = self.bundle.classes[label]
+            if confidence >= self.bundle.thresholds[name]:
+                corners = zip(("x_min", "y_min", "x_max", "y_max"), xyxy, strict=True)
+                out.append(
+                    {"class": name, "confidence": _round(confidence), "score": _round(score)}
+                    | {corner: round(float(pixel), 2) for corner, pixel in corners}
+                )
+        return out
+
+
+@dataclass(frozen=True)
+class RowAnswer:
+    """The answer for one row.
+
+    Attributes:
+        bundle: Which model answered.
+        features: The row's columns as they came, None where missing.
+        probabilities: float32 [C], calibrated; classification alone.
+        value: In the target's own unit; regression alone.
+    """
+
+    bundle: Bundle
+    features: Mapping[str, float | str | None] = field(default_factory=dict)
+    probabilities: NDArray[np.float32] | None = None
+    value: float | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """One element of `predictions` in the body of `POST /predict`."""
+        if self.probabilities is not None:
+            return _class_wire(self.bundle, self.probabilities)
+        assert self.value is not None
+        return {"value": self.value}
+
+    def record(self) -> dict[str, Any]:
+        """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
+        out: dict[str, Any] = {"sha256": self.bundle.sha256}
+        out |= {f"feature:{name}": value for name, value in self.features.items()}
+        if self.probabilities is not None:
+            return out | class_record(self.bundle.classes, self.probabilities)
+        assert self.value is not None
+        return out | value_record(self.value)
+
+
+def _class_wire(bundle: Bundle, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    best = int(probabilities.argmax())
+    return {
+        "class": bundle.classes[best],
+        "probability": _round(probabilities[best]),
+        "probabilities": {name: _round(p) for name, p in zip(bundle.classes, probabilities, strict=True)},
+    }
+
+
+def _round(probability: Any) -> float:
+    return round(float(probability), 6)

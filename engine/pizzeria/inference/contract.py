@@ -1,0 +1,214 @@
+"""The HTTP contract of a served bundle, without any web framework: a request in, a reply and log records out.
+
+| route | body | answer |
+|---|---|---|
+| POST /predict | a photo (raw, or one multipart part), or rows as JSON | `PhotoAnswer.wire()`, or {"predictions": [...], "model"} |
+| POST /verify | multipart: photos, `declared`, maybe `listing_id` | `pizzeria.inference.listing.verify` |
+| GET /healthz | - | {"status": "ok"} |
+| GET /readyz | - | {"status": "ready", "sha256", "name", "task"} |
+
+Whatever a client sends wrong is a 4xx with {"error": {"code", "message", "hint"}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pizzeria.errors import RequestError, nearest
+from pizzeria.inference import requests
+from pizzeria.inference.listing import verify
+from pizzeria.inference.photos import decode
+from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.rows import ROW_ID, text
+
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "/predict": ("POST",),
+    "/verify": ("POST",),
+    "/healthz": ("GET", "HEAD"),
+    "/readyz": ("GET", "HEAD"),
+}
+_JSON = "application/json"
+_QUERY = ("input_id", "listing_id")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask for.
+
+    Attributes:
+        max_body: Bytes of a request's body.
+        max_megapixels: Millions of pixels of one photo.
+        max_rows: Rows of one request.
+    """
+
+    max_body: int = 10_000_000
+    max_megapixels: float = 40
+    max_rows: int = 10_000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to send back.
+
+    Attributes:
+        status: HTTP status.
+        body: JSON in UTF-8.
+        records: One for each photo or row that was answered, as `pizzeria.inference.records` says; `latency_ms` is the
+            caller's to add.
+        headers: Besides Content-Type and Content-Length.
+    """
+
+    status: int
+    body: bytes
+    records: tuple[dict[str, Any], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = _JSON
+
+
+class Contract:
+    """Answers requests for one predictor; safe to use from several threads at once.
+
+    Args:
+        predictor: The model.
+        limits: What a request may ask for.
+    """
+
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+        self.predictor = predictor
+        self.limits = limits
+
+    def refuse(self, method: str, path: str, headers: Mapping[str, str]) -> Reply | None:
+        """The refusal that the head of a request already earns (404, 405, 413, 415), before its body is read; or None.
+
+        Args:
+            method: Such as POST.
+            path: With or without a query string.
+            headers: Any case of names.
+        """
+        try:
+            self._check_head(method, path.partition("?")[0], _lower(headers))
+        except RequestError as error:
+            return refusal(error)
+        return None
+
+    def too_large(self) -> Reply:
+        """The 413 for a body that turned out longer than `limits.max_body` while it was read."""
+        return refusal(self._too_large())
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+        """The reply to one whole request.
+
+        Args:
+            method: Such as POST.
+            path: With its query string, if any: `input_id` and `listing_id` name a photo for the prediction log.
+            headers: Any case of names.
+            body: All of it.
+        """
+        route, _, query = path.partition("?")
+        headers = _lower(headers)
+        try:
+            self._check_head(method, route, headers)
+            if len(body) > self.limits.max_body:
+                raise self._too_large()
+            if route == "/predict":
+                predict = self._photo if self.predictor.bundle.takes_photos else self._rows
+                return predict(_query(query), headers, body)
+            if route == "/verify":
+                return self._verify(_query(query), headers, body)
+            return reply(200, {"status": "ok"} if route == "/healthz" else self._ready())
+        except RequestError as error:
+            return refusal(error)
+
+    def _ready(self) -> dict[str, str]:
+        bundle = self.predictor.bundle
+        return {"status": "ready", "sha256": bundle.sha256, "name": bundle.name, "task": bundle.task}
+
+    def _check_head(self, method: str, route: str, headers: Mapping[str, str]) -> None:
+        if route not in ROUTES:
+            raise RequestError(404, "not_found", f"there is no {route[:100]}", hint=nearest(route[:100], ROUTES))
+        if method not in ROUTES[route]:
+            allowed = ", ".join(ROUTES[route])
+            raise RequestError(405, "wrong_method", f"{route} does not answer {method[:20]}", hint=f"use {allowed}")
+        length = headers.get("content-length", "0").strip()
+        if length.isascii() and length.isdigit() and int(length[:20]) > self.limits.max_body:
+            raise self._too_large()
+        if method == "POST":
+            requests.check_type(route, headers.get("content-type", ""), self.predictor.bundle.takes_photos)
+
+    def _too_large(self) -> RequestError:
+        most = f"{self.limits.max_body / 1e6:g} MB"
+        return RequestError(413, "too_large", f"the body is larger than {most}", hint=f"send at most {most}")
+
+    def _photo(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
+        sent = requests.one_photo(headers.get("content-type", ""), body)
+        answer = self.predictor.photo(decode(sent.data, max_megapixels=self.limits.max_megapixels))
+        listing_id = sent.listing_id or query.get("listing_id", "")
+        return reply(200, answer.wire(), _logged(answer.record(), query.get("input_id", sent.name), listing_id))
+
+    def _rows(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
+        rows = requests.rows(body, self.limits.max_rows)
+        answers = self.predictor.rows(rows)
+        records = [
+            _logged(answer.record(), text(row.get(ROW_ID)) or "", query.get("listing_id", ""))
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+        body_out = {"predictions": [answer.wire() for answer in answers], "model": self.predictor.bundle.sha256}
+        return reply(200, body_out, *records)
+
+    def _verify(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
+        sent = requests.listing(headers.get("content-type", ""), body)
+        bundle = self.predictor.bundle
+        requests.check_declared(sent.declared, bundle.classes)
+        answers = {}
+        for name, data in sent.photos.items():
+            try:
+                answers[name] = self.predictor.photo(decode(data, max_megapixels=self.limits.max_megapixels))
+            except RequestError as error:
+                raise RequestError(error.status, error.code, f"{name}: {error.message}", hint=error.hint) from None
+        found = verify(sent.declared, answers, bundle)
+        listing_id = sent.listing_id or query.get("listing_id", "")
+        return reply(200, found, *(_logged(a.record(), name, listing_id) for name, a in answers.items()))
+
+
+def reply(status: int, value: Any, *records: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
+    """A JSON reply."""
+    return Reply(status, json.dumps(value, allow_nan=False).encode(), records, headers or {})
+
+
+def refusal(error: RequestError) -> Reply:
+    """The error's reply: {"error": {"code", "message", "hint"}}.
+
+    Example:
+        >>> refusal(RequestError(404, "not_found", "there is no /", hint="use /predict")).status
+        404
+    """
+    told = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    headers = {"Allow": error.hint.removeprefix("use ")} if error.status == 405 else {}
+    return reply(error.status, told, headers=headers)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _query(query: str) -> dict[str, str]:
+    try:
+        found = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
+    except ValueError:
+        raise RequestError(400, "bad_query", "the query string cannot be read", hint="send at most 20 keys") from None
+    for name in found:
+        if name not in _QUERY:
+            raise RequestError(
+                422, "unknown_key", f"?{name[:60]}: there is no such key", hint=nearest(name[:60], _QUERY)
+            )
+    return {name: value[:200] for name, value in found.items()}
+
+
+def _logged(record: dict[str, Any], input_id: str, listing_id: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"timestamp": now, "input_id": input_id[:200], "listing_id": listing_id[:200]} | record

@@ -1,0 +1,121 @@
+"""Decodes photos that strangers send: by their bytes, never by what a header or a file name claims."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from pizzeria.errors import RequestError
+
+FORMATS = ("JPEG", "PNG", "WebP")
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes, *, max_megapixels: float) -> Image.Image:
+    """One photo, upright (EXIF orientation applied), in 8-bit RGB.
+
+    Transparent parts lie over white; of an animation the first frame counts.
+
+    Args:
+        data: A whole JPEG, PNG or WebP file.
+        max_megapixels: Millions of pixels, read from the file's header before anything is decoded.
+
+    Raises:
+        RequestError: 400 empty, damaged or cut off; 413 too many pixels; 415 another format.
+
+    Example:
+        >>> stream = BytesIO()
+        >>> Image.new("L", (8, 4), 200).save(stream, "PNG")
+        >>> decode(stream.getvalue(), max_megapixels=1).getpixel((0, 0))
+        (200, 200, 200)
+    """
+    if not data:
+        raise RequestError(400, "empty_body", "no bytes came where a photo should be", hint="send a photo as the body")
+    kind = format_of(data)
+    if kind is None:
+        raise RequestError(
+            415, "not_a_photo", f"the bytes begin with {data[:8]!r}, which is no photo", hint="send JPEG, PNG or WebP"
+        )
+    try:
+        image = _open(kind, data)
+        width, height = image.size
+    except Image.DecompressionBombError as error:  # WebP checks Pillow's own limit before it allocates anything
+        raise RequestError(
+            413, "too_many_pixels", str(error), hint=f"send at most {max_megapixels:g} megapixels"
+        ) from None
+    except Exception as error:  # what Pillow raises for damaged files has no common class
+        raise _undecodable(kind, error) from None
+    if width * height > max_megapixels * 1e6:
+        raise RequestError(
+            413,
+            "too_many_pixels",
+            f"the photo has {width} x {height} = {width * height / 1e6:.1f} megapixels",
+            hint=f"send at most {max_megapixels:g} megapixels",
+        )
+    try:
+        image.load()
+        return _upright(_rgb(image), _orientation(image))
+    except Exception as error:
+        raise _undecodable(kind, error) from None
+
+
+def format_of(data: bytes) -> str | None:
+    """`JPEG`, `PNG` or `WebP` by the first bytes; None for anything else.
+
+    Example:
+        >>> format_of(b"RIFF\\x00\\x00\\x00\\x00WEBPVP8 "), format_of(b"GIF89a")
+        ('WebP', None)
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        return "JPEG"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "PNG"
+    return "WebP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
+
+
+def _open(kind: str, data: bytes) -> ImageFile.ImageFile:
+    # Not Image.open: it warns of (or refuses) large photos by a process-wide limit, and here each caller has its own.
+    if kind == "JPEG":
+        return JpegImagePlugin.jpeg_factory(BytesIO(data))
+    return PngImagePlugin.PngImageFile(BytesIO(data)) if kind == "PNG" else WebPImagePlugin.WebPImageFile(BytesIO(data))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion would clip them
+        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    if "A" in image.getbands() or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a photo with broken EXIF data is still a photo
+        return 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _undecodable(kind: str, error: Exception) -> RequestError:
+    return RequestError(
+        400,
+        "not_decodable",
+        f"the {kind} cannot be decoded: {str(error) or type(error).__name__}",
+        hint="the file is damaged or cut off; send it whole",
+    )

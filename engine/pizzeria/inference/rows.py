@@ -1,0 +1,172 @@
+"""Turns table rows into the network's inputs, the same way for training and for serving.
+
+`preprocessing` is {"kind": "columns", "numeric": [{"name", "median", "mean", "std"}],
+"categorical": [{"name", "values"}], "target": {"name", ...}}. A missing number becomes the median; each number is then
+(x - mean) / std. A category becomes 1 + its index in `values`, and 0 when it is missing or was not seen in training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria.errors import RequestError, nearest
+
+ROW_ID = "row_id"
+"""Key under which a row may carry an identifier; it is no input of the model."""
+
+
+def encode(
+    rows: Sequence[Mapping[str, Any]], preprocessing: Mapping[str, Any]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Rows as they come in a request, strictly checked.
+
+    Args:
+        rows: N objects with just the columns of `preprocessing` (and `row_id`, if the client likes). None is "missing".
+            Numeric columns take numbers and booleans, categorical ones text, numbers and booleans.
+        preprocessing: See above.
+
+    Returns:
+        numeric float32 [N, F] and categorical int64 [N, G].
+
+    Raises:
+        RequestError: 422; names the value as `rows[3].price`.
+
+    Example:
+        >>> how = {"numeric": [{"name": "price", "median": 2, "mean": 1, "std": 2}],
+        ...        "categorical": [{"name": "day", "values": ["mon", "tue"]}], "target": {"name": "class"}}
+        >>> encode([{"price": 5, "day": "tue"}, {"price": None, "day": "sun"}], how)
+        (array([[2. ],
+               [0.5]], dtype=float32), array([[2],
+               [0]]))
+    """
+    return encode_columns(to_columns(rows, preprocessing), preprocessing)
+
+
+def encode_columns(
+    columns: Mapping[str, Sequence[Any] | NDArray[Any]], preprocessing: Mapping[str, Any]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The same for whole columns, whose names and types were checked before.
+
+    Args:
+        columns: By name, N values each: numbers with NaN for missing, or categories with None (or NaN) for missing.
+
+    Raises:
+        RequestError: 422; a number is infinite, or so far from the mean that the network cannot take it.
+    """
+    count = len(next(iter(columns.values()), ()))
+    numeric = np.empty((count, len(preprocessing["numeric"])), np.float32)
+    categorical = np.empty((count, len(preprocessing["categorical"])), np.int64)
+    for i, column in enumerate(preprocessing["numeric"]):
+        values = np.asarray(columns[column["name"]], np.float64)
+        filled = np.where(np.isnan(values), float(column["median"]), values)
+        with np.errstate(over="ignore"):
+            numeric[:, i] = (filled - float(column["mean"])) / float(column["std"])
+        if not np.isfinite(numeric[:, i]).all():
+            row = int(np.flatnonzero(~np.isfinite(numeric[:, i]))[0])
+            raise _refused(f"rows[{row}].{column['name']}", f"found {values[row]:g}", "write a finite number, or null")
+    for i, column in enumerate(preprocessing["categorical"]):
+        categorical[:, i] = _codes(columns[column["name"]], column["values"])
+    return numeric, categorical
+
+
+def to_columns(
+    rows: Sequence[Mapping[str, Any]], preprocessing: Mapping[str, Any]
+) -> dict[str, NDArray[np.float64] | list[str | None]]:
+    """Checked columns of a request's rows: float64 [N] with NaN for missing, or N texts with None for missing.
+
+    Raises:
+        RequestError: 422, as for `encode`.
+    """
+    numeric = [column["name"] for column in preprocessing["numeric"]]
+    categorical = [column["name"] for column in preprocessing["categorical"]]
+    known = {*numeric, *categorical}
+    for i, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise _refused(f"rows[{i}]", f"found {_shown(row)}", "write an object of column names and values")
+        if row.keys() != known:
+            _check_names(i, row, known, str(preprocessing["target"]["name"]))
+    columns: dict[str, NDArray[np.float64] | list[str | None]] = {}
+    for name in numeric:
+        columns[name] = np.array([_number(row[name], i, name) for i, row in enumerate(rows)], np.float64)
+    for name in categorical:
+        columns[name] = [_category(row[name], i, name) for i, row in enumerate(rows)]
+    return columns
+
+
+def text(value: Any) -> str | None:
+    """A category as text, the same whether it comes from a table or from JSON; None when it is missing.
+
+    Example:
+        >>> text("mon"), text(3), text(3.0), text(0.5), text(True), text(None), text(float("nan"))
+        ('mon', '3', '3', '0.5', 'true', None, None)
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _codes(values: Sequence[Any] | NDArray[Any], known: Sequence[str]) -> NDArray[np.int64]:
+    codes = {name: i + 1 for i, name in enumerate(known)}
+    plain = values.tolist() if isinstance(values, np.ndarray) else values
+    out = [codes.get(v if v.__class__ is str else text(v), 0) for v in plain]  # type: ignore[arg-type]
+    return np.array(out, np.int64)
+
+
+def _check_names(i: int, row: Mapping[str, Any], known: set[str], target: str) -> None:
+    extra = [name for name in row if name not in known and name != ROW_ID]
+    missing = sorted(known - row.keys())
+    if target in extra:
+        raise _refused(f"rows[{i}].{target}", "this is what the model predicts", "leave it out")
+    if extra:
+        raise _refused(f"rows[{i}].{_short(extra[0])}", "there is no such column", nearest(_short(extra[0]), known))
+    if missing:
+        raise _refused(f"rows[{i}].{missing[0]}", "the column is missing", f"write {missing[0]}, or null if unknown")
+
+
+def _number(value: Any, i: int, name: str) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool | int | float):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    hint = "write the number without quotes" if isinstance(value, str) else "write a finite number, or null"
+    raise _refused(f"rows[{i}].{name}", f"found {_shown(value)} where a number is needed", hint)
+
+
+def _category(value: Any, i: int, name: str) -> str | None:
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return text(value)
+    raise _refused(f"rows[{i}].{name}", f"found {_shown(value)} where a text is needed", "write a text, or null")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | Mapping):
+        return "a list" if isinstance(value, list) else "an object"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a number of too many digits"
+    return _short(repr(value))
+
+
+def _short(shown: str) -> str:
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _refused(path: str, message: str, hint: str) -> RequestError:
+    return RequestError(422, "wrong_rows", f"{path}: {message}", hint=hint)
