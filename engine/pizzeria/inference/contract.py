@@ -2,7 +2,8 @@
 
 | route | body | answer |
 |---|---|---|
-| POST /predict | a photo (raw, or one multipart part), or rows as JSON | `PhotoAnswer.wire()`, or {"predictions": [...], "model"} |
+| POST /predict | a photo: raw, or one multipart part | `PhotoAnswer.wire()` |
+| POST /predict | rows as JSON | {"predictions": [`RowAnswer.wire()`, ...], "model": sha256} |
 | POST /verify | multipart: photos, `declared`, maybe `listing_id` | `pizzeria.inference.listing.verify` |
 | GET /healthz | - | {"status": "ok"} |
 | GET /readyz | - | {"status": "ready", "sha256", "name", "task"} |
@@ -14,14 +15,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from pizzeria.errors import RequestError, nearest
 from pizzeria.inference import requests
-from pizzeria.inference.listing import verify
+from pizzeria.inference.listing import check_declared, verify
 from pizzeria.inference.photos import decode
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.rows import ROW_ID, text
@@ -90,10 +91,11 @@ class Contract:
             path: With or without a query string.
             headers: Any case of names.
         """
+        route = path.partition("?")[0]
         try:
-            self._check_head(method, path.partition("?")[0], _lower(headers))
+            self._check_head(method, route, _lower(headers))
         except RequestError as error:
-            return refusal(error)
+            return _allowing(route, refusal(error))
         return None
 
     def too_large(self) -> Reply:
@@ -122,7 +124,7 @@ class Contract:
                 return self._verify(_query(query), headers, body)
             return reply(200, {"status": "ok"} if route == "/healthz" else self._ready())
         except RequestError as error:
-            return refusal(error)
+            return _allowing(route, refusal(error))
 
     def _ready(self) -> dict[str, str]:
         bundle = self.predictor.bundle
@@ -131,6 +133,10 @@ class Contract:
     def _check_head(self, method: str, route: str, headers: Mapping[str, str]) -> None:
         if route not in ROUTES:
             raise RequestError(404, "not_found", f"there is no {route[:100]}", hint=nearest(route[:100], ROUTES))
+        bundle = self.predictor.bundle
+        if route == "/verify" and not bundle.judges_presence:
+            message = f"a model for {bundle.task} cannot verify listings"
+            raise RequestError(404, "not_found", message, hint="use /predict")
         if method not in ROUTES[route]:
             allowed = ", ".join(ROUTES[route])
             raise RequestError(405, "wrong_method", f"{route} does not answer {method[:20]}", hint=f"use {allowed}")
@@ -138,7 +144,7 @@ class Contract:
         if length.isascii() and length.isdigit() and int(length[:20]) > self.limits.max_body:
             raise self._too_large()
         if method == "POST":
-            requests.check_type(route, headers.get("content-type", ""), self.predictor.bundle.takes_photos)
+            requests.check_type(route, headers.get("content-type", ""), bundle.takes_photos)
 
     def _too_large(self) -> RequestError:
         most = f"{self.limits.max_body / 1e6:g} MB"
@@ -163,7 +169,7 @@ class Contract:
     def _verify(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
         sent = requests.listing(headers.get("content-type", ""), body)
         bundle = self.predictor.bundle
-        requests.check_declared(sent.declared, bundle.classes)
+        check_declared(sent.declared, bundle.classes)
         answers = {}
         for name, data in sent.photos.items():
             try:
@@ -175,9 +181,9 @@ class Contract:
         return reply(200, found, *(_logged(a.record(), name, listing_id) for name, a in answers.items()))
 
 
-def reply(status: int, value: Any, *records: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
+def reply(status: int, value: Any, *records: dict[str, Any]) -> Reply:
     """A JSON reply."""
-    return Reply(status, json.dumps(value, allow_nan=False).encode(), records, headers or {})
+    return Reply(status, json.dumps(value, allow_nan=False).encode(), records)
 
 
 def refusal(error: RequestError) -> Reply:
@@ -187,9 +193,12 @@ def refusal(error: RequestError) -> Reply:
         >>> refusal(RequestError(404, "not_found", "there is no /", hint="use /predict")).status
         404
     """
-    told = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-    headers = {"Allow": error.hint.removeprefix("use ")} if error.status == 405 else {}
-    return reply(error.status, told, headers=headers)
+    return reply(error.status, {"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+
+
+def _allowing(route: str, refused: Reply) -> Reply:
+    """A 405 must say which methods are allowed."""
+    return replace(refused, headers={"Allow": ", ".join(ROUTES[route])}) if refused.status == 405 else refused
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

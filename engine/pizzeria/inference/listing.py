@@ -9,6 +9,8 @@ from pizzeria.errors import RequestError, nearest
 from pizzeria.inference.answers import PhotoAnswer
 from pizzeria.inference.bundle import Bundle
 
+VERDICTS = ("confirmed", "uncertain", "not shown")
+
 
 def verify(declared: Sequence[str], answers: Mapping[str, PhotoAnswer], bundle: Bundle) -> dict[str, Any]:
     """A verdict for each declared amenity, and what is seen but not declared.
@@ -35,11 +37,7 @@ def verify(declared: Sequence[str], answers: Mapping[str, PhotoAnswer], bundle: 
         )
     if not answers:
         raise RequestError(422, "no_photos", "the listing has no photo", hint="send at least one")
-    unknown = [name for name in declared if name not in bundle.classes]
-    if unknown:
-        raise RequestError(
-            422, "unknown_amenity", f"{unknown[0][:60]!r} is no amenity", hint=nearest(unknown[0][:60], bundle.classes)
-        )
+    check_declared(declared, bundle.classes)
     best = {name: _best(i, answers) for i, name in enumerate(bundle.classes)}
     verdicts = [
         _told(name, *best[name]) | {"verdict": _verdict(name, best[name][0], bundle)}
@@ -51,6 +49,18 @@ def verify(declared: Sequence[str], answers: Mapping[str, PhotoAnswer], bundle: 
         if name not in declared and found[0] >= bundle.thresholds[name]
     ]
     return {"verdicts": verdicts, "undeclared": undeclared, "photos": len(answers), "model": bundle.sha256}
+
+
+def check_declared(declared: Sequence[str], classes: Sequence[str]) -> None:
+    """Refuse amenities that the model does not know; worth doing before any photo costs time.
+
+    Raises:
+        RequestError: 422; names the nearest class.
+    """
+    for name in declared:
+        if name not in classes:
+            shown = name[:60]
+            raise RequestError(422, "unknown_amenity", f"{shown!r} is no amenity", hint=nearest(shown, classes))
 
 
 def _best(index: int, answers: Mapping[str, PhotoAnswer]) -> tuple[float, str | None]:
