@@ -18,8 +18,9 @@ A command that ends with one of them prints its message and hint, no traceback, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 class PizzeriaError(Exception):
@@ -148,3 +149,17 @@ class RequestError(PizzeriaError):
         super().__init__(message, hint=hint)
         self.status = status
         self.code = code
+
+
+def nearest(name: str, names: Iterable[object], lead: str = "did you mean") -> str:
+    """`did you mean sofa?`, or the list of what there is.
+
+    Example:
+        >>> nearest("max_epoch", ["max_epochs", "precision"])
+        'did you mean max_epochs?'
+    """
+    there = sorted(map(str, names))
+    close = get_close_matches(str(name), there, n=3, cutoff=0.6)
+    if close:
+        return f"{lead} {' or '.join(close)}?"
+    return f"there is {', '.join(there)}" if there else "there is none"

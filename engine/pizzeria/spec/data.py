@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,8 @@ class Split(Section):
 
 class Data(PluginSection):
     """Phase 3: collect, validate, split. The other keys are the source plugin's options."""
+
+    KIND: ClassVar[str] = "sources"
 
     use: str = Field(description="Source plugin.")
     validator: str = Field(default="great_expectations", description="Validator plugin.")

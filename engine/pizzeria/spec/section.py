@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +26,9 @@ class PluginSection(Section):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+
+    KIND: ClassVar[str]
+    """Kind of the plugins that may serve the section."""
 
     use: str = Field(description="Name of the plugin that does this.")
     options: Any = Field(default=None, exclude=True, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,11 +12,15 @@ from pizzeria.spec.section import PluginSection, Section
 class Features(PluginSection):
     """Phase 4: photos resized and measured, or columns standardised with the training split's statistics."""
 
+    KIND: ClassVar[str] = "features"
+
     use: str = Field(description="Features plugin.")
 
 
 class Model(PluginSection):
     """Phase 5: the network."""
+
+    KIND: ClassVar[str] = "models"
 
     use: str = Field(description="Model plugin.")
 
@@ -24,12 +28,16 @@ class Model(PluginSection):
 class Training(PluginSection):
     """Phase 5: how the network is trained."""
 
+    KIND: ClassVar[str] = "trainers"
+
     use: str = Field(default="lightning", description="Trainer plugin.")
     seed: int = Field(default=0, ge=0, description="Seed of weights, order and augmentation.")
 
 
 class Evaluation(PluginSection):
     """Phase 6: metrics and calibration; the gate itself is `problem.success`."""
+
+    KIND: ClassVar[str] = "evaluators"
 
     use: str = Field(default="torchmetrics", description="Evaluator plugin.")
     calibration: Literal["isotonic", "temperature", "none"] = Field(
@@ -41,11 +49,15 @@ class Evaluation(PluginSection):
 class PredictionLog(PluginSection):
     """Where each prediction of a service is kept for monitoring."""
 
+    KIND: ClassVar[str] = "prediction_logs"
+
     use: str = Field(default="sqlite", description="Prediction log plugin.")
 
 
 class Serving(PluginSection):
     """Phases 7 and 8: how the bundle answers, and the limits that protect it."""
+
+    KIND: ClassVar[str] = "servers"
 
     use: str = Field(default="bentoml", description="Server plugin.")
     max_body_mb: float = Field(default=10, gt=0, le=1024, description="Larger bodies are refused with 413.")
@@ -58,6 +70,8 @@ class Serving(PluginSection):
 
 class Deployment(PluginSection):
     """Phase 8: where the service runs."""
+
+    KIND: ClassVar[str] = "targets"
 
     use: str = Field(default="local", description="Target plugin.")
 
@@ -89,11 +103,15 @@ class DriftThreshold(Section):
 class Alert(PluginSection):
     """Who hears of it."""
 
+    KIND: ClassVar[str] = "alerts"
+
     use: str = Field(default="log", description="Alert plugin.")
 
 
 class Monitoring(PluginSection):
     """Phase 9: what is watched, and when somebody is told."""
+
+    KIND: ClassVar[str] = "monitors"
 
     use: str = Field(default="nannyml", description="Monitor plugin.")
     chunk: Chunk = Field(default=Chunk(size=500), description="How predictions are cut into chunks.")

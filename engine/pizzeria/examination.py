@@ -1,0 +1,120 @@
+"""A bundle's answers to the test split, by the very path that a client's request takes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pizzeria.contracts import Progress
+from pizzeria.datasets import ImageSet, RowSet
+from pizzeria.inference.answers import PhotoAnswer, RowAnswer
+from pizzeria.inference.photos import decode
+from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.records import class_record, presence_record, value_record
+from pizzeria.predictions import Predictions
+from pizzeria.tables import Tables
+from pizzeria.tasks import task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Answer = PhotoAnswer | RowAnswer
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a bundle answered.
+
+    Attributes:
+        answers: By image_id or row_id, in the order of the test split.
+        milliseconds: Median for one photo, decoding included; for rows, the mean in one request of all.
+    """
+
+    answers: Mapping[str, Answer]
+    milliseconds: float
+
+    def predictions(self) -> Predictions:
+        """The answers as evaluators take them: boxes with raw scores, probabilities calibrated."""
+        keys, found = tuple(self.answers), list(self.answers.values())
+        boxes = tuple(one.boxes for one in found if isinstance(one, PhotoAnswer) and one.boxes is not None)
+        if boxes:
+            return Predictions(keys, boxes=boxes)
+        probabilities = [one.probabilities for one in found if one.probabilities is not None]
+        if probabilities:
+            return Predictions(keys, probabilities=np.stack(probabilities))
+        return Predictions(keys, values=np.array([one.value for one in found if isinstance(one, RowAnswer)], np.float32))
+
+
+def test_inputs(tables: Tables, dataset: ImageSet | RowSet) -> dict[str, Any]:
+    """The test split as a client would send it: photo files, or rows of plain values, by key."""
+    rows = dataset.rows("test")
+    if isinstance(dataset, ImageSet):
+        assert tables.images is not None
+        path_of = dict(zip(tables.images["image_id"].astype(str), tables.images["path"], strict=True))
+        return {key: Path(path_of[key]) for key in dataset.index["image_id"].iloc[rows].astype(str)}
+    assert tables.rows is not None
+    keys = list(dataset.index["row_id"].iloc[rows].astype(str))
+    frame = tables.rows.set_index(tables.rows["row_id"].astype(str)).loc[keys]
+    columns = [one["name"] for kind in ("numeric", "categorical") for one in dataset.preprocessing[kind]]
+    return dict(zip(keys, plain_rows(frame[columns]), strict=True))
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows as JSON could carry them; None where a value is missing."""
+    whole = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]
+
+
+def sample_of(inputs: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The first test input as a golden request: file name and content."""
+    first = next(iter(inputs.values()))
+    if isinstance(first, Path):
+        return first.name, first.read_bytes()
+    return "request.json", json.dumps({"rows": [first]}, default=str).encode()
+
+
+def answer(predictor: Predictor, inputs: Mapping[str, Any], max_megapixels: float, progress: Progress) -> Answered:
+    """Let the bundle answer each input."""
+    if not predictor.bundle.takes_photos:
+        started = time.perf_counter()
+        rows = predictor.rows(list(inputs.values()))
+        per_row = (time.perf_counter() - started) * 1000 / max(1, len(inputs))
+        return Answered(dict(zip(inputs, rows, strict=True)), per_row)
+    answers: dict[str, Answer] = {}
+    seconds = []
+    for key in progress.track(list(inputs), "asking the bundle"):
+        data = inputs[key].read_bytes()
+        started = time.perf_counter()
+        answers[key] = predictor.photo(decode(data, max_megapixels=max_megapixels))
+        seconds.append(time.perf_counter() - started)
+    return Answered(answers, float(np.median(seconds)) * 1000)
+
+
+def reference(task_name: str, answered: Answered, truth: Predictions) -> pd.DataFrame:
+    """One record for each test input with its truth: what monitors compare traffic with."""
+    import pandas as pd
+
+    judged = task(task_name).JUDGED
+    records = []
+    for i, (key, one) in enumerate(answered.answers.items()):
+        record, classes = one.record(), one.bundle.classes
+        if judged == "value":
+            assert isinstance(one, RowAnswer)
+            assert one.value is not None
+            assert truth.values is not None
+            record |= value_record(one.value, float(truth.values[i]))
+        else:
+            assert one.probabilities is not None
+            present = truth.presence(len(classes))[i]
+            if judged == "presence":
+                record |= presence_record(classes, one.probabilities, one.bundle.thresholds, present)
+            else:
+                record |= class_record(classes, one.probabilities, present)
+        records.append({"input_id": key} | record)
+    return pd.DataFrame.from_records(records)

@@ -1,0 +1,115 @@
+"""Runs what must run of a spec, stage by stage; killed anywhere, the same command goes on from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pizzeria.contracts import Progress
+from pizzeria.errors import PizzeriaError
+from pizzeria.graph import Step, plan, run_id, stages
+from pizzeria.runs.ledger import Ledger
+from pizzeria.runs.store import Result, Run, Store, now
+from pizzeria.spec.spec import Spec
+from pizzeria.stages.stage import Job, Stage
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A run that came to its end.
+
+    Attributes:
+        results: By stage.
+        ran: Stages that had to run; the others stood already.
+    """
+
+    run: Run
+    results: dict[str, Result]
+    ran: tuple[str, ...]
+
+
+def execute(
+    spec: Spec,
+    store: Store,
+    progress: Progress,
+    *,
+    until: str = "deploy",
+    on_end: Callable[[Run], object] | None = None,
+) -> Executed:
+    """Run a spec up to and with the stage `until`.
+
+    Args:
+        on_end: Called with the run when anything ran, whether the run came to its end or was refused; writes the report.
+
+    Raises:
+        PizzeriaError: a stage failed, or refused to let the run go on; its class says which.
+    """
+    whole = plan(spec, store)
+    wanted = _upstream(until)
+    steps = [step for step in whole if step.name in wanted]
+    text = yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True, width=110)
+    run = store.open_run(run_id(spec, whole), text)
+    ledger = Ledger(store.root)
+    todo = [step for step in steps if step.result is None]
+    if todo:
+        ledger.add("run_started", spec.name, run=run.id, detail={"stages": [step.name for step in todo]})
+    results: dict[str, Result] = {}
+    try:
+        for step in steps:
+            stage = next(stage for stage in stages() if stage.NAME == step.name)
+            result = step.result or _run_stage(stage, step, spec, results, progress, run, store)
+            run.link(result)
+            results[step.name] = result
+            if result.refusal is not None:
+                refused = stage.REFUSAL or PizzeriaError
+                raise refused(result.refusal["message"], hint=result.refusal["hint"])
+    except PizzeriaError as error:
+        if todo:
+            ledger.add("run_stopped", spec.name, run=run.id, detail={"message": error.message})
+            if on_end is not None:
+                with suppress(PizzeriaError):
+                    on_end(run)
+        raise
+    if todo:
+        ledger.add("run_finished", spec.name, run=run.id)
+    if on_end is not None and (todo or not (run.folder / "report.html").exists()):
+        on_end(run)
+    return Executed(run, results, tuple(step.name for step in todo))
+
+
+def _upstream(name: str) -> set[str]:
+    by_name = {stage.NAME: stage for stage in stages()}
+    wanted = {name}
+    for stage in reversed(stages()):
+        if stage.NAME in wanted:
+            wanted |= set(by_name[stage.NAME].INPUTS)
+    return wanted
+
+
+def _run_stage(
+    stage: Stage, step: Step, spec: Spec, done: dict[str, Result], progress: Progress, run: Run, store: Store
+) -> Result:
+    progress.say(f"{stage.NAME}: {step.why}")
+    started, clock = now(), time.perf_counter()
+    with store.partial(step.fingerprint, keep=stage.RESUMES) as folder:
+        inputs = {name: done[name] for name in stage.INPUTS}
+        outcome = stage.run(Job(spec, folder, inputs, progress, run, store))
+        refusal: dict[str, str] | None = None
+        if outcome.refusal is not None:
+            refusal = {"message": outcome.refusal.message, "hint": outcome.refusal.hint}
+        seconds = time.perf_counter() - clock
+        facts: dict[str, Any] = dict(outcome.facts)
+        result = Result(stage.NAME, step.fingerprint, folder, facts, seconds, started, step.ingredients, refusal)
+        result = store.commit(folder, result)
+    progress.say(f"{stage.NAME}: done in {seconds:.1f} s{_summary(facts)}")
+    return result
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    shown = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
+    return "".join(f", {name} {value:.4g}" if isinstance(value, float) else f", {name} {value}" for name, value in list(shown.items())[:6])

@@ -1,0 +1,50 @@
+"""What commands print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pizzeria.verification import verdict_rows
+
+if TYPE_CHECKING:
+    from pizzeria.monitoring import Pass
+
+_COLOURS = {"confirmed": "green", "uncertain": "yellow", "not shown": "red", "seen but not declared": "cyan"}
+
+
+def print_verdicts(results: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each listing and amenity."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("listing", "amenity", "verdict", "probability", "evidence"):
+        table.add_column(column, justify="right" if column == "probability" else "left")
+    previous = None
+    for row in verdict_rows(results):
+        shown = "" if row["listing_id"] == previous else str(row["listing_id"])
+        previous = row["listing_id"]
+        verdict = Text(row["verdict"], style=_COLOURS.get(row["verdict"], "dim"))
+        probability = "" if row["probability"] is None else f"{row['probability']:.2f}"
+        table.add_row(Text(shown), Text(row["amenity"]), verdict, probability, Text(row["evidence"] or ""))
+    Console(highlight=False).print(table)
+    for result in results:
+        for name, reason in result["unreadable"].items():
+            Console(stderr=True, highlight=False).print(Text(f"listing {result['listing_id']}: {name}: {reason}"))
+
+
+def print_pass(done: Pass) -> None:
+    """The outcome of one monitoring pass."""
+    console = Console(highlight=False)
+    verdict = done.verdict
+    console.print(f"{done.judged} predictions judged")
+    for text in verdict.alerts:
+        console.print(Text(f"alert: {text}", style="red"))
+    for text in verdict.undecided:
+        console.print(Text(f"undecided: {text}", style="yellow"))
+    for text in done.unsent:
+        console.print(Text(f"alert not sent: {text}", style="red"))
+    if not verdict.alerts and not verdict.undecided:
+        console.print(Text("no alert", style="green"))

@@ -1,0 +1,92 @@
+"""The ledger: an append-only SQLite table of what happened to runs, bundles and deployments.
+
+The champion of a name is what its newest `promoted` or `rolled_back` entry says, so that one insert makes a champion.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pizzeria.runs.store import now
+
+Event = Literal[
+    "run_started",
+    "run_finished",
+    "run_stopped",
+    "bundled",
+    "promoted",
+    "rolled_back",
+    "stopped",
+    "monitored",
+    "decided",
+]
+
+_COLUMNS = ("id", "at", "event", "name", "run", "sha256", "detail")
+_SCHEMA = """
+create table if not exists ledger(
+    id integer primary key, at text not null, event text not null, name text not null,
+    run text not null, sha256 text not null, detail text not null) strict;
+create trigger if not exists no_update before update on ledger begin select raise(abort, 'the ledger is append-only'); end;
+create trigger if not exists no_delete before delete on ledger begin select raise(abort, 'the ledger is append-only'); end;
+create index if not exists by_name on ledger(name, event, id);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened."""
+
+    id: int
+    at: str
+    event: str
+    name: str
+    run: str
+    sha256: str
+    detail: dict[str, Any]
+
+
+class Ledger:
+    """The ledger of a store.
+
+    Args:
+        root: The store's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / "ledger.sqlite"
+        with closing(self._connect()) as connection:
+            connection.execute("pragma journal_mode = wal")
+            connection.executescript(_SCHEMA)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        connection.execute("pragma synchronous = full")
+        return connection
+
+    def add(self, event: Event, name: str, *, run: str = "", sha256: str = "", detail: Mapping[str, Any] | None = None) -> None:
+        """Append one entry; it is on disk when this returns."""
+        values = (now(), event, name, run, sha256, json.dumps(dict(detail or {})))
+        with closing(self._connect()) as connection:
+            connection.execute("insert into ledger(at, event, name, run, sha256, detail) values (?, ?, ?, ?, ?, ?)", values)
+
+    def entries(self, name: str | None = None, event: Event | None = None) -> list[Entry]:
+        """Entries of a name, of an event, or all; oldest first."""
+        query = f"select {', '.join(_COLUMNS)} from ledger where (?1 is null or name = ?1) and (?2 is null or event = ?2) order by id"
+        with closing(self._connect()) as connection:
+            rows = connection.execute(query, (name, event)).fetchall()
+        return [Entry(**dict(zip(_COLUMNS, row, strict=True)) | {"detail": json.loads(row[-1])}) for row in rows]
+
+    def champion(self, name: str) -> Entry | None:
+        """The entry that made the present champion of a name; None when there is none or it was stopped."""
+        events = [entry for entry in self.entries(name) if entry.event in ("promoted", "rolled_back", "stopped")]
+        return events[-1] if events and events[-1].event != "stopped" else None
+
+    def names(self) -> list[str]:
+        """Names that were ever deployed."""
+        return sorted({entry.name for entry in self.entries(event="promoted")})

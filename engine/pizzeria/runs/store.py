@@ -1,0 +1,213 @@
+"""What runs leave on disk.
+
+    runs/
+      ledger.sqlite            what happened: pizzeria.runs.ledger
+      <run>/spec.yaml          the spec as resolved
+      <run>/stages/<stage>     links into the cache
+      <run>/report.html
+      <run>/monitoring/<time>/
+      .cache/<fingerprint>/    what a stage left; there only when the stage is complete
+      .cache/<fingerprint>.partial/   a stage at work or cut off
+
+A stage writes into its `.partial` folder, then its result, and the folder is renamed into place last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pizzeria import atomic
+from pizzeria.errors import NotFoundError, PizzeriaError, nearest
+
+RESULT = "result.json"
+
+
+def default_root() -> Path:
+    """`$PIZZERIA_STORE`, or `runs` in the working folder."""
+    return Path(os.environ.get("PIZZERIA_STORE", "runs"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a complete stage left.
+
+    Attributes:
+        folder: Its files.
+        facts: Figures for the report and for later stages.
+        seconds: How long it took.
+        ingredients: What decided it: spec, code, data and inputs (see `pizzeria.fingerprint`).
+        refusal: Message and hint when the stage found that the run must stop here, such as a missed criterion.
+    """
+
+    stage: str
+    fingerprint: str
+    folder: Path
+    facts: Mapping[str, Any]
+    seconds: float
+    started: str
+    ingredients: Mapping[str, Any]
+    refusal: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the folder that its report lies in."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def stage(self, name: str) -> Path:
+        """Folder of a complete stage.
+
+        Raises:
+            NotFoundError: the run did not get so far.
+        """
+        folder = self.folder / "stages" / name
+        if not (folder / RESULT).exists():
+            raise NotFoundError(
+                f"the run {self.id} has no {name}", hint="run it to its end first: pizzeria run experiment=..."
+            )
+        return folder.resolve()
+
+    def link(self, result: Result) -> None:
+        """Let `stages/<name>` of this run point at a result in the cache."""
+        stages = self.folder / "stages"
+        stages.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(result.folder, stages)
+        link = stages / result.stage
+        if not (link.is_symlink() and os.readlink(link) == target):  # noqa: PTH115
+            temporary = stages / f".{result.stage}.tmp"
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            atomic.rename(temporary, link)
+
+
+class Store:
+    """The folder of all runs.
+
+    Args:
+        root: Made when it is not there.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or default_root()).absolute()
+        self.cache = self.root / ".cache"
+        self.cache.mkdir(parents=True, exist_ok=True)
+
+    def load(self, fingerprint: str) -> Result | None:
+        """The result with this fingerprint, if a stage has left it."""
+        folder = self.cache / fingerprint
+        try:
+            text = (folder / RESULT).read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        plain = json.loads(text)
+        return Result(
+            plain["stage"],
+            fingerprint,
+            folder,
+            plain["facts"],
+            plain["seconds"],
+            plain["started"],
+            plain["ingredients"],
+            plain["refusal"],
+        )
+
+    @contextmanager
+    def partial(self, fingerprint: str, *, keep: bool) -> Iterator[Path]:
+        """The folder that a stage works in, held by this process alone.
+
+        Args:
+            fingerprint: Of the stage.
+            keep: Whether what an earlier try left is kept, because the stage can resume from it.
+
+        Raises:
+            PizzeriaError: another process is at work on the same stage.
+        """
+        folder = self.cache / f"{fingerprint}.partial"
+        folder.mkdir(exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)  # the lock is on the folder itself, so a killed process leaves none behind
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not keep:
+                for path in folder.iterdir():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            yield folder
+        except BlockingIOError:
+            raise PizzeriaError(
+                "another process is working on the same stage of the same spec", hint="wait for it, or stop it"
+            ) from None
+        finally:
+            os.close(handle)
+
+    def commit(self, partial: Path, result: Result) -> Result:
+        """Make a stage's folder complete: result last, then the rename."""
+        plain = {name: getattr(result, name) for name in Result.__dataclass_fields__ if name != "folder"}
+        atomic.write_json(partial / RESULT, plain)
+        _sync_files(partial)
+        final = self.cache / result.fingerprint
+        if final.exists():
+            old = self.cache / f"{result.fingerprint}.old"
+            shutil.rmtree(old, ignore_errors=True)
+            atomic.rename(final, old)
+            shutil.rmtree(old, ignore_errors=True)
+        atomic.rename(partial, final)
+        loaded = self.load(result.fingerprint)
+        assert loaded is not None
+        return loaded
+
+    def runs(self) -> list[Run]:
+        """All runs, the newest last."""
+        found = [path for path in self.root.iterdir() if (path / "spec.yaml").exists()]
+        return [Run(path) for path in sorted(found, key=lambda path: (path / "spec.yaml").stat().st_mtime_ns)]
+
+    def run(self, name: str) -> Run:
+        """The run of this id, or of this folder, or the newest of this spec's name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        as_path = Path(name)
+        if (as_path / "spec.yaml").exists():
+            return Run(as_path.absolute())
+        runs = self.runs()
+        for run in reversed(runs):
+            if run.id == name or run.id.rpartition("-")[0] == name:
+                return run
+        names = {run.id for run in runs} | {run.id.rpartition("-")[0] for run in runs}
+        raise NotFoundError(f"there is no run {name!r} in {self.root}", hint=nearest(name, names))
+
+    def open_run(self, run_id: str, spec_yaml: str) -> Run:
+        """The run of this id, made when it is not there; it becomes the newest."""
+        folder = self.root / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(folder / "spec.yaml", spec_yaml.encode())
+        return Run(folder)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _sync_files(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    atomic.sync_folder(folder)

@@ -1,0 +1,233 @@
+"""Plain data to a checked `Spec`: every fault is found in one go, and named with file, line, YAML path and the nearest right name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from pizzeria.errors import Fault, PluginError, SpecError, nearest
+from pizzeria.spec.compose import Composed
+from pizzeria.spec.reading import YamlPath, dotted
+from pizzeria.spec.section import PluginSection, Section
+from pizzeria.spec.spec import Spec
+
+Load = Callable[[str, str], Any]
+"""`pizzeria.registry.load`: kind and name to plugin."""
+
+
+@dataclass
+class _Check:
+    load: Load
+    composed: Composed
+    faults: list[Fault] = field(default_factory=list)
+    options: dict[YamlPath, BaseModel] = field(default_factory=dict)
+    plugins: dict[YamlPath, tuple[str, Any]] = field(default_factory=dict)
+
+    def fault(self, path: YamlPath, message: str, hint: str = "") -> None:
+        file, line = self.composed.origins.locate(path)
+        found = Fault(dotted(path), message, hint, file, line)
+        if found not in self.faults:
+            self.faults.append(found)
+
+    def invalid(self, model: type[BaseModel], error: ValidationError, path: YamlPath) -> None:
+        """Turn each of pydantic's errors into a fault."""
+        for one in error.errors(include_url=False):
+            where = (*path, *one["loc"])
+            message, hint = _explain(one, model)
+            self.fault(where[:-1] if one["type"] == "missing" else where, message, hint)
+
+    def take_options(self, cls: type[Section], raw: dict[str, Any], path: YamlPath) -> dict[str, Any]:
+        """A section's own keys; on the way, each plugin section's options are checked against its plugin."""
+        if not issubclass(cls, PluginSection):
+            own = dict(raw)
+        else:
+            own = {name: value for name, value in raw.items() if name in _keys(cls)}
+            self._plugin(cls, raw, {name: value for name, value in raw.items() if name not in own}, path)
+        for name, inner, many in _plugin_sections(cls):
+            value = own.get(name, _default(cls, name))
+            if many and isinstance(value, list):
+                own[name] = [
+                    self.take_options(inner, item, (*path, name, i)) if isinstance(item, dict) else item
+                    for i, item in enumerate(value)
+                ]
+            elif isinstance(value, dict):
+                own[name] = self.take_options(inner, value, (*path, name))
+        return own
+
+    def _plugin(self, cls: type[PluginSection], raw: Mapping[str, Any], extras: dict[str, Any], path: YamlPath) -> None:
+        use = raw.get("use", cls.model_fields["use"].default)
+        if not isinstance(use, str):
+            return  # the section's own model says that `use` is missing or no text
+        try:
+            plugin = self.load(cls.KIND, use)
+        except PluginError as error:
+            self.fault((*path, "use"), error.message, error.hint)
+            return
+        self.plugins[path] = (use, plugin)
+        known = _keys(cls) | set(plugin.Options.model_fields)
+        for name in [name for name in extras if name not in known]:
+            hint = nearest(name, known)
+            self.fault((*path, name), f"unknown key; neither {cls.__name__.lower()} nor the plugin {use} has it", hint)
+            del extras[name]
+        try:
+            self.options[path] = plugin.Options.model_validate_json(_json(extras), strict=True)
+        except ValidationError as error:
+            self.invalid(plugin.Options, error, path)
+
+
+def check(composed: Composed, load: Load) -> Spec:
+    """Check a composed spec against the models, its plugins' options, and the rules between sections.
+
+    Args:
+        composed: From `pizzeria.spec.compose.compose`.
+        load: Gives a plugin by kind and name.
+
+    Raises:
+        SpecError: with all faults.
+    """
+    work = _Check(load, composed)
+    for path in _code_keys(composed.data, ()):
+        work.fault(path, "a spec is data and cannot name code to run", "name a plugin with `use:`")
+    if work.faults:
+        raise SpecError(work.faults)
+    own = work.take_options(Spec, composed.data, ())
+    spec: Spec | None = None
+    try:
+        spec = Spec.model_validate_json(_json(own), strict=True)
+    except ValidationError as error:
+        work.invalid(Spec, error, ())
+    if spec is not None:
+        _between_sections(spec, work)
+    if work.faults or spec is None:
+        raise SpecError(sorted(work.faults, key=lambda fault: (fault.file, fault.line)))
+    checked: Spec = _with_options(spec, work.options, ())
+    return checked
+
+
+def _between_sections(spec: Spec, work: _Check) -> None:
+    from pizzeria.tasks import task
+
+    problem = spec.problem
+    metrics = task(problem.task).METRICS
+    for i, criterion in enumerate(problem.success):
+        path: YamlPath = ("problem", "success", i)
+        metric = metrics.get(criterion.metric)
+        if metric is None:
+            hint = nearest(criterion.metric, metrics)
+            work.fault((*path, "metric"), f"{problem.task} has no metric {criterion.metric!r}", hint)
+            continue
+        if criterion.of_class is not None and criterion.of_class not in problem.classes:
+            hint = nearest(criterion.of_class, problem.classes)
+            work.fault((*path, "of_class"), f"{criterion.of_class!r} is not among problem.classes", hint)
+        elif criterion.of_class is not None and not metric.by_class:
+            hint = f"by class there is {', '.join(name for name, one in metrics.items() if one.by_class)}"
+            work.fault((*path, "of_class"), f"{criterion.metric} is not known class by class", hint)
+    for path, (use, plugin) in work.plugins.items():
+        tasks = getattr(plugin, "TASKS", None)
+        if tasks is not None and problem.task not in tasks:
+            hint = f"it serves {', '.join(sorted(tasks))}"
+            work.fault((*path, "use"), f"the plugin {use!r} does not serve {problem.task}", hint)
+    try:
+        validator = work.load("validators", spec.data.validator)
+    except PluginError as error:
+        work.fault(("data", "validator"), error.message, error.hint)
+    else:
+        for where, message, hint in validator.check_names(spec.data.expectations):
+            work.fault(("data", "expectations", *_parts(where)), message, hint)
+    checked = getattr(work.plugins.get(("monitoring",), ("", None))[1], "check", None)
+    if checked is not None:
+        for where, message, hint in checked(spec.monitoring, problem):
+            work.fault(("monitoring", *_parts(where)), message, hint)
+
+
+def _with_options(section: Any, options: Mapping[YamlPath, BaseModel], path: YamlPath) -> Any:
+    """The section, and those below it, with their plugins' options put in."""
+    update: dict[str, Any] = {}
+    for name, _, many in _plugin_sections(type(section)):
+        value = getattr(section, name)
+        if many:
+            update[name] = tuple(_with_options(item, options, (*path, name, i)) for i, item in enumerate(value))
+        else:
+            update[name] = _with_options(value, options, (*path, name))
+    if path in options:
+        update["options"] = options[path]
+    return section.model_copy(update=update)
+
+
+def _plugin_sections(cls: type[BaseModel]) -> Iterator[tuple[str, type[Section], bool]]:
+    """Fields that are plugin sections: name, class, and whether there may be several."""
+    for name, info in cls.model_fields.items():
+        annotation: Any = info.annotation
+        many = get_origin(annotation) is tuple
+        inner = get_args(annotation)[0] if many else annotation
+        if isinstance(inner, type) and issubclass(inner, PluginSection):
+            yield name, inner, many
+
+
+def _default(cls: type[BaseModel], name: str) -> Any:
+    default = cls.model_fields[name].default
+    if isinstance(default, tuple):
+        return [item.model_dump() for item in default]
+    return default.model_dump(mode="json") if isinstance(default, BaseModel) else None
+
+
+def _keys(cls: type[BaseModel]) -> set[str]:
+    return set(cls.model_fields) - {"options"}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _code_keys(value: Any, path: YamlPath) -> Iterator[YamlPath]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name in ("_target_", "_partial_", "_args_"):
+                yield (*path, str(name))
+            yield from _code_keys(item, (*path, str(name)))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _code_keys(item, (*path, i))
+
+
+def _parts(where: str) -> YamlPath:
+    return tuple(int(part) if part.isdigit() else part for part in where.replace("[", ".").replace("]", "").split(".") if part)
+
+
+def _explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
+    """Message and hint for one of pydantic's errors."""
+    kind, found, context = error["type"], error.get("input"), error.get("ctx", {})
+    if kind == "missing":
+        return f"{error['loc'][-1]!r} is missing", f"add `{error['loc'][-1]}:`"
+    if kind == "extra_forbidden":
+        return "unknown key", nearest(str(error["loc"][-1]), _siblings(model, error["loc"]))
+    if kind == "literal_error":
+        names = [name.strip("' ") for name in context["expected"].replace(" or ", ",").split(",")]
+        return f"found {found!r}", nearest(str(found), names)
+    if kind == "value_error":
+        return str(context["error"]), ""
+    if kind == "too_short":
+        return "nothing is listed here", "at least one entry is needed"
+    message = str(error["msg"])
+    return f"found {found!r}", message[0].lower() + message[1:]
+
+
+def _siblings(model: type[BaseModel], location: tuple[str | int, ...]) -> set[str]:
+    """Keys that would have been right where an unknown one was found."""
+    current: Any = model
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        info = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        current = _model_in(info.annotation) if info is not None else None
+    return _keys(current) if isinstance(current, type) and issubclass(current, BaseModel) else set()
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg)) is not None), None)

@@ -1,0 +1,61 @@
+"""Calibrates on the validation split, measures on the test split, and lets the success criteria decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pizzeria import atomic, gate, registry
+from pizzeria.datasets import open_dataset
+from pizzeria.errors import GateError, PizzeriaError
+from pizzeria.predictions import save_predictions
+from pizzeria.spec.spec import Spec
+from pizzeria.stages.stage import Job, Outcome
+from pizzeria.stages.train import train_job
+
+NAME = "evaluate"
+INPUTS = ("features", "train")
+RESUMES = False
+REFUSAL: type[PizzeriaError] | None = GateError
+
+
+def reads(spec: Spec) -> dict[str, Any]:
+    problem = spec.problem.model_dump(mode="json")
+    return {"problem": {"success": problem["success"]}, "evaluation": spec.evaluation.resolved()}
+
+
+def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
+    return [("evaluators", spec.evaluation.use), ("trainers", spec.training.use), ("models", spec.model.use)]
+
+
+def run(job: Job) -> Outcome:
+    spec, features = job.spec, job.inputs["features"].folder
+    trainer = registry.load("trainers", spec.training.use)
+    evaluator = registry.load("evaluators", spec.evaluation.use)
+    work = train_job(spec, features, job.folder, job.progress)
+    weights = job.inputs["train"].folder / "model.safetensors"
+    dataset = open_dataset(features)
+    found, true = {}, {}
+    for split in ("validation", "test"):
+        job.progress.say(f"predicting the {split} split")
+        found[split] = trainer.predict(work, weights, split)
+        true[split] = dataset.truth(split, len(spec.problem.classes))
+        save_predictions(found[split], job.folder / f"{split}.npz")
+        save_predictions(true[split], job.folder / f"truth_{split}.npz")
+    calibration = evaluator.calibrate(
+        spec.evaluation.calibration, spec.problem, found["validation"], true["validation"]
+    )
+    evaluation = evaluator.evaluate(spec.evaluation.options, spec.problem, found["test"], true["test"], calibration)
+    verdict = gate.judge(spec.problem.success, evaluation)
+    atomic.write_json(job.folder / "calibration.json", calibration)
+    atomic.write_json(job.folder / "metrics.json", evaluation)
+    atomic.write_json(job.folder / "gate.json", [outcome.plain() for outcome in verdict])
+    missed = [outcome.text for outcome in verdict if outcome.passed is not True]
+    refusal = None
+    if not gate.passes(verdict):
+        lines = "\n".join(f"  {text}" for text in missed)
+        refusal = GateError(
+            f"{len(missed)} of {len(verdict)} success criteria not met:\n{lines}",
+            hint="train longer, bring more data, or change problem.success if less is enough",
+        )
+    return Outcome({"metrics": evaluation["metrics"]}, refusal)

@@ -1,0 +1,109 @@
+"""Exports the model into a bundle, and proves that the bundle answers as the trained model does."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from pizzeria import atomic, parity, registry
+from pizzeria.datasets import open_dataset
+from pizzeria.errors import ParityError, PizzeriaError
+from pizzeria.examination import answer, reference, sample_of, test_inputs
+from pizzeria.inference.bundle import draft_bundle, open_bundle, write_bundle
+from pizzeria.inference.predictor import Predictor
+from pizzeria.predictions import Predictions, load_predictions
+from pizzeria.spec.spec import Spec
+from pizzeria.stages.stage import Job, Outcome
+from pizzeria.tables import read_tables
+from pizzeria.tasks import task
+
+NAME = "package"
+INPUTS = ("collect", "features", "train", "evaluate")
+RESUMES = False
+REFUSAL: type[PizzeriaError] | None = ParityError
+
+METRIC_TOLERANCE = 0.005
+"""How far the main metric of bundle and trained model may lie apart; relative for a metric above 1."""
+
+
+def reads(spec: Spec) -> dict[str, Any]:
+    return {"name": spec.name, "model": spec.model.resolved(), "evaluation": spec.evaluation.resolved()}
+
+
+def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
+    return [("models", spec.model.use), ("evaluators", spec.evaluation.use)]
+
+
+def run(job: Job) -> Outcome:
+    spec, evaluated = job.spec, job.inputs["evaluate"].folder
+    dataset = open_dataset(job.inputs["features"].folder)
+    calibration = json.loads((evaluated / "calibration.json").read_text())
+    description = _describe(job, calibration, dataset.preprocessing)
+    job.progress.say("exporting to ONNX")
+    model = job.folder / "model.onnx"
+    plugin = registry.load("models", spec.model.use)
+    weights = job.inputs["train"].folder / "model.safetensors"
+    plugin.export(spec.model.options, spec.problem, dataset.preprocessing, weights, model)
+
+    inputs = test_inputs(read_tables(job.inputs["collect"].folder), dataset)
+    megapixels = spec.serving.max_megapixels
+    draft = Predictor(draft_bundle(description, model))
+    golden = answer(draft, dict(list(inputs.items())[:1]), megapixels, job.progress)
+    wire = next(iter(golden.answers.values())).wire()
+    body = wire if draft.bundle.takes_photos else {"predictions": [wire]}
+    sha256 = write_bundle(job.folder / "bundle", description, model, sample_of(inputs), body)
+
+    answered = answer(Predictor(open_bundle(job.folder / "bundle")), inputs, megapixels, job.progress)
+    trained, truth = (load_predictions(evaluated / f"{name}.npz") for name in ("test", "truth_test"))
+    # A steep calibration would blow up the last digits, so probabilities are compared before it.
+    raw = answered.predictions()
+    if raw.probabilities is not None:
+        plain = draft_bundle(description | {"calibration": {**calibration, "method": "none"}}, model)
+        raw = answer(Predictor(plain), inputs, megapixels, job.progress).predictions()
+    report = dict(parity.compare(spec.problem, trained, raw))
+    report["metrics"] = _metrics(spec, trained, raw, truth, calibration)
+    report["milliseconds"] = answered.milliseconds
+    model.unlink()
+    atomic.write_json(job.folder / "parity.json", report)
+    reference(spec.problem.task, answered, truth).to_parquet(job.folder / "reference.parquet", index=False)
+    refusal = None
+    if not (report["passed"] and report["metrics"]["passed"]):
+        refusal = ParityError(
+            f"the exported model does not answer as the trained one does: {json.dumps(atomic.finite(report))}",
+            hint="this is a fault of the model plugin's export, not of the spec",
+        )
+    size = sum(path.stat().st_size for path in (job.folder / "bundle").rglob("*") if path.is_file())
+    return Outcome({"sha256": sha256, "bytes": size, "milliseconds": answered.milliseconds}, refusal)
+
+
+def _describe(job: Job, calibration: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+    evaluated = job.inputs["evaluate"].folder
+    return {
+        "name": job.spec.name,
+        "task": job.spec.problem.task,
+        "classes": list(job.spec.problem.classes),
+        "preprocessing": dict(preprocessing),
+        "calibration": dict(calibration),
+        "metrics": json.loads((evaluated / "metrics.json").read_text())["metrics"],
+        "gate": json.loads((evaluated / "gate.json").read_text()),
+        "lineage": {name: result.fingerprint for name, result in job.inputs.items()},
+        "versions": {name: version(name) for name in ("pizzeria", "numpy", "onnxruntime", "pillow")}
+        | {"python": platform.python_version()},
+    }
+
+
+def _metrics(
+    spec: Spec, trained: Predictions, served: Predictions, truth: Predictions, calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The task's main metric of the trained model beside that of the bundle."""
+    evaluator = registry.load("evaluators", spec.evaluation.use)
+    name = task(spec.problem.task).MAIN_METRIC
+    was, now = (
+        float(evaluator.evaluate(spec.evaluation.options, spec.problem, found, truth, calibration)["metrics"][name])
+        for found in (trained, served)
+    )
+    passed = abs(now - was) <= METRIC_TOLERANCE * max(1.0, abs(was))
+    return {"metric": name, "trained": was, "served": now, "tolerance": METRIC_TOLERANCE, "passed": passed}

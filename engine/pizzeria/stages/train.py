@@ -1,0 +1,51 @@
+"""Fits the network; cut off at any moment, it resumes from its last checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pizzeria import registry
+from pizzeria.contracts import Progress, TrainJob
+from pizzeria.errors import PizzeriaError
+from pizzeria.spec.spec import Spec
+from pizzeria.stages.stage import Job, Outcome, framing
+
+NAME = "train"
+INPUTS = ("features",)
+RESUMES = True
+REFUSAL: type[PizzeriaError] | None = None
+
+
+def reads(spec: Spec) -> dict[str, Any]:
+    return framing(spec) | {"model": spec.model.resolved(), "training": spec.training.resolved()}
+
+
+def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
+    return [("trainers", spec.training.use), ("models", spec.model.use)]
+
+
+def data(spec: Spec) -> Sequence[Path]:
+    """Files that the model's options name, such as pretrained weights."""
+    inputs = getattr(registry.load("models", spec.model.use), "inputs", None)
+    return inputs(spec.model.options) if inputs is not None else []
+
+
+def run(job: Job) -> Outcome:
+    trainer = registry.load("trainers", job.spec.training.use)
+    return Outcome(trainer.train(train_job(job.spec, job.inputs["features"].folder, job.folder, job.progress)))
+
+
+def train_job(spec: Spec, features: Path, folder: Path, progress: Progress) -> TrainJob:
+    """What a trainer needs, from the spec."""
+    return TrainJob(
+        problem=spec.problem,
+        model=registry.load("models", spec.model.use),
+        model_options=spec.model.options,
+        options=spec.training.options,
+        seed=spec.training.seed,
+        features=features,
+        folder=folder,
+        progress=progress,
+    )
