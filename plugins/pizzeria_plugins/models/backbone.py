@@ -1,0 +1,135 @@
+"""timm backbones: found by name, filled with weights, and fed with photos as they lie in memory."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pizzeria.errors import PluginError, TrainingError
+
+
+class Normalize(nn.Module):
+    """uint8 [N, H, W, 3] to float [N, 3, H, W] with a backbone's own mean and deviation.
+
+    Each timm backbone was trained with its own pair; with another one its weights lose several points of accuracy.
+    The result is `channels_last` in memory without a copy, which is what convolutions on a CPU are fastest with.
+    """
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("scale", 1 / (torch.tensor(std).view(1, 3, 1, 1) * 255), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) * self.scale
+
+
+class FeatureMaps(nn.Module):
+    """Feature maps of a timm backbone at the wanted strides.
+
+    Attributes:
+        channels: of each map, in the order of `strides`.
+    """
+
+    def __init__(self, name: str, strides: tuple[int, ...], size: int, weights: str | None, *, frozen: bool) -> None:
+        super().__init__()
+        levels = _strides_of(name, size)
+        missing = [stride for stride in strides if stride not in levels]
+        if missing:
+            raise PluginError(
+                f"model.strides: backbone {name} has no feature map of stride {', '.join(map(str, missing))}",
+                hint=f"it has {', '.join(map(str, sorted(set(levels))))}",
+            )
+        self.body = _create(
+            name, size, weights, features_only=True, out_indices=tuple(levels.index(stride) for stride in strides)
+        )
+        self.channels: list[int] = self.body.feature_info.channels()
+        self.normalize = Normalize(*statistics(self.body))
+        self.frozen = frozen
+        if frozen:
+            self.body.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> FeatureMaps:
+        """A frozen backbone keeps its batch-norm statistics too."""
+        super().train(mode)
+        if self.frozen:
+            self.body.eval()
+        return self
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """uint8 [N, H, W, 3] to one float map [N, C, H / stride, W / stride] for each stride."""
+        maps = self.body(self.normalize(images))
+        if str(getattr(self.body, "output_fmt", "NCHW")).endswith("NHWC"):
+            maps = [found.permute(0, 3, 1, 2) for found in maps]
+        return list(maps)
+
+
+def create_classifier(name: str, classes: int, size: int, weights: str | None, dropout: float) -> nn.Module:
+    """A whole timm model with `classes` outputs."""
+    return _create(name, size, weights, num_classes=classes, drop_rate=dropout)
+
+
+def statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation, in [0, 1], that a timm model's weights expect."""
+    config: Any = model.pretrained_cfg
+    return tuple(config["mean"]), tuple(config["std"])
+
+
+def _strides_of(name: str, size: int) -> list[int]:
+    _check_name(name)
+    try:
+        return list(_create(name, size, None, features_only=True).feature_info.reduction())
+    except (RuntimeError, AttributeError, NotImplementedError) as error:
+        raise PluginError(
+            f"model.backbone: timm cannot take feature maps from {name}",
+            hint="choose a convolutional one, such as mobilenetv3_small_100 or resnet18",
+        ) from error
+
+
+def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Module:
+    """`timm.create_model`, with weights from nowhere (random), a local file or timm's hub."""
+    import timm
+
+    _check_name(name)
+    if timm.get_pretrained_cfg(name).fixed_input_size:
+        options["img_size"] = size
+    if weights is None:
+        return timm.create_model(name, pretrained=False, **options)
+    if weights != "hub":
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise TrainingError(
+                f"model.weights: no file at {path.absolute()}",
+                hint="give a local .safetensors or .pth file, `hub` for timm's hub, or null for random weights",
+            )
+        options["pretrained_cfg_overlay"] = {"file": str(path)}
+    try:
+        return timm.create_model(name, pretrained=True, **options)
+    except Exception as error:
+        # What goes wrong here is as varied as the hub's client, and each case has the same way out.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if weights == "hub":
+            raise TrainingError(
+                f"model.weights: the weights of {name} cannot be fetched from timm's hub: {reason}",
+                hint="without a network, give a local .safetensors or .pth file, or null for random weights",
+            ) from error
+        raise TrainingError(
+            f"model.weights: {weights} does not hold the weights of {name}: {reason}",
+            hint="they must be a state dict of that very timm model",
+        ) from error
+
+
+def _check_name(name: str) -> None:
+    import timm
+
+    if timm.is_model(name):
+        return
+    near = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3, cutoff=0.5)
+    raise PluginError(
+        f"model.backbone: timm has no model {name!r}",
+        hint=f"did you mean {', '.join(near)}?" if near else "timm.list_models() lists them all",
+    )

@@ -1,0 +1,97 @@
+"""A timm classifier as a network: one class for each photo, or any number of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pizzeria_plugins.models.backbone import Normalize, create_classifier, statistics
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Classifier(nn.Module):
+    """See `pizzeria_plugins.models.network.Network`.
+
+    Args:
+        name: timm model.
+        classes: C.
+        size: Side of the photos in pixels.
+        weights: Local file, `hub`, or None for random ones.
+        multilabel: Each class on its own, instead of just one of them.
+        dropout: Before the last layer.
+        label_smoothing: Share of the truth that is spread evenly.
+        frozen: Train the last layer only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        classes: int,
+        size: int,
+        weights: str | None,
+        *,
+        multilabel: bool,
+        dropout: float,
+        label_smoothing: float,
+        frozen: bool,
+    ) -> None:
+        super().__init__()
+        self.body = create_classifier(name, classes, size, weights, dropout)
+        self.normalize = Normalize(*statistics(self.body))
+        self.multilabel = multilabel
+        self.label_smoothing = label_smoothing
+        self.frozen = frozen
+        if frozen:
+            self.body.requires_grad_(False)
+            self._last_layer().requires_grad_(True)
+
+    def _last_layer(self) -> nn.Module:
+        layer: nn.Module = self.body.get_classifier()
+        return layer
+
+    def train(self, mode: bool = True) -> Classifier:
+        """A frozen body keeps its batch-norm statistics too."""
+        super().train(mode)
+        if self.frozen:
+            self.body.eval()
+            self._last_layer().train(mode)
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 [N, H, W, 3] RGB to logits [N, C]."""
+        logits: Tensor = self.body(self.normalize(images))
+        return logits.float()
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy; for multi-label the mean of each class's own."""
+        if not self.multilabel:
+            return {"cross_entropy": functional.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)}
+        smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return {"cross_entropy": functional.binary_cross_entropy_with_logits(outputs, smooth)}
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """[N, C] in [0, 1]."""
+        return outputs.sigmoid() if self.multilabel else outputs.softmax(dim=1)
+
+    @torch.no_grad()
+    def predict(self, outputs: Tensor) -> NDArray[np.float32]:
+        """[N, C] probabilities."""
+        found: NDArray[np.float32] = self.probabilities(outputs).cpu().numpy()
+        return found
+
+
+class Probabilities(nn.Module):
+    """What goes through PyTorch's exporter: photos in, probabilities out."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier.probabilities(self.classifier(images))

@@ -1,0 +1,151 @@
+"""Checkpoints that survive any kill, without pickle: a folder of tensors (safetensors) and plain data (JSON).
+
+Lightning's own checkpoint writer pickles, stages through TMPDIR, and can lose the last good checkpoint when the process is
+killed or the disk is full. Here a checkpoint is written beside its final name, fsynced, renamed, and only then are older
+ones removed; both files are hashed, and a damaged checkpoint is passed over for the one before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import CheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from pizzeria.atomic import rename, sync_folder
+from pizzeria.errors import TrainingError
+
+TENSORS = "tensors.safetensors"
+STATE = "state.json"
+KEPT = 2
+"""The newest, and one to fall back on."""
+
+
+class SafeCheckpointIO(CheckpointIO):
+    """Lightning's hooks around `write` and `read`."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        write(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
+        return read(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
+    """Write a checkpoint, then remove all but the newest `KEPT` of its parent folder.
+
+    Args:
+        checkpoint: Nested dicts, lists and tuples of tensors, numbers, strings, booleans and None.
+        folder: Its final name, such as `checkpoints/epoch-00003`; names sort by age.
+
+    Raises:
+        TrainingError: it cannot be written, or holds something else. Older checkpoints stand untouched.
+    """
+    tensors: dict[str, Tensor] = {}
+    state = _flatten(dict(checkpoint), tensors, ())
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        blob = save(tensors)
+        text = json.dumps(state)
+        hashes = {"tensors": _sha256(blob), "state": _sha256(text.encode())}
+        _write(temporary / TENSORS, blob)
+        _write(temporary / STATE, json.dumps({"sha256": hashes, "state": text}).encode())
+        sync_folder(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        rename(temporary, folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise TrainingError(
+            f"the checkpoint {folder} cannot be written: {error.strerror or error}",
+            hint="make room or make the folder writable, then run again: it goes on from the checkpoint before",
+        ) from error
+    for old in _all(folder.parent)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read what `write` wrote, with tensors on the CPU in their old memory layout.
+
+    Raises:
+        TrainingError: it is not whole.
+    """
+    try:
+        blob = (folder / TENSORS).read_bytes()
+        outer = json.loads((folder / STATE).read_bytes())
+        text = outer["state"]
+        if outer["sha256"] != {"tensors": _sha256(blob), "state": _sha256(text.encode())}:
+            raise ValueError("its hashes do not fit")
+        found: dict[str, Any] = _restore(json.loads(text), load(blob))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise TrainingError(f"the checkpoint {folder} is damaged: {error}", hint="remove that folder") from error
+    return found
+
+
+def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint below `folder` with its content, or None where there is none."""
+    for candidate in reversed(_all(folder)):
+        try:
+            return candidate, read(candidate)
+        except TrainingError:
+            continue
+    return None
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("epoch-*") if path.is_dir()) if folder.is_dir() else []
+
+
+def _flatten(value: Any, tensors: dict[str, Tensor], path: tuple[str, ...]) -> Any:
+    """Plain JSON for `value`; a tensor goes into `tensors`, and what JSON lacks is told by a key that starts with @."""
+    if isinstance(value, Tensor):
+        name = "/".join(path)
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"@tensor": name, "stride": list(value.stride())}
+    if isinstance(value, Mapping):
+        return {"@dict": [[key, _flatten(item, tensors, (*path, str(key)))] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        items = [_flatten(item, tensors, (*path, str(i))) for i, item in enumerate(value)]
+        return items if isinstance(value, list) else {"@tuple": items}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TrainingError(f"a checkpoint cannot hold {type(value).__name__} at {'.'.join(path)}")
+
+
+def _restore(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_restore(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "@tensor" in value:
+        # The old layout (channels_last, say) keeps the optimizer's fast path, which wants equal strides everywhere.
+        flat = tensors[value["@tensor"]]
+        return torch.empty_strided(flat.shape, value["stride"], dtype=flat.dtype).copy_(flat)
+    if "@tuple" in value:
+        return tuple(_restore(item, tensors) for item in value["@tuple"])
+    return {key: _restore(item, tensors) for key, item in value["@dict"]}
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

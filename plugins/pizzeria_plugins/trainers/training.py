@@ -1,0 +1,174 @@
+"""Runs a training from its first epoch, or its last checkpoint, to the files that it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
+from safetensors.torch import save
+
+from pizzeria.atomic import write_bytes
+from pizzeria.contracts import TrainJob
+from pizzeria.datasets import ImageSet, RowSet, open_dataset
+from pizzeria.errors import DataError
+from pizzeria.tasks import task
+from pizzeria_plugins.trainers.batches import plain_loader, training_loader
+from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest
+from pizzeria_plugins.trainers.device import device_name, precision_name
+from pizzeria_plugins.trainers.fit import Fit
+from pizzeria_plugins.trainers.history import History
+
+
+def run(job: TrainJob) -> dict[str, Any]:
+    """See `pizzeria_plugins.trainers.lightning.train`."""
+    options = job.options
+    data = open_dataset(job.features)
+    _refuse_empty(data)
+    checkpoint = _own_checkpoint(job)
+    history = _history(job)
+    if checkpoint is not None:
+        history.restore(checkpoint[1]["pizzeria"]["history"])
+    torch.manual_seed(job.seed)
+    batches = training_loader(
+        data,
+        batch_size=options.batch_size,
+        level=options.augmentation,
+        seed=job.seed,
+        epoch=len(history.epochs),
+        workers=options.workers,
+    )
+    network = job.model.build(job.model_options, job.problem, data.preprocessing, pretrained=checkpoint is None)
+    fit = Fit(job, network, data, history, len(batches), _identity(job))
+    if len(history.epochs) == options.max_epochs or history.stalled:
+        assert checkpoint is not None
+        fit.on_load_checkpoint(checkpoint[1])
+    else:
+        validation = plain_loader(data, "validation", batch_size=options.batch_size, workers=options.workers)
+        with _quiet(), _interruptible():
+            _trainer(job).fit(
+                fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
+            )
+    write_bytes(job.folder / "model.safetensors", save({k: v.contiguous() for k, v in fit.best_weights.items()}))
+    history.write(job.folder / "curves.csv")
+    return _facts(job, fit)
+
+
+def _trainer(job: TrainJob) -> pl.Trainer:
+    options = job.options
+    device = device_name(options.accelerator)
+    return pl.Trainer(
+        accelerator=device,
+        devices=1,
+        precision=precision_name(options.precision, device),
+        max_epochs=options.max_epochs,
+        gradient_clip_val=options.gradient_clip,
+        check_val_every_n_epoch=options.validate_every,
+        num_sanity_val_steps=0,
+        plugins=[SafeCheckpointIO()],
+        default_root_dir=job.folder,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _history(job: TrainJob) -> History:
+    framing = task(job.problem.task)
+    return History(
+        name=framing.MAIN_METRIC,
+        better=framing.METRICS[framing.MAIN_METRIC].better,
+        watch=job.options.monitor,
+        patience=job.options.early_stopping_patience,
+    )
+
+
+def _refuse_empty(data: ImageSet | RowSet) -> None:
+    for split in ("train", "validation"):
+        if not len(data.rows(split)):
+            raise DataError(f"the {split} split is empty", hint="bring more data, or change data.split")
+
+
+def _identity(job: TrainJob) -> str:
+    """Hash of what decides the course of a training; a checkpoint of another one is of no use to it."""
+    parts = {
+        "problem": job.problem.model_dump(mode="json"),
+        "model": job.model_options.model_dump(mode="json"),
+        "training": job.options.model_dump(mode="json"),
+        "seed": job.seed,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _own_checkpoint(job: TrainJob) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint of this very training."""
+    found = newest(job.folder / "checkpoints")
+    if found is None:
+        return None
+    if found[1].get("pizzeria", {}).get("identity") != _identity(job):
+        job.progress.say(f"{found[0]} is of a training with other options; starting afresh")
+        return None
+    job.progress.say(f"going on after epoch {found[1]['epoch'] + 1} of {job.options.max_epochs}")
+    return found
+
+
+def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
+    history, best = fit.history, fit.history.best
+    assert best is not None
+    rates = sorted(epoch.items_per_second for epoch in history.epochs)
+    device = device_name(job.options.accelerator)
+    return {
+        "epochs": len(history.epochs),
+        "stopped_early": len(history.epochs) < job.options.max_epochs,
+        "best_epoch": best.epoch,
+        f"validation_{history.name}": best.metric,
+        "validation_loss": best.validation_loss,
+        "seconds": sum(epoch.seconds for epoch in history.epochs),
+        "items_per_second": rates[len(rates) // 2],
+        "parameters": sum(parameter.numel() for parameter in fit.network.parameters()),
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "precision": precision_name(job.options.precision, device),
+    }
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's banners, tips and advice on settings that were chosen on purpose."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=PossibleUserWarning)
+            warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end as KeyboardInterrupt: Lightning makes it a SystemExit, and leaves SIGINT ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
