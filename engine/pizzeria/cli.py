@@ -312,19 +312,22 @@ def plugins_list() -> None:
 
 
 @main.command()
+@click.option("--markdown", is_flag=True, help="Write the reference for people instead: docs/spec.md.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it there instead of printing it.")
-def schema(out: Path | None) -> None:
+def schema(markdown: bool, out: Path | None) -> None:
     """Write the JSON Schema of a spec, for editors."""
+    import json
+
     from pizzeria import atomic
     from pizzeria.schema import json_schema
+    from pizzeria.spec_reference import markdown as reference
 
+    text = reference() if markdown else json.dumps(json_schema(), indent=1) + "\n"
     if out is None:
-        import json
-
-        click.echo(json.dumps(json_schema(), indent=1))
+        click.echo(text, nl=False)
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(out, json_schema())
+    atomic.write_bytes(out, text.encode())
     click.echo(out)
 
 

@@ -1,0 +1,55 @@
+# Everything a newcomer needs. Each target does its own set-up in .venv from requirements.lock.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo test check fix lock schema clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## Set up .venv alone
+
+demo: $(STAMP) ## The whole cycle on generated listings, to a live service and its report
+	@$(BIN)/pizzeria demo
+
+test: $(STAMP) ## All tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## ruff, mypy --strict on engine/, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fix: $(STAMP) ## Let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+schema: $(STAMP) ## Write conf/spec.schema.json and docs/spec.md from the models
+	$(BIN)/pizzeria schema --out conf/spec.schema.json
+	$(BIN)/pizzeria schema --markdown --out docs/spec.md
+
+lock: ## Resolve the dependencies of pyproject.toml anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## Remove .venv and caches; runs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=$$(for name in python3.11 python3.12 python3 python; do \
+		$$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+			&& command -v $$name && break; \
+	done); \
+	if [ -z "$$python" ]; then \
+		echo "Pizzeria needs Python 3.11 or 3.12 with venv, and found neither on the PATH."; \
+		echo "Install one (Debian: apt-get install python3.11 python3.11-venv), then run make again."; \
+		exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$python; a few minutes the first time (about 8 GB)."; \
+	"$$python" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
