@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,22 @@ class Boxes:
     @staticmethod
     def empty() -> Boxes:
         return Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+    def iou(self, other: Boxes) -> NDArray[np.float32]:
+        """Intersection over union of each of these D boxes with each of the E others, float32 [D, E] in [0, 1].
+
+        Example:
+            >>> one = Boxes(np.array([[0, 0, 10, 10]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+            >>> two = Boxes(np.array([[5, 0, 15, 10]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+            >>> one.iou(two).round(2).tolist()
+            [[0.33000001311302185]]
+        """
+        a, b = self.xyxy[:, None].astype(np.float64), other.xyxy[None].astype(np.float64)
+        overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(-1)
+        area_a, area_b = (np.clip(x[..., 2:] - x[..., :2], 0, None).prod(-1) for x in (a, b))
+        union = area_a + area_b - overlap
+        iou: NDArray[np.float32] = (overlap / np.where(union > 0, union, 1)).astype(np.float32)
+        return iou
 
 
 @dataclass(frozen=True)
@@ -89,12 +106,12 @@ def load_predictions(path: Path) -> Predictions:
         boxes = None
         if "offsets" in arrays:
             xyxy, scores, labels, cuts = (arrays[name] for name in ("xyxy", "scores", "labels", "offsets"))
-            boxes = tuple(Boxes(xyxy[a:b], scores[a:b], labels[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+            boxes = tuple(Boxes(xyxy[a:b], scores[a:b], labels[a:b]) for a, b in pairwise(cuts))
         return Predictions(
             keys=tuple(str(key) for key in arrays["keys"]),
             boxes=boxes,
-            probabilities=arrays["probabilities"] if "probabilities" in arrays else None,
-            values=arrays["values"] if "values" in arrays else None,
+            probabilities=arrays.get("probabilities"),
+            values=arrays.get("values"),
         )
 
 

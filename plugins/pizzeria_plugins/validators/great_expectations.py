@@ -118,7 +118,11 @@ def _build(table: str, check: Check, position: int) -> Any:
     try:
         return get_expectation_impl(check.name)(**check.arguments, meta={"position": position})
     except ValueError as error:  # pydantic's own
-        raise DataError(f"data.expectations.{table}: {check.name}: {error}") from error
+        raise DataError(f"data.expectations.{table}: {check.name}: {_one_line(error)}") from error
+
+
+def _one_line(error: ValueError) -> str:
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())  # type: ignore[attr-defined]
 
 
 def _outcome(table: str, frame: pd.DataFrame, check: Check, result: Any) -> Expectation:

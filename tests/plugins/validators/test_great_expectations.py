@@ -245,9 +245,8 @@ def test_every_listed_expectation_runs_on_frames() -> None:
 
 
 def test_arguments_that_the_library_refuses_are_a_data_error() -> None:
-    quantiles = {"column": "width", "quantile_ranges": {"quantiles": [0.5]}}
-    own = {"images": [{"expect_column_quantile_values_to_be_between": quantiles}]}
-    with pytest.raises(DataError, match=r"data\.expectations\.images: expect_column_quantile_values_to_be_between"):
+    own = {"images": [{"expect_column_values_to_be_between": {"column": "width"}}]}
+    with pytest.raises(DataError, match=r"images: expect_column_values_to_be_between: .*cannot both be None"):
         validate(Tables(images=images(), boxes=boxes()), DETECTION, own)
     row = {"column": "path", "row_condition": "@__import__('os').getpid() > 0"}
     own = {"images": [{"expect_column_values_to_not_be_null": row}]}

@@ -1,0 +1,96 @@
+"""Classes judged on their own: is it there or not? Multi-label photos, and detection ("somewhere in the photo?")."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria_plugins.evaluators.curves import BINS, precision_recall, reliability
+
+BY_CLASS = ("f1", "precision", "recall", "auroc", "average_precision", "calibration_error")
+
+
+def per_class(
+    probabilities: NDArray[np.float32], true: NDArray[np.bool_], thresholds: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Each of `BY_CLASS` for each class.
+
+    Args:
+        probabilities: [N, C] calibrated.
+        true: [N, C] whether the class is present.
+        thresholds: [C] probability from which it is said to be.
+
+    Returns:
+        [C] values by metric. NaN for a class that is never present; AUROC also for one that is never absent.
+    """
+    classes = true.shape[1]
+    if not len(true):
+        return {name: np.full(classes, np.nan) for name in BY_CLASS}
+    import torch
+    from torchmetrics.functional import classification as tm
+
+    p, t = torch.as_tensor(probabilities, dtype=torch.float64), torch.as_tensor(true).long()
+    said = torch.as_tensor(decisions(probabilities, thresholds)).long()
+    each: dict[str, Any] = {"num_labels": classes, "average": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a class is never present or absent; such values become NaN below
+        values = {
+            "f1": tm.multilabel_f1_score(said, t, **each),
+            "precision": tm.multilabel_precision(said, t, **each),
+            "recall": tm.multilabel_recall(said, t, **each),
+            "auroc": tm.multilabel_auroc(p, t, **each),
+            "average_precision": tm.multilabel_average_precision(p, t, **each),
+            "calibration_error": torch.stack(
+                [tm.binary_calibration_error(p[:, i], t[:, i], n_bins=BINS) for i in range(classes)]
+            ),
+        }
+    out = {name: np.atleast_1d(value.double().numpy()).copy() for name, value in values.items()}
+    for value in out.values():
+        value[~true.any(axis=0)] = np.nan
+    out["auroc"][true.all(axis=0)] = np.nan
+    return out
+
+
+def decisions(probabilities: NDArray[np.float32], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[N, C] whether each class is said to be present, as `pizzeria.inference.records` decides it."""
+    return probabilities >= thresholds
+
+
+def f1_over_all(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
+    """F1 over all decisions at once; NaN where nothing is true."""
+    return float(2 * (said & true).sum() / (said.sum() + true.sum())) if true.any() else float("nan")
+
+
+def curves(classes: Sequence[str], probabilities: NDArray[np.float32], true: NDArray[np.bool_]) -> dict[str, Any]:
+    """`precision_recall` by class and `reliability` over all classes."""
+    return {
+        "precision_recall": {name: precision_recall(probabilities[:, i], true[:, i]) for i, name in enumerate(classes)},
+        "reliability": reliability(probabilities, true),
+    }
+
+
+def worst(
+    keys: Sequence[str],
+    classes: Sequence[str],
+    probabilities: NDArray[np.float32],
+    true: NDArray[np.bool_],
+    thresholds: NDArray[np.float64],
+    limit: int,
+) -> list[Mapping[str, Any]]:
+    """The wrong decisions furthest from the truth: `{key, kind: "missed" or "false", class, score}`, worst first."""
+    wrong = decisions(probabilities, thresholds) != true
+    distance = np.where(wrong, np.abs(true - probabilities.astype(np.float64)), -1)
+    order = np.argsort(-distance, axis=None, kind="stable")[: min(limit, int(wrong.sum()))]
+    return [
+        {
+            "key": keys[row],
+            "kind": "missed" if true[row, column] else "false",
+            "class": classes[column],
+            "score": float(probabilities[row, column]),
+        }
+        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
+    ]
