@@ -108,7 +108,8 @@ def _answer(bundle: Bundle) -> _Schema:
 
 
 def _row(preprocessing: Mapping[str, Any]) -> _Schema:
-    columns: _Schema = {c["name"]: {"type": ["number", "boolean", "null"]} for c in preprocessing["numeric"]}
+    number, time = ["number", "boolean", "null"], ["string", "number", "null"]
+    columns: _Schema = {c["name"]: {"type": time if c.get("time") else number} for c in preprocessing["numeric"]}
     columns |= {
         c["name"]: {"type": ["string", "number", "boolean", "null"], "examples": c["values"][:5]}
         for c in preprocessing["categorical"]

@@ -3,12 +3,14 @@
 `preprocessing` is {"kind": "columns", "numeric": [{"name", "median", "mean", "std"}],
 "categorical": [{"name", "values"}], "target": {"name", ...}}. A missing number becomes the median; each number is then
 (x - mean) / std. A category becomes 1 + its index in `values`, and 0 when it is missing or was not seen in training.
+A numeric column with "time": true holds moments, which count as Unix seconds (UTC where they name no zone).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,8 @@ def encode(
 
     Args:
         rows: N objects with just the columns of `preprocessing` (and `row_id`, if the client likes). None is "missing".
-            Numeric columns take numbers and booleans, categorical ones text, numbers and booleans.
+            Numeric columns take numbers and booleans, those of times also ISO 8601 texts; categorical ones take text,
+            numbers and booleans.
         preprocessing: See above.
 
     Returns:
@@ -82,7 +85,7 @@ def to_columns(
     Raises:
         RequestError: 422, as for `encode`.
     """
-    numeric = [column["name"] for column in preprocessing["numeric"]]
+    numeric = {column["name"]: bool(column.get("time")) for column in preprocessing["numeric"]}
     categorical = [column["name"] for column in preprocessing["categorical"]]
     known = {*numeric, *categorical}
     for i, row in enumerate(rows):
@@ -91,8 +94,9 @@ def to_columns(
         if row.keys() != known:
             _check_names(i, row, known, str(preprocessing["target"]["name"]))
     columns: dict[str, NDArray[np.float64] | list[str | None]] = {}
-    for name in numeric:
-        columns[name] = np.array([_number(row[name], i, name) for i, row in enumerate(rows)], np.float64)
+    for name, time in numeric.items():
+        read = _seconds if time else _number
+        columns[name] = np.array([read(row[name], i, name) for i, row in enumerate(rows)], np.float64)
     for name in categorical:
         columns[name] = [_category(row[name], i, name) for i, row in enumerate(rows)]
     return columns
@@ -146,6 +150,16 @@ def _number(value: Any, i: int, name: str) -> float:
             return number
     hint = "write the number without quotes" if isinstance(value, str) else "write a finite number, or null"
     raise _refused(f"rows[{i}].{name}", f"found {_shown(value)} where a number is needed", hint)
+
+
+def _seconds(value: Any, i: int, name: str) -> float:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, datetime):
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise _refused(f"rows[{i}].{name}", f"found {_shown(value)}", "write a time as 2024-05-31T12:00:00Z") from None
+    return _number(value, i, name)
 
 
 def _category(value: Any, i: int, name: str) -> str | None:

@@ -36,7 +36,8 @@ class Options(_Options):
     """
 
     numeric: tuple[str, ...] | None = Field(
-        default=None, description="Numeric columns; without it by type. A column of times counts as Unix seconds."
+        default=None,
+        description="Numeric columns; without it by type. Times that are named count as Unix seconds.",
     )
     categorical: tuple[str, ...] | None = Field(default=None, description="Categorical columns; without it by type.")
     drop: tuple[str, ...] = Field(default=(), description="Columns that the model must not see.")
@@ -85,7 +86,9 @@ def build(
     preprocessing: dict[str, Any] = {"kind": "columns", "numeric": [], "categorical": [], "target": target}
     for name in progress.track([*numeric, *categorical], "columns"):
         if name in numeric:
-            preprocessing["numeric"].append({"name": name, **_fit_numbers(name, table, columns[name], train)})
+            time = {"time": True} if _holds_times(table[name]) else {}
+            fitted = _fit_numbers(name, table, columns[name], train)
+            preprocessing["numeric"].append({"name": name, **time, **fitted})
         else:
             values = _fit_categories(columns[name], train, options.max_values)
             preprocessing["categorical"].append({"name": name, "values": values})
@@ -103,7 +106,7 @@ def build(
 
 def _choose(table: pd.DataFrame, options: Options, problem: Problem) -> tuple[list[str], list[str]]:
     """Names of the numeric and of the categorical columns, in the table's order."""
-    from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype, is_timedelta64_dtype
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_timedelta64_dtype
 
     there = [str(name) for name in table.columns if name not in (_KEY, problem.target)]
     named = {"numeric": options.numeric or (), "categorical": options.categorical or (), "drop": options.drop}
@@ -119,22 +122,33 @@ def _choose(table: pd.DataFrame, options: Options, problem: Problem) -> tuple[li
             f"features: {', '.join(twice)} named twice", hint="numeric, categorical and drop exclude each other"
         )
     numeric, categorical = list(named["numeric"]), list(named["categorical"])
+    for name in categorical:
+        if _holds_times(table[name]):
+            raise DataError(f"features.categorical: {name!r} holds times", hint="name it under numeric, or drop it")
     for name in (name for name in there if name not in claimed):
         kind = table[name].dtype
+        if is_timedelta64_dtype(kind) or _holds_times(table[name]):
+            continue
         if is_numeric_dtype(kind) or is_bool_dtype(kind):
             numeric += [name] if options.numeric is None else []
-        elif not is_datetime64_any_dtype(kind) and not is_timedelta64_dtype(kind):
+        else:
             categorical += [name] if options.categorical is None else []
     if not numeric and not categorical:
         raise DataError("no column is left to learn from", hint=f"the data have {', '.join(there) or 'none'}")
     return sorted(numeric, key=there.index), sorted(categorical, key=there.index)
 
 
+def _holds_times(column: pd.Series[Any]) -> bool:
+    from pandas.api.types import is_datetime64_any_dtype
+
+    return bool(is_datetime64_any_dtype(column.dtype))
+
+
 def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
     """float64 [N], NaN where missing."""
     import pandas as pd
 
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+    if _holds_times(column):
         utc = pd.to_datetime(column, utc=True)
         return np.asarray((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), np.float64)
     try:
