@@ -1,0 +1,76 @@
+"""Server `bentoml`: the bundle as a BentoML service; `pizzeria_plugins.servers.service` is what it loads."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from pydantic import Field
+
+from pizzeria.contracts import Release, Rendered
+from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.servers.settings import Settings
+
+
+class Options(PluginOptions):
+    """Options of the `bentoml` server."""
+
+    workers: int = Field(default=1, ge=1, le=256, description="Worker processes; each holds the model once.")
+    parallel: int | None = Field(
+        default=None,
+        ge=1,
+        description="Requests that one worker computes at the same time; the others wait. "
+        "Without it: as many as there are cores for each worker.",
+    )
+    threads: int = Field(
+        default=1,
+        ge=1,
+        description="CPU threads that compute one request. 1 answers most requests a second; more answer one sooner.",
+    )
+
+
+def render(release: Release, host: str, port: int) -> Rendered:
+    """`bentoml serve` on `host:port`; everything that the service needs to know is in its environment.
+
+    The command is BentoML's own, so that its supervisor starts, watches and restarts the workers.
+    """
+    serving = release.serving
+    options = serving.options if serving.options is not None else Options()
+    settings = Settings(
+        bundle=str(release.bundle.absolute()),
+        max_body_mb=serving.max_body_mb,
+        max_megapixels=serving.max_megapixels,
+        max_rows=serving.max_rows,
+        max_concurrency=serving.max_concurrency,
+        timeout_s=serving.timeout_s,
+        workers=options.workers,
+        parallel=options.parallel,
+        threads=options.threads,
+        log=serving.log.use,
+        log_options=_plain(serving.log.options),
+        log_folder=str(release.log_folder.absolute()),
+    )
+    return Rendered(
+        commands=[
+            [
+                *(sys.executable, "-m", "bentoml", "serve", "pizzeria_plugins.servers.service:service"),
+                *("--host", host, "--port", str(port)),
+                # On SIGTERM the requests at work are answered first.
+                *("--timeout-graceful-shutdown", str(math.ceil(serving.timeout_s) + 1)),
+            ]
+        ],
+        environment={
+            **settings.environment(),
+            # BentoML keeps its metrics here, and services that share the folder would wipe each other's.
+            "BENTOML_HOME": str((release.state / release.name / "bentoml").absolute()),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PYTHONSAFEPATH": "1",  # a file that lies in the working folder must not stand in for a library
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(options.threads),
+        },
+    )
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    return options.model_dump(mode="json", by_alias=True) if options is not None else {}

@@ -1,0 +1,75 @@
+"""What a service is told by its environment."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pizzeria.errors import DeploymentError
+from pizzeria.inference.contract import Limits
+from pizzeria.inference.predictor import usable_cores
+
+_BUNDLE = "PIZZERIA_BUNDLE"
+_SETTINGS = "PIZZERIA_SERVICE"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The bundle, the limits and the prediction log of one service."""
+
+    bundle: str
+    """Absolute path of the bundle, a folder or a zip."""
+    max_body_mb: float
+    max_megapixels: float
+    max_rows: int
+    max_concurrency: int
+    """Of the whole service; each worker takes its share."""
+    timeout_s: float
+    workers: int = 1
+    parallel: int | None = None
+    threads: int = 1
+    log: str = "sqlite"
+    """Prediction log plugin."""
+    log_options: dict[str, Any] = field(default_factory=dict)
+    log_folder: str = "."
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(int(self.max_body_mb * 1e6), self.max_megapixels, self.max_rows)
+
+    @property
+    def concurrency_of_worker(self) -> int:
+        return math.ceil(self.max_concurrency / self.workers)
+
+    @property
+    def parallel_of_worker(self) -> int:
+        return min(self.concurrency_of_worker, self.parallel or max(1, usable_cores() // self.workers))
+
+    def environment(self) -> dict[str, str]:
+        """The two variables that say all this."""
+        values = asdict(self)
+        return {_BUNDLE: values.pop("bundle"), _SETTINGS: json.dumps(values, sort_keys=True)}
+
+    @staticmethod
+    def of_environment(environment: Mapping[str, str]) -> Settings:
+        """The inverse of `environment`.
+
+        Raises:
+            DeploymentError: a variable is absent or makes no sense.
+
+        Example:
+            >>> here = Settings("/b", 10, 40, 100, 16, 30)
+            >>> Settings.of_environment(here.environment()) == here
+            True
+        """
+        try:
+            return Settings(bundle=environment[_BUNDLE], **json.loads(environment[_SETTINGS]))
+        except KeyError as error:
+            raise DeploymentError(
+                f"the environment lacks {error.args[0]}", hint="start the service with `pizzeria serve` or `deploy`"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise DeploymentError(f"{_SETTINGS} in the environment is no settings of a service: {error}") from error

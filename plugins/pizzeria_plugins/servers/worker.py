@@ -1,0 +1,116 @@
+"""What one worker process holds: the model behind its contract, the limits, the prediction log and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pizzeria.inference.bundle import Bundle, open_bundle
+from pizzeria.inference.contract import Contract, Reply
+from pizzeria.inference.predictor import Predictor
+from pizzeria_plugins.servers import pages
+from pizzeria_plugins.servers.gate import Gate
+from pizzeria_plugins.servers.record_queue import RecordQueue, Write
+from pizzeria_plugins.servers.settings import Settings
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class Worker:
+    """One worker; `open` makes it ready, and may take a second.
+
+    Attributes:
+        contract, pool, gate: There once it is open.
+    """
+
+    contract: Contract
+    pool: ThreadPoolExecutor
+    gate: Gate
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def open(self) -> None:
+        """Load the model, answer its own sample once to warm it up, and start the prediction log.
+
+        Raises:
+            BundleError: the bundle is damaged, or its model cannot be loaded.
+            PluginError: there is no such prediction log.
+        """
+        settings = self.settings
+        bundle = open_bundle(Path(settings.bundle))
+        self.contract = Contract(Predictor(bundle, settings.threads), settings.limits)
+        _warm_up(self.contract, bundle)
+        self._metrics = _metrics()
+        self._metrics.MODEL.labels(bundle.name, bundle.task, bundle.sha256).set(1)
+        self._pages = pages.make(bundle, settings)
+        self._queue = RecordQueue(_log_writer(settings), self._count_records)
+        self.pool = ThreadPoolExecutor(settings.parallel_of_worker, thread_name_prefix="predict")
+        self.gate = Gate(settings.concurrency_of_worker)
+
+    def close(self) -> None:
+        """Write the last predictions to their log."""
+        self._queue.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def enter(self) -> bool:
+        """Take a place for one request, where one is free."""
+        if not self.gate.enter():
+            return False
+        self._metrics.IN_FLIGHT.inc()
+        return True
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self.gate.leave()
+        self._metrics.IN_FLIGHT.dec()
+
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, begun: float) -> Reply:
+        """The contract's answer to a request that was whole at `begun` (`time.perf_counter`); logs its predictions."""
+        answer = self.contract.answer(method, target, headers, body)
+        if answer.records:
+            latency = {"latency_ms": round(1000 * (time.perf_counter() - begun), 3)}
+            self._queue.put([record | latency for record in answer.records])
+        return answer
+
+    async def page(self, route: str) -> Reply:
+        """`/`, `/docs`, `/openapi.json` or `/metrics`."""
+        if route != "/metrics":
+            return self._pages[route]
+        text = await asyncio.get_running_loop().run_in_executor(None, self._metrics.text)
+        return Reply(200, text, content_type=self._metrics.CONTENT_TYPE)
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        self._metrics.REQUESTS.labels(route, status).inc()
+        self._metrics.SECONDS.labels(route).observe(seconds)
+
+    def _count_records(self, outcome: str, records: int) -> None:
+        self._metrics.LOGGED.labels(outcome).inc(records)
+
+
+def _metrics() -> ModuleType:
+    """Only here, in a worker: prometheus_client looks on import for the folder where workers share their counts."""
+    from pizzeria_plugins.servers import metrics
+
+    return metrics
+
+
+def _log_writer(settings: Settings) -> Write:
+    from pizzeria.registry import load
+
+    plugin = load("prediction_logs", settings.log)
+    write: Write = plugin.writer(plugin.Options(**settings.log_options), Path(settings.log_folder))
+    return write
+
+
+def _warm_up(contract: Contract, bundle: Bundle) -> None:
+    """The first prediction of a session is the slowest. Whether the sample suits the limits is no matter here."""
+    name, data = bundle.sample_request()
+    kind = "application/json" if name.endswith(".json") else "application/octet-stream"
+    contract.answer("POST", "/predict", {"content-type": kind}, data)

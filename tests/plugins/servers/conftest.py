@@ -1,0 +1,255 @@
+"""Small bundles with real ONNX models, and a service started from them as `bentoml serve` does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image, ImageDraw
+
+from pizzeria.contracts import Release
+from pizzeria.inference.bundle import open_bundle, write_bundle
+from pizzeria.spec.stages import PredictionLog, Serving
+from pizzeria_plugins.prediction_logs import sqlite
+from pizzeria_plugins.servers import bentoml
+
+SIZE = 32
+CLASSES = ["bed", "sofa"]
+
+
+def photo(brightness: int = 200, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
+    """A room, of sorts."""
+    image = Image.new("RGB", size, (brightness,) * 3)
+    ImageDraw.Draw(image).rectangle((size[0] // 8, size[1] // 8, size[0] // 2, size[1] // 2), fill=(150, 40, 40))
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+def _save(nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: dict[str, Any], path: Path) -> None:
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def detector(path: Path, size: int = SIZE, work: int = 0) -> None:
+    """Always a bed and a sofa; the bed's score is the photo's brightness. `work` multiplies matrices to take time."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["bright"]),
+        helper.make_node("Reshape", ["bright", "one"], ["first"]),
+    ]
+    constants = {
+        "white": np.float32(255),
+        "one": np.array([1], np.int64),
+        "second": np.array([0.45], np.float32),
+        "xyxy": np.array([[4, 4, 16, 12], [8, 8, 24, 20]], np.float32),
+        "classes": np.array([0, 1], np.int64),
+    }
+    if work:
+        constants |= {"heavy": np.full((1500, 1500), 1e-4, np.float32), "nothing": np.float32(0)}
+        last = "heavy"
+        for i in range(work):
+            nodes.append(helper.make_node("Mul", [last, "bright"], [f"scaled{i}"]))
+            nodes.append(helper.make_node("MatMul", [f"scaled{i}", "heavy"], [last := f"heavy{i}"]))
+        nodes.append(helper.make_node("ReduceMean", [last], ["heat"], keepdims=0))
+        nodes.append(helper.make_node("Mul", ["heat", "nothing"], ["cold"]))
+        nodes.append(helper.make_node("Add", ["first", "cold"], ["bed"]))
+    else:
+        nodes.append(helper.make_node("Identity", ["first"], ["bed"]))
+    nodes += [
+        helper.make_node("Concat", ["bed", "second"], ["scores"], axis=0),
+        helper.make_node("Identity", ["xyxy"], ["boxes"]),
+        helper.make_node("Identity", ["classes"], ["labels"]),
+    ]
+    _save(
+        nodes,
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, [1, size, size, 3])],
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [2, 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [2]),
+            helper.make_tensor_value_info("labels", TensorProto.INT64, [2]),
+        ],
+        constants,
+        path,
+    )
+
+
+def regressor(path: Path) -> None:
+    """The sum of the numeric columns, standardised."""
+    _save(
+        [helper.make_node("ReduceSum", ["numeric", "axis"], ["values"], keepdims=0)],
+        [helper.make_tensor_value_info("numeric", TensorProto.FLOAT, ["N", 2])],
+        [helper.make_tensor_value_info("values", TensorProto.FLOAT, ["N"])],
+        {"axis": np.array([1], np.int64)},
+        path,
+    )
+
+
+def describe(task: str, **changes: Any) -> dict[str, Any]:
+    photos = {"kind": "photos", "size": [SIZE, SIZE], "resize": "letterbox", "fill": 114}
+    return {
+        "name": "amenities",
+        "task": task,
+        "classes": CLASSES,
+        "preprocessing": photos,
+        "calibration": {"method": "none", "thresholds": {"bed": 0.5, "sofa": 0.4}},
+        "metrics": {},
+        "gate": [],
+        "lineage": {},
+        "versions": {},
+    } | changes
+
+
+@pytest.fixture(scope="session")
+def detection_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("detection")
+    detector(folder / "model.onnx")
+    write_bundle(
+        folder / "bundle", describe("object_detection"), folder / "model.onnx", ("request.jpg", photo()), {"boxes": []}
+    )
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def slow_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Takes some tenths of a second for a photo."""
+    folder = tmp_path_factory.mktemp("slow")
+    detector(folder / "model.onnx", work=16)
+    write_bundle(
+        folder / "bundle", describe("object_detection"), folder / "model.onnx", ("request.jpg", photo()), {"boxes": []}
+    )
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="session")
+def tabular_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tabular")
+    regressor(folder / "model.onnx")
+    columns = [{"name": name, "median": 1, "mean": 0, "std": 1} for name in ("rooms", "beds")]
+    target = {"name": "price", "mean": 0, "std": 1}
+    description = describe(
+        "tabular_regression",
+        name="prices",
+        classes=[],
+        preprocessing={"kind": "columns", "numeric": columns, "categorical": [], "target": target},
+        calibration={"method": "none"},
+    )
+    sample = json.dumps({"rows": [{"rooms": 2, "beds": 1}]}).encode()
+    write_bundle(folder / "bundle", description, folder / "model.onnx", ("request.json", sample), {"predictions": []})
+    return folder / "bundle"
+
+
+@dataclass
+class Service:
+    """A running service."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    release: Release
+    output: Path
+    seconds: float
+
+    @property
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def logged(self) -> Any:
+        return sqlite.read(sqlite.Options(), self.release.log_folder)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+Start = Callable[..., Service]
+
+
+@contextlib.contextmanager
+def starting(folder: Path) -> Iterator[Start]:
+    """Start services, and stop them in the end."""
+    services: list[Service] = []
+
+    def start(bundle: Path, *, log: PredictionLog | None = None, **options: Any) -> Service:
+        own = {key: options.pop(key) for key in list(options) if key in bentoml.Options.model_fields}
+        state = folder / f"state-{len(services)}"
+        serving = Serving(log=log or PredictionLog(options=sqlite.Options()), options=bentoml.Options(**own), **options)
+        release = Release(
+            name="amenities",
+            bundle=bundle,
+            sha256=open_bundle(bundle).sha256,
+            serving=serving,
+            server=bentoml,
+            log_folder=state / "log",
+            state=state,
+        )
+        with contextlib.closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        rendered = bentoml.render(release, "127.0.0.1", port)
+        state.mkdir()
+        output = state / "service.log"
+        begun = time.monotonic()
+        with open(output, "wb") as stream:
+            process = subprocess.Popen(
+                rendered.commands[0],
+                env={**os.environ, **rendered.environment},
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+            )
+        service = Service(process, f"http://127.0.0.1:{port}", release, output, 0)
+        services.append(service)
+        with service.client as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if client.get("/readyz").status_code == 200:
+                        break
+                assert process.poll() is None, output.read_text()
+                assert time.monotonic() - begun < 60, output.read_text()
+                time.sleep(0.05)
+        service.seconds = time.monotonic() - begun
+        return service
+
+    try:
+        yield start
+    finally:
+        for service in services:
+            if service.process.poll() is None:
+                service.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with starting(tmp_path) as function:
+        yield function
+
+
+@pytest.fixture(scope="session")
+def service(detection_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One detection service for all tests that do not need their own."""
+    with starting(tmp_path_factory.mktemp("service")) as function:
+        yield function(detection_bundle, max_body_mb=0.2, max_megapixels=1)
