@@ -220,4 +220,5 @@ def _query(query: str) -> dict[str, str]:
 
 def _logged(record: dict[str, Any], input_id: str, listing_id: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"timestamp": now, "input_id": input_id[:200], "listing_id": listing_id[:200]} | record
+    name = input_id[:200].encode("utf-8", "replace").decode()  # JSON may carry half a character
+    return {"timestamp": now, "input_id": name, "listing_id": listing_id[:200]} | record

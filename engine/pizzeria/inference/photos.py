@@ -54,6 +54,8 @@ def decode(data: bytes, *, max_megapixels: float) -> Image.Image:
         raise RequestError(
             413, "too_many_pixels", str(error), hint=f"send at most {max_megapixels:g} megapixels"
         ) from None
+    except MemoryError:
+        raise
     except Exception as error:  # what Pillow raises for damaged files has no common class
         raise _undecodable(kind, error) from None
     if width * height > max_megapixels * 1e6:
@@ -66,6 +68,8 @@ def decode(data: bytes, *, max_megapixels: float) -> Image.Image:
     try:
         image.load()
         return _upright(_rgb(image), _orientation(image))
+    except MemoryError:
+        raise
     except Exception as error:
         raise _undecodable(kind, error) from None
 

@@ -9,6 +9,7 @@ A numeric column with "time": true holds moments, which count as Unix seconds (U
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,8 @@ from pizzeria.errors import RequestError, nearest
 
 ROW_ID = "row_id"
 """Key under which a row may carry an identifier; it is no input of the model."""
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""JSON may carry these; no file or database can."""
 
 
 def encode(
@@ -164,7 +167,9 @@ def _seconds(value: Any, i: int, name: str) -> float:
 
 def _category(value: Any, i: int, name: str) -> str | None:
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return text(value)
+        found = text(value)
+        if found is None or not _HALF_CHARACTER.search(found):
+            return found
     raise _refused(f"rows[{i}].{name}", f"found {_shown(value)} where a text is needed", "write a text, or null")
 
 
