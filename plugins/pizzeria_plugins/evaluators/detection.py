@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,7 +161,7 @@ def worst(
     matches: Sequence[Match],
     classes: Sequence[str],
     limit: int,
-) -> list[Mapping[str, Any]]:
+) -> list[dict[str, Any]]:
     """The surest false boxes and the least seen true ones, in turn.
 
     Returns:

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pizzeria.inference.rows import text
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 
@@ -64,6 +65,7 @@ def derive(tables: Tables, problem: Problem) -> dict[str, pd.DataFrame]:
     frames = {name: frame.reset_index(drop=True) for name, frame in tables.present()}
     if "images" in frames:
         images = frames["images"] = frames["images"].copy()
+        images["sha256"] = images["sha256"].replace("", None)  # a file that is not there has no content to repeat
         images["aspect"] = images["width"] / images["height"].where(images["height"] > 0)
         images["megapixels"] = images["width"] * images["height"] / 1e6
         if "boxes" in frames:
@@ -155,15 +157,7 @@ def _classes(column: str, classes: tuple[Any, ...], *show: str) -> list[Check]:
 def _as_found(problem: Problem, frame: pd.DataFrame) -> tuple[Any, ...]:
     """The classes as the table writes them: a column of 0 and 1 holds the classes "0" and "1"."""
     found = frame[problem.target].dropna().unique() if problem.target in frame else ()
-    return tuple(value for value in found if class_text(value) in problem.classes) or problem.classes
-
-
-def class_text(value: Any) -> str:
-    """A class as a spec writes it: "1" for 1, 1.0 and "1"; "true" for True."""
-    if isinstance(value, str):
-        return value
-    text = str(value).lower() if str(value) in ("True", "False") else str(value)
-    return text.removesuffix(".0")
+    return tuple(v for v in found if {str(v), text(v)} & set(problem.classes)) or problem.classes
 
 
 def _unknown(labels: list[Any], problem: Problem) -> list[Any]:

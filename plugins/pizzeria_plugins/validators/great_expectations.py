@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.contracts import Expectation
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, nearest
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as _Options
 from pizzeria.tables import Tables
@@ -157,9 +156,7 @@ def _missing_column(check: Check, frame: pd.DataFrame) -> str:
         return ""
     for column in _columns(check.arguments):
         if column not in frame:
-            close = get_close_matches(column, map(str, frame.columns), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(map(str, frame.columns))}"
-            return f"the table has no column {column}; {hint}"
+            return f"the table has no column {column}; {nearest(column, frame.columns)}"
     return ""
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pizzeria.errors import nearest
 from pizzeria.tables import NAMES
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -26,8 +26,8 @@ def check_names(expectations: Mapping[str, Sequence[Mapping[str, Any]]]) -> list
     """Faults as (path below `data.expectations`, message, hint); none when every name and argument is right.
 
     Example:
-        >>> check_names({"boxes": [{"expect_column_max_to_be_betwen": {"column": "width"}}]})[0][1:]
-        ('unknown expectation expect_column_max_to_be_betwen', 'did you mean expect_column_max_to_be_between?')
+        >>> check_names({"boxes": [{"expect_column_to_exist": {"colum": "width"}}]})[0]
+        ('boxes[0].expect_column_to_exist.colum', 'unknown argument colum', 'did you mean column?')
     """
     return list(_faults(expectations))
 
@@ -42,7 +42,7 @@ def known() -> dict[str, Any]:
 def _faults(expectations: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, str, str]]:
     for table, entries in expectations.items():
         if table not in NAMES:
-            yield table, f"unknown table {table}", _nearest(table, NAMES)
+            yield table, f"unknown table {table}", nearest(table, NAMES)
             continue
         for position, entry in enumerate(entries):
             path = f"{table}[{position}]"
@@ -56,7 +56,7 @@ def _faults(expectations: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator
 
 def _faults_of_one(path: str, name: str, arguments: Any) -> Iterator[tuple[str, str, str]]:
     if name not in known():
-        yield path, f"unknown expectation {name}", _nearest(name, known())
+        yield path, f"unknown expectation {name}", _nearest(name)
         return
     if not isinstance(arguments, Mapping):
         yield path, f"arguments must be a mapping, found {arguments!r}", f"write {name}: {{column: ...}}"
@@ -66,7 +66,7 @@ def _faults_of_one(path: str, name: str, arguments: Any) -> Iterator[tuple[str, 
         if key in ("row_condition", "condition_parser"):
             yield f"{path}.{key}", f"{key} is not allowed", _NO_ROW_CONDITION
         elif key not in rules:
-            yield f"{path}.{key}", f"unknown argument {key}", _nearest(key, rules)
+            yield f"{path}.{key}", f"unknown argument {key}", nearest(key, rules)
         elif wrong := _wrong(value, rules[key]):
             yield f"{path}.{key}", f"{value!r} is not allowed", wrong
     for key in known()[name]["required"]:
@@ -90,8 +90,7 @@ def _wrong(value: Any, rule: Mapping[str, Any]) -> str:
     return ""
 
 
-def _nearest(name: str, names: Mapping[str, Any] | Sequence[str]) -> str:
-    close = get_close_matches(name, list(names), n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"known are {', '.join(names)}" if len(names) <= 12 else "greatexpectations.io/expectations lists them"
+def _nearest(name: str) -> str:
+    """The nearest expectations; all fifty names would bury the message."""
+    hint = nearest(name, known())
+    return hint if hint.startswith("did you mean") else "greatexpectations.io/expectations lists them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -93,6 +94,9 @@ def test_unreadable_and_repeated_photos_are_named() -> None:
     readable = find(outcomes, "in_set", "images", column="readable")
     assert readable.examples == ("i3: path i3.jpg, problem cut off after 12 bytes, readable False",)
     assert find(outcomes, "unique", "images", column="sha256").success is False
+    gone = images().assign(sha256="")
+    outcome = find(validate(Tables(images=gone, boxes=boxes()), DETECTION, {}), "unique", "images", column="sha256")
+    assert (outcome.success, outcome.evaluated) == (None, 0)
     assert find(outcomes, "in_set", "boxes", column="inside_image").evaluated == 59
     assert {o.table for o in failed(outcomes)} == {"images"}
 
@@ -161,6 +165,15 @@ def test_labels_of_photos() -> None:
     table = images(4, labels=[["bed"], [], ["sofa", "lamp"], None])
     outcomes = failed(validate(Tables(images=table), many, {}))
     assert [o.examples for o in outcomes] == [("i3: labels nan",), ("i2: unknown_labels lamp",)]
+
+
+def test_a_target_of_booleans_may_be_written_either_way() -> None:
+    rows = pd.DataFrame({"row_id": ["a", "b"], "late": [True, False]})
+    for classes in (("true", "false"), ("True", "False")):
+        assert (
+            failed(validate(Tables(rows=rows), problem("tabular_classification", classes=classes, target="late"), {}))
+            == []
+        )
 
 
 @pytest.mark.parametrize("values", [[0, 1, 1], [0.0, 1.0, 1.0], ["0", "1", "1"]])
@@ -252,6 +265,25 @@ def test_arguments_that_the_library_refuses_are_a_data_error() -> None:
     own = {"images": [{"expect_column_values_to_not_be_null": row}]}
     with pytest.raises(DataError, match="row_condition is not allowed"):
         validate(Tables(images=images()), DETECTION, own)
+
+
+def test_the_real_listing_photos_pass(tmp_path: Path) -> None:
+    """1,284 photos, a few of them twice; see ../shared/data/README.md."""
+    root = Path(__file__).resolve().parents[3] / "../shared/data/listings"
+    if not root.is_dir():
+        pytest.skip("../shared/data/listings is absent: real photos not validated")
+    file = json.loads((root / "annotations.json").read_text())
+    table = pd.DataFrame(file["images"]).rename(columns={"id": "image_id", "file_name": "path"})
+    table["sha256"] = [hashlib.sha256((root / path).read_bytes()).hexdigest() for path in table["path"]]
+    names = {entry["id"]: entry["name"] for entry in file["categories"]}
+    found = pd.DataFrame(file["annotations"]).rename(columns={"id": "box_id"})
+    corners = np.array(found["bbox"].tolist())
+    found[["x_min", "y_min"]], found[["x_max", "y_max"]] = corners[:, :2], corners[:, :2] + corners[:, 2:]
+    found = found.assign(class_name=found["category_id"].map(names)).drop(columns=["bbox"])
+    tables = Tables(images=table.assign(readable=True, problem=""), boxes=found)
+    outcomes = validate(tables, problem("object_detection", classes=tuple(names.values())), {})
+    assert failed(outcomes) == []
+    assert find(outcomes, "unique", "images", column="sha256").unexpected > 0
 
 
 def test_it_is_quick_quiet_and_leaves_no_file(tmp_path: Path) -> None:
