@@ -41,7 +41,7 @@ class Data(PluginSection):
     expectations: dict[str, tuple[dict[str, dict[str, Any]], ...]] = Field(
         default_factory=dict,
         description="By table (images, boxes, listings, rows): a list of {expectation name: its arguments}, "
-        "by the validator's own names. The built-in expectations run as well, but one of these replaces the built-in one "
-        "of the same name and column.",
+        "by the validator's own names. The built-in expectations run as well, but one of these replaces the built-in "
+        "one of the same name and column.",
     )
     split: Split = Field(default=Split(), description="How rows go to train, validation and test.")
