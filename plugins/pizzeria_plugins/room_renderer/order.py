@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pizzeria_plugins.room_renderer.solids import Vertex
 
@@ -17,11 +18,15 @@ def back_to_front(lows: Sequence[Vertex], highs: Sequence[Vertex], eye: Vertex) 
     n = len(lows)
     if n == 1:
         return [0]
-    low, high, point = np.array(lows), np.array(highs), np.array(eye)
+    low: NDArray[np.float64] = np.array(lows)
+    high: NDArray[np.float64] = np.array(highs)
+    point: NDArray[np.float64] = np.array(eye)
     apart = high[:, None, :] <= low[None, :, :] + 1e-6
-    above, below = np.asarray(point > high + 1e-9), np.asarray(point < low - 1e-9)
+    above, below = np.less(high + 1e-9, point), np.greater(low - 1e-9, point)
     # i may come before j when i lies below j on an axis and the eye is above i, or the other way round.
-    first = (apart & above[:, None, :]).any(2) | (apart.transpose(1, 0, 2) & below[:, None, :]).any(2)
+    first: NDArray[np.bool_] = np.logical_or(
+        (apart & above[:, None, :]).any(2), (apart.transpose(1, 0, 2) & below[:, None, :]).any(2)
+    )
     must = first & ~first.T
     waits = must.sum(0)
     distance = ((np.maximum(np.maximum(low - point, point - high), 0)) ** 2).sum(1)

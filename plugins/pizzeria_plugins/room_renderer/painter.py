@@ -252,15 +252,22 @@ def _seen(owners: NDArray[np.uint8], number: int, thing: Thing, faces: list[_Dra
     columns, rows = np.flatnonzero(mine.any(0)), np.flatnonzero(mine.any(1))
     if not len(columns):
         return None
-    x0, x1 = ((left + v) / SCALE for v in (columns[0], columns[-1] + 1))
-    y0, y1 = ((above + v) / SCALE for v in (rows[0], rows[-1] + 1))
-    # Its whole outline, on a canvas with half a photo of margin on each side, at half the photo's size.
-    whole = Image.new("L", (camera.width, camera.height))
-    draw = ImageDraw.Draw(whole)
-    for outline, _ in faces:
-        shifted = [(x + camera.width / 2, y + camera.height / 2) for x, y in outline]
-        _fill(draw, shifted, (255,), 0.5)
-    area = whole.histogram()[255] * 4
-    visible = float(mine.sum()) / SCALE**2 / max(area, 1)
+    x0, x1 = (float(left + v) / SCALE for v in (columns[0], columns[-1] + 1))
+    y0, y1 = (float(above + v) / SCALE for v in (rows[0], rows[-1] + 1))
+    whole = _area(points, [outline for outline, _ in faces])
+    visible = float(mine.sum()) / SCALE**2 / whole
     assert thing.label is not None
     return Seen(thing.label, (x0, y0, x1, y1), min(1.0, visible))
+
+
+def _area(points: _Points, outlines: list[_Points]) -> float:
+    """Area of the union of some polygons, in pixels of the photo, whether they lie inside it or not."""
+    x0, y0 = min(x for x, _ in points), min(y for _, y in points)
+    wide, high = max(x for x, _ in points) - x0, max(y for _, y in points) - y0
+    # As finely as the scene itself is drawn, so that both areas err alike; coarser where little can be wrong.
+    scale = min(float(SCALE), 320 / max(wide, high, 1.0))
+    whole = Image.new("L", (int(wide * scale) + 2, int(high * scale) + 2))
+    draw = ImageDraw.Draw(whole)
+    for outline in outlines:
+        _fill(draw, [(x - x0, y - y0) for x, y in outline], (255,), scale)
+    return max(whole.histogram()[255], 1) / scale**2
