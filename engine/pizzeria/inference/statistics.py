@@ -28,20 +28,20 @@ def image_statistics(image: Image.Image) -> dict[str, float]:
     scale = min(1.0, _LONGER_SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image if scale == 1 else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    pixels = np.asarray(small, np.float32)
+    pixels, grey = np.asarray(small), small.convert("L")
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    brightest = pixels.max(axis=2)
-    spread = brightest - pixels.min(axis=2)
-    counts = np.bincount((luma / 4).astype(np.int64).clip(0, 63).ravel(), minlength=64)
+    luma = np.asarray(grey, np.float32)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    spread = brightest - np.minimum(np.minimum(red, green), blue)
+    counts = np.array(grey.histogram()).reshape(64, 4).sum(axis=1)
     shares = counts[counts > 0] / counts.sum()
     values = (
         luma.mean() / 255,
         luma.std() / 255,
-        (spread / np.maximum(brightest, 1)).mean(),
+        (spread / np.maximum(brightest, 1).astype(np.float32)).mean(),
         np.log1p(_laplacian_variance(luma)),
         max(0.0, float(-(shares * np.log2(shares)).sum())),
-        (red - blue).mean() / 255,
+        (red.mean() - blue.mean()) / 255,
         image.width / image.height,
     )
     return {name: round(float(value), 6) for name, value in zip(NAMES, values, strict=True)}
