@@ -1,0 +1,139 @@
+"""Photos of the test split with true and found boxes, and the mistakes that the evaluator found worst."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pizzeria.report.measures import Tested
+from pizzeria.report.photos import Album, Mark, Photo
+from pizzeria.report.run_folder import RunFolder
+from pizzeria.report.wording import number
+
+EXAMPLES = 12
+FIRST = 8
+"""So many mistakes stand open; the others are folded away."""
+COLUMNS = 8
+"""So many columns of a table are shown beside a mistake."""
+
+
+def examples(run: RunFolder, test: Tested | None, album: Album) -> dict[str, Any] | None:
+    """Photos spread evenly over the test split; None for tables, and where no photo can be read."""
+    if test is None or run.tables.images is None:
+        return None
+    boxes = test.predictions.boxes is not None
+    cards: list[dict[str, Any]] = []
+    for row in _spread(len(test.keys), EXAMPLES * 2):
+        card = _boxes_card(test, album, row) if boxes else _class_card(run, test, album, row)
+        if card is not None:
+            cards.append(card)
+        if len(cards) == EXAMPLES:
+            break
+    return {"cards": cards, "boxes": boxes} if cards else None
+
+
+def mistakes(run: RunFolder, test: Tested | None, album: Album) -> dict[str, Any] | None:
+    """`curves.worst` of the evaluator as photos, or as rows of the table; None when there is none."""
+    found = ((run.json("evaluate", "metrics.json") or {}).get("curves") or {}).get("worst") or []
+    if run.tables.images is None:
+        return _mistaken_rows(run, found) if found else None
+    cards = [card for mistake in found if (card := _mistake_card(mistake, test, album)) is not None]
+    return {"cards": cards[:FIRST], "more": cards[FIRST:], "rows": []} if cards else None
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most `most` row numbers, evenly spaced and in an order in which any beginning is spread as well."""
+    rows = np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))
+    return [int(row) for row in (*rows[::2], *rows[1::2])]
+
+
+def _boxes_card(test: Tested, album: Album, row: int) -> dict[str, Any] | None:
+    small = album.small(test.keys[row])
+    if small is None or test.truth.boxes is None:
+        return None
+    photo, scale = small
+    (found, confidence), true = test.shown(row), test.truth.boxes[row]
+    of, missed = test.right(row)
+    marks = []
+    for i, label in enumerate(true.labels):
+        text = f"{test.classes[label]} missed" if i in missed else ""
+        marks.append(album.mark(true.xyxy[i], scale, int(label), text, dashed=True))
+    for i in np.argsort(confidence, kind="stable"):
+        label = int(found.labels[i])
+        marks.append(album.mark(found.xyxy[i], scale, label, f"{test.classes[label]} {confidence[i]:.2f}"))
+    right, extra = int((of >= 0).sum()), int((of < 0).sum())
+    words = [
+        f"{count} {word}" for count, word in ((right, "right"), (len(missed), "missed"), (extra, "extra")) if count
+    ]
+    return _card(photo, marks, ", ".join(words) or "nothing there", good=not len(missed) and not extra)
+
+
+def _class_card(run: RunFolder, test: Tested, album: Album, row: int) -> dict[str, Any] | None:
+    small = album.small(test.keys[row])
+    if small is None:
+        return None
+    if run.task == "image_classification":
+        said, true = int(test.probabilities[row].argmax()), int(test.true[row].argmax())
+        text = f"{test.classes[said]} {test.probabilities[row, said]:.2f}"
+        return _card(small[0], [], text if said == true else f"{text}, is {test.classes[true]}", good=said == true)
+    told, there = test.probabilities[row] >= test.thresholds, test.true[row]
+    right = ", ".join(test.classes[i] for i in np.flatnonzero(told & there))
+    words = [right] if right else []
+    words += [f"missed {test.classes[i]}" for i in np.flatnonzero(there & ~told)]
+    words += [f"extra {test.classes[i]}" for i in np.flatnonzero(told & ~there)]
+    return _card(small[0], [], "; ".join(words) or "nothing there", good=bool((told == there).all()))
+
+
+def _mistake_card(mistake: dict[str, Any], test: Tested | None, album: Album) -> dict[str, Any] | None:
+    small = album.small(str(mistake.get("key")))
+    if small is None:
+        return None
+    name, score = str(mistake.get("class") or mistake.get("pred")), mistake.get("score", mistake.get("probability"))
+    if mistake.get("kind") == "missed":
+        words = f"{name} overlooked ({number(score, 2)})"
+    elif mistake.get("true") is not None:
+        words = f"said {name} {number(score, 2)}, is {mistake['true']}"
+    else:
+        words = f"{name} {number(score, 2)}, not there"
+    return _card(small[0], _mistake_marks(mistake, small[1], test, album), words, good=False)
+
+
+def _mistake_marks(mistake: dict[str, Any], scale: float, test: Tested | None, album: Album) -> list[Mark]:
+    """The mistaken box and, dashed, the true boxes of its class; a missed one is its own true box."""
+    box, name = mistake.get("box"), str(mistake.get("class"))
+    if box is None or test is None or test.truth.boxes is None or name not in test.classes:
+        return []
+    label, missed = test.classes.index(name), mistake.get("kind") == "missed"
+    own = np.asarray(box, np.float32)
+    if missed:
+        return [album.mark(own, scale, label, f"{name} missed", dashed=True)]
+    marks = []
+    if mistake["key"] in test.keys:
+        true = test.truth.boxes[test.keys.index(mistake["key"])]
+        marks = [album.mark(xyxy, scale, label, dashed=True) for xyxy in true.xyxy[true.labels == label]]
+    return [*marks, album.mark(own, scale, label, f"{name} {number(mistake.get('score'), 2)}")]
+
+
+def _mistaken_rows(run: RunFolder, found: list[dict[str, Any]]) -> dict[str, Any]:
+    table, target = run.tables.rows, run.problem.get("target")
+    columns: list[str] = []
+    values: dict[str, list[Any]] = {}
+    if table is not None:
+        columns = [str(name) for name in table if name not in ("row_id", target)][:COLUMNS]
+        here = table[table["row_id"].astype(str).isin([str(entry.get("key")) for entry in found])]
+        plain = here[columns].astype(object).to_numpy().tolist()
+        values = dict(zip(here["row_id"].astype(str), plain, strict=True))
+    rows = []
+    for entry in found:
+        said, true, key = entry.get("pred"), entry.get("true"), str(entry.get("key"))
+        numeric = isinstance(said, int | float) and isinstance(true, int | float)
+        off = number(abs(float(said) - float(true))) if numeric else number(entry.get("probability"), 2)  # type: ignore[arg-type]
+        others = [number(value) for value in values.get(key, [None] * len(columns))]
+        rows.append({"key": key, "said": number(said), "true": number(true), "off": off, "values": others})
+    numeric = run.task == "tabular_regression"
+    return {"cards": [], "more": [], "rows": rows, "columns": columns, "numeric": numeric}
+
+
+def _card(photo: Photo, marks: list[Mark], words: str, *, good: bool) -> dict[str, Any]:
+    return {"photo": photo, "marks": marks, "words": words, "good": good}
