@@ -48,7 +48,7 @@ class ImageSet:
         return np.flatnonzero(self.index["split"].to_numpy() == split)
 
     def to_original(self, row: int, boxes: Boxes) -> Boxes:
-        """Move boxes from network pixels to pixels of the original image, clipped to it."""
+        """Move boxes from network pixels to pixels of the original image, clipped to it; flat ones are left out."""
         return _rescale(boxes, self.index.iloc[row])
 
     def truth(self, split: str, classes: int) -> Predictions:
@@ -128,4 +128,4 @@ def _rescale(boxes: Boxes, row: pd.Series) -> Boxes:
     offset = np.array([row["offset_x"], row["offset_y"]] * 2, np.float32)
     limit = np.array([row["width"], row["height"]] * 2, np.float32)
     xyxy = np.clip((boxes.xyxy - offset) / scale, 0, limit)
-    return Boxes(xyxy.astype(np.float32), boxes.scores, boxes.labels)
+    return Boxes(xyxy.astype(np.float32), boxes.scores, boxes.labels).with_area()

@@ -97,12 +97,15 @@ def _source(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
 
 @cache
 def _file_of(name: str) -> Path | None:
-    """The source file of a module; None for names that are no module, such as a function's."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+    """The source file of a module, found without importing anything; None for names that are no module."""
+    root, *parts = name.split(".")
+    spec = importlib.util.find_spec(root)
+    for location in (spec.submodule_search_locations or ()) if spec is not None else ():
+        path = Path(location, *parts)
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
 
 
 class FileHashes:

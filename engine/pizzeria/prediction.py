@@ -92,14 +92,16 @@ def predict_photos(
 
 
 def predict_rows(bundle: Path, table: Path) -> Predicted:
-    """Answer each row of a CSV, Parquet or JSON-lines file.
+    """Answer each row of a CSV, Parquet or JSON-lines file; columns that the model has no use for are passed over.
 
     Raises:
         DataError: the file cannot be read as a table.
         RequestError: a row lacks a column, or holds a wrong type.
     """
     predictor = Predictor(open_bundle(bundle))
-    rows = read_rows(table)
+    preprocessing = predictor.bundle.preprocessing
+    wanted = {column["name"] for kind in ("numeric", "categorical") for column in preprocessing[kind]}
+    rows = [{name: value for name, value in row.items() if name in wanted} for row in read_rows(table)]
     answers = predictor.rows(rows)
     records = [{"row": i} | _flat(answer.wire()) for i, answer in enumerate(answers)]
     return Predicted(records, {}, None, len(rows))

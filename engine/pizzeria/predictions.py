@@ -30,6 +30,11 @@ class Boxes:
     def empty() -> Boxes:
         return Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
+    def with_area(self) -> Boxes:
+        """Without flat boxes, such as those that lay in the padding and were clipped to the photo."""
+        keep = (self.xyxy[:, 2] > self.xyxy[:, 0]) & (self.xyxy[:, 3] > self.xyxy[:, 1])
+        return Boxes(self.xyxy[keep], self.scores[keep], self.labels[keep])
+
     def iou(self, other: Boxes) -> NDArray[np.float32]:
         """Intersection over union of each of these D boxes with each of the E others, float32 [D, E] in [0, 1].
 

@@ -20,6 +20,9 @@ from pizzeria.inference.predictor import Predictor
 from pizzeria.prediction import SUFFIXES, write_predictions
 
 
+_NOTHING: Mapping[str, Any] = {"verdicts": [], "undeclared": []}
+
+
 @dataclass(frozen=True)
 class Listing:
     """One line of the CSV file."""
@@ -92,7 +95,9 @@ def verify_listings(
                 unreadable[path.name] = error.message
         known = [name for name in one.declared if name in opened.classes]
         unknown = [name for name in one.declared if name not in opened.classes]
-        verdict: Mapping[str, Any] = listing.verify(known, answers, opened)
+        if not answers:
+            known, unknown = [], list(one.declared)
+        verdict: Mapping[str, Any] = listing.verify(known, answers, opened) if answers else _NOTHING
         yield {"listing_id": one.listing_id, **verdict, "not_judged": unknown, "unreadable": unreadable}
 
 

@@ -73,7 +73,7 @@ class Predictor:
         boxes = None
         if raw.boxes is not None:
             found = raw.boxes[0]
-            boxes = _not_flat(Boxes(geometry.to_original(found.xyxy, *image.size), found.scores, found.labels))
+            boxes = Boxes(geometry.to_original(found.xyxy, *image.size), found.scores, found.labels).with_area()
             raw = Predictions(raw.keys, boxes=(boxes,))
         scores = raw.presence(len(self.bundle.classes))
         return PhotoAnswer(
@@ -180,12 +180,6 @@ def usable_cores() -> int:
         return max(1, min(affinity, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no such file, or no quota ("max")
         return affinity
-
-
-def _not_flat(boxes: Boxes) -> Boxes:
-    """Without boxes that lay in the padding, and have no area once clipped to the photo."""
-    keep = (boxes.xyxy[:, 2] > boxes.xyxy[:, 0]) & (boxes.xyxy[:, 3] > boxes.xyxy[:, 1])
-    return Boxes(boxes.xyxy[keep], boxes.scores[keep], boxes.labels[keep])
 
 
 def _features(columns: Mapping[str, Any], count: int) -> list[dict[str, float | str | None]]:

@@ -14,6 +14,7 @@ from pizzeria.errors import ParityError, PizzeriaError
 from pizzeria.examination import answer, reference, sample_of, test_inputs
 from pizzeria.inference.bundle import draft_bundle, open_bundle, write_bundle
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.sample import answer_sample
 from pizzeria.predictions import Predictions, load_predictions
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome
@@ -50,11 +51,9 @@ def run(job: Job) -> Outcome:
 
     inputs = test_inputs(read_tables(job.inputs["collect"].folder), dataset)
     megapixels = spec.serving.max_megapixels
-    draft = Predictor(draft_bundle(description, model))
-    golden = answer(draft, dict(list(inputs.items())[:1]), megapixels, job.progress)
-    wire = next(iter(golden.answers.values())).wire()
-    body = wire if draft.bundle.takes_photos else {"predictions": [wire]}
-    sha256 = write_bundle(job.folder / "bundle", description, model, sample_of(inputs), body)
+    sample = sample_of(inputs)
+    golden = answer_sample(Predictor(draft_bundle(description, model)), sample)
+    sha256 = write_bundle(job.folder / "bundle", description, model, sample, golden)
 
     answered = answer(Predictor(open_bundle(job.folder / "bundle")), inputs, megapixels, job.progress)
     trained, truth = (load_predictions(evaluated / f"{name}.npz") for name in ("test", "truth_test"))

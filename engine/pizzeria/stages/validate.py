@@ -48,6 +48,7 @@ def run(job: Job) -> Outcome:
 def _line(result: Expectation) -> str:
     arguments = ", ".join(f"{name}={value}" for name, value in result.arguments.items())
     if result.success is None:
-        return f"  {result.table}: {result.name}({arguments}) is undecided: no row was evaluated"
+        why = "; ".join(result.examples) or "no row was evaluated"
+        return f"  {result.table}: {result.name}({arguments}) is undecided: {why}"
     examples = f": {'; '.join(result.examples)}" if result.examples else ""
     return f"  {result.table}: {result.name}({arguments}) failed for {result.unexpected} of {result.evaluated}{examples}"
