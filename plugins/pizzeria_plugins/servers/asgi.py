@@ -1,7 +1,7 @@
-"""The routes of the serving contract, as ASGI middleware of the BentoML service.
+"""The routes of the serving contract, as an ASGI app before BentoML's own.
 
-As middleware they come before BentoML's own `/`, `/readyz`, `/healthz` and `/metrics`, whose answers say less than the
-contract asks, and before its parsing of requests, which halves the throughput.
+They come before BentoML's `/`, `/readyz`, `/healthz` and `/metrics`, whose answers say less than the contract asks, and
+before its middleware and its parsing of requests, which halve the throughput.
 """
 
 from __future__ import annotations

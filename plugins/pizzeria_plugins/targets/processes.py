@@ -1,7 +1,7 @@
 """A service's processes, known by a token in their environment.
 
-A process id says little: it may be used again, and the worker processes of a server that is killed survive it, in sessions
-of their own. The token is inherited by all of them and by nobody else.
+A process id says little: it may be used again, and the worker processes of a server that is killed survive it, in
+sessions of their own. The token is inherited by all of them and by nobody else.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def marked(token: str) -> list[psutil.Process]:
 def stop(pid: int, token: str, patience_s: float) -> None:
     """End all processes with this token; returns when none is left.
 
-    SIGTERM goes to `pid`, which ends its workers (to them, where `pid` is gone); after `patience_s`, SIGKILL to the rest.
+    SIGTERM goes to `pid`, which ends its workers (to them, where `pid` is gone); after `patience_s`, SIGKILL to all.
     """
     import psutil
 

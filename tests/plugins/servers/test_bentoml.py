@@ -279,6 +279,17 @@ def test_workers_follow_a_killed_supervisor_and_keep_what_they_logged(start: Any
     assert service.logged()["input_id"].tolist() == ["one"]
 
 
+def test_a_worker_whose_supervisor_is_killed_while_it_starts_ends_too(detection_bundle: Path, tmp_path: Path) -> None:
+    rendered = bentoml.render(_release(detection_bundle, tmp_path), "127.0.0.1", 39_998)
+    with subprocess.Popen(
+        rendered.commands[0], env={**os.environ, **rendered.environment}, stderr=subprocess.DEVNULL
+    ) as supervisor:
+        _until(lambda: psutil.Process(supervisor.pid).children())
+        workers = psutil.Process(supervisor.pid).children()
+        supervisor.kill()
+    _until(lambda: not [one for one in workers if one.is_running() and one.status() != psutil.STATUS_ZOMBIE])
+
+
 def test_two_workers_count_together(start: Any, detection_bundle: Path) -> None:
     service = start(detection_bundle, workers=2)
     for _ in range(20):
@@ -291,9 +302,7 @@ def test_two_workers_count_together(start: Any, detection_bundle: Path) -> None:
     assert len(service.logged()) == 20
 
 
-def test_a_log_out_of_order_costs_no_answer_and_is_caught_up(
-    start: Any, detection_bundle: Path, tmp_path: Path
-) -> None:
+def test_a_log_out_of_order_costs_no_answer(start: Any, detection_bundle: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.sqlite"
     service = start(detection_bundle, log=PredictionLog(options=sqlite.Options(path=str(log), busy_timeout_s=0.1)))
     with service.client as client:
