@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pizzeria.spec.section import PluginSection, Section
 
@@ -76,28 +76,78 @@ class Deployment(PluginSection):
     use: str = Field(default="local", description="Target plugin.")
 
 
-class Chunk(Section):
-    """How monitored predictions are cut into chunks."""
+PerformanceMetric = Literal[
+    "f1",
+    "roc_auc",
+    "accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "average_precision",
+    "mae",
+    "rmse",
+    "mse",
+    "mape",
+]
 
-    size: int | None = Field(default=None, gt=0, description="Predictions in a chunk.")
-    period: str | None = Field(default=None, description="Or a pandas period: D, W, M, h ...")
+
+class Chunk(Section):
+    """How monitored predictions are cut into chunks, by size or by period; with neither, all of them are one chunk."""
+
+    size: int | None = Field(
+        default=None, gt=0, description="Predictions in a chunk; the rest of the division joins the last one."
+    )
+    period: str | None = Field(
+        default=None,
+        pattern=r"^\d*(s|min|h|D|W|M|Q|Y)$",
+        description="Or a pandas period: h, 6h, D, W, M ...",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Chunk:
+        if self.size is not None and self.period is not None:
+            raise ValueError(f"size {self.size} and period {self.period} exclude each other; keep one of them")
+        return self
 
 
 class PerformanceThreshold(Section):
-    """The estimated (and, with labels, realised) performance below which an alert is raised."""
+    """When the estimated (or, with labels, realised) performance of a chunk raises an alert.
 
-    metric: str = Field(description="f1, roc_auc or accuracy; mae or rmse for regression.")
+    With neither `below` nor `above` the limit comes from the reference: three sampling errors from its own value.
+    """
+
+    metric: PerformanceMetric = Field(
+        description="mae, rmse, mse or mape for a number; the others for classes, as the mean where there are many."
+    )
     below: float | None = Field(default=None, description="Alert when a chunk is lower.")
     above: float | None = Field(default=None, description="Alert when a chunk is higher (errors).")
 
+    @model_validator(mode="after")
+    def _reachable(self) -> PerformanceThreshold:
+        if self.below is not None and self.above is not None and self.below > self.above:
+            raise ValueError(
+                f"every chunk is below {self.below:g} or above {self.above:g}, so each would raise an alert"
+            )
+        return self
+
 
 class DriftThreshold(Section):
-    """When a shift of the inputs is worth an alert."""
+    """When a shift of the inputs, or of what the model says of them, is worth an alert."""
 
-    method: str = Field(default="jensen_shannon", description="Univariate method, by NannyML's names.")
-    above: float = Field(default=0.25, gt=0, description="A column's drift above this counts as drifted.")
-    columns: int = Field(default=2, gt=0, description="Alert when at least so many columns drift in a chunk.")
-    multivariate: bool = Field(default=True, description="Also the reconstruction error of all columns together.")
+    method: Literal["jensen_shannon", "hellinger", "kolmogorov_smirnov"] = Field(
+        default="jensen_shannon",
+        description="Distance of a column from the reference, 0 to 1. For categories kolmogorov_smirnov is l_infinity.",
+    )
+    above: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="A column further than this has drifted, unless healthy chunks of that size go as far by chance.",
+    )
+    columns: int = Field(default=2, gt=0, description="Alert when at least so many columns (or all) drift in a chunk.")
+    multivariate: bool = Field(
+        default=True, description="Alert also when columns no longer go together: PCA reconstruction error."
+    )
 
 
 class Alert(PluginSection):
@@ -115,7 +165,9 @@ class Monitoring(PluginSection):
 
     use: str = Field(default="nannyml", description="Monitor plugin.")
     chunk: Chunk = Field(default=Chunk(size=500), description="How predictions are cut into chunks.")
-    performance: PerformanceThreshold | None = Field(default=None, description="Performance alert.")
+    performance: PerformanceThreshold | None = Field(
+        default=None, description="Performance alert; without it f1 (mae for regression) against the reference's own."
+    )
     drift: DriftThreshold = Field(default=DriftThreshold(), description="Drift alert.")
     alerts: tuple[Alert, ...] = Field(default=(Alert(),), description="Alert plugins, each with its options.")
 
@@ -129,5 +181,3 @@ class Maintenance(Section):
     at_most_every: str = Field(
         default="1d", pattern=r"^\d+[smhd]$", description="Least time between two new models: 30m, 12h, 1d ..."
     )
-
-
