@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pizzeria.drawing import PALETTE, colour, draw_boxes
+from pizzeria.drawing import PALETTE, colour, draw_boxes, place_labels
 
 GREY = (128, 128, 128)
 
@@ -52,3 +52,14 @@ def test_any_mode_and_no_box() -> None:
 def test_lengths_must_match() -> None:
     with pytest.raises(ValueError, match="1 boxes, 2 labels and 1 confidences"):
         draw_boxes(Image.new("RGB", (9, 9)), [[0, 0, 5, 5]], ["a", "b"], [0.5])
+
+
+def test_labels_do_not_hide_one_another() -> None:
+    boxes = [(20, 40, 120, 90), (22, 41, 120, 90), (24, 42, 118, 88)]
+    places = place_labels(boxes, [(40, 12)] * 3, (160, 100))
+    assert places[0] == (20, 28)
+    for i, (x, y) in enumerate(places):
+        assert 0 <= x <= 120
+        assert 0 <= y <= 88
+        for other_x, other_y in places[:i]:
+            assert abs(x - other_x) >= 40 or abs(y - other_y) >= 12

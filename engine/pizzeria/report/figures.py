@@ -193,6 +193,8 @@ def foreign(title: str, text: str | Mapping[str, Any]) -> Figure | None:
     height = layout.pop("height", None)
     for name in ("template", "width", "paper_bgcolor", "plot_bgcolor", "images", "title", "autosize"):
         layout.pop(name, None)
+    if figure["data"][0].get("type") == "heatmap":
+        layout["yaxis"] = {**(layout.get("yaxis") or {}), "dtick": 1}  # no row without its name
     for name in ("font", "margin", "hoverlabel", "colorway"):
         layout.pop(name, None)
     for name, own in layout.items():

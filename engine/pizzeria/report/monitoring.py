@@ -27,7 +27,8 @@ def _pass(when: str, verdict: dict[str, Any]) -> dict[str, Any]:
     plots = [foreign(str(title), plot) for title, plot in (verdict.get("plots") or {}).items()]
     alerts, undecided = list(verdict.get("alerts") or ()), list(verdict.get("undecided") or ())
     return {
-        "when": _stamp(when),
+        "when": moment(verdict.get("at") or when),
+        "judged": verdict.get("judged"),
         "alerts": alerts,
         "undecided": undecided,
         "state": "bad" if alerts else "quiet" if undecided else "good",
@@ -67,12 +68,3 @@ def _subjects(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
     order = {"bad": 0, "quiet": 1, "good": 2}
     return sorted(rows, key=lambda row: order[str(row["state"])])
-
-
-def _stamp(name: str) -> str:
-    """A folder's time stamp, with or without the colons that file systems dislike, as a date."""
-    compact = name.replace(":", "").replace("-", "").replace("_", "T").rstrip("Z")
-    day, _, time = compact.partition("T")
-    if len(day) == 8 and day.isdigit() and time[:6].isdigit() and len(time) >= 6:
-        return moment(f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:6]}+00:00")
-    return name

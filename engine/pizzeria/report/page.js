@@ -17,11 +17,12 @@
     if (!c || 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2] > 80) return text;
     return `rgba(${c.slice(0, 3).map((v) => Math.round(v + (255 - v) * 0.55)).join(",")},${c[3]})`;
   };
-  const paint = (value) => {
-    if (typeof value === "string") return value.startsWith("var:") ? variable(value.slice(4)) : readable(value);
-    if (Array.isArray(value)) return value.every((v) => typeof v === "number") ? value : value.map(paint);
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, paint(v)]));
-    return value;
+  const paint = (value, adapt = readable) => {
+    if (typeof value === "string") return value.startsWith("var:") ? variable(value.slice(4)) : adapt(value);
+    if (Array.isArray(value)) return value.every((v) => typeof v === "number") ? value : value.map((v) => paint(v, adapt));
+    if (!value || typeof value !== "object") return value;
+    // The ends of a colour scale must stay apart, so it is left as it is.
+    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, paint(v, k === "colorscale" ? (c) => c : adapt)]));
   };
 
   const axis = (own, narrow) => {
@@ -38,7 +39,7 @@
       hovermode: "x unified", hoverlabel: { bgcolor: variable("surface"), bordercolor: variable("line"), font: { color: ink } },
       ...own,
     };
-    out.legend = { orientation: "h", x: 0, y: -0.2, yanchor: "top", font: { size: 11.5 }, bgcolor: "rgba(0,0,0,0)", ...own.legend };
+    out.legend = { orientation: "h", x: 0, y: own.annotations ? 1.1 : 1.02, yanchor: "bottom", font: { size: 11.5 }, bgcolor: "rgba(0,0,0,0)", ...own.legend };
     for (const key of ["xaxis", "yaxis", ...Object.keys(own)]) if (/^[xy]axis\d*$/.test(key)) out[key] = axis(own[key] || {}, narrow);
     return out;
   };

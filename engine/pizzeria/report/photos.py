@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pizzeria.drawing import colour
+from pizzeria.drawing import colour, place_labels
 from pizzeria.report.run_folder import RunFolder
 
 SIDE = 360
@@ -36,13 +37,9 @@ class Mark:
     dashed: bool = False
 
     @property
-    def label_y(self) -> float:
-        """Top of the label: above the box, or inside where there is no room."""
-        return self.y - 17 if self.y >= 17 else self.y
-
-    @property
-    def label_width(self) -> float:
-        return 6.9 * len(self.label) + 8
+    def tag(self) -> tuple[float, float]:
+        """Width and height of the label."""
+        return 6.6 * len(self.label) + 8, 17.0
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,14 @@ class Photo:
     width: int
     height: int
     name: str
-    marks: list[Mark] = field(default_factory=list)
 
-    def label_x(self, mark: Mark) -> float:
-        """Left of a mark's label, kept inside the photo."""
-        return max(0.0, min(mark.x, self.width - mark.label_width))
+    def labels(self, marks: Sequence[Mark]) -> list[tuple[Mark, float, float]]:
+        """The marks that have a label, with its left and top."""
+        named = [mark for mark in marks if mark.label]
+        # The last is the surest, and lies on top.
+        boxes = [(m.x, m.y, m.x + m.width, m.y + m.height) for m in named[::-1]]
+        places = place_labels(boxes, [m.tag for m in named[::-1]], (self.width, self.height))[::-1]
+        return [(mark, x, y) for mark, (x, y) in zip(named, places, strict=True)]
 
 
 class Album:

@@ -83,7 +83,7 @@ def duration(seconds: Any) -> str:
 
     Example:
         >>> duration(0.042), duration(7.31), duration(125), duration(7300)
-        ('42 ms', '7.3 s', '2 min 5 s', '2 h 2 min')
+        ('42 ms', '7.3 s', '2 min 5 s', '2 h 1 min')
     """
     if not isinstance(seconds, int | float):
         return DASH
@@ -144,6 +144,6 @@ def rows_of(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
         elif isinstance(value, list | tuple):
             text = ", ".join(str(item) for item in value[:12])
             out.append((name, text + (" ..." if len(value) > 12 else "")))
-        else:
+        elif value != "":
             out.append((name, value))
     return out

@@ -158,9 +158,11 @@ class RunBuilder:
             "alerts": ["f1 is estimated at 0.66, below 0.80, in 6 of 6 chunks"] if shifted else [],
             "undecided": [] if shifted else ["f1 of tv: the reference has no tv"],
             "plots": {"Performance: f1 estimated and realised": json.dumps(figure)},
+            "at": when,
+            "judged": 600,
             "reasons": ["performance", "drift"] if shifted else [],
         }
-        folder = self.path / "monitoring" / when
+        folder = self.path / "monitoring" / when.replace(":", "").replace("+0000", "Z")
         folder.mkdir(parents=True)
         (folder / "verdict.json").write_text(json.dumps(verdict))
 
@@ -244,8 +246,8 @@ def build_detection(
     if report["metrics"]["map_50"] >= gate:
         run.package()
         run.deploy()
-        run.monitored("2026-11-23T19-10-00Z", shifted=False)
-        run.monitored("2026-11-23T19-20-00Z", shifted=True)
+        run.monitored("2026-11-23T19:10:00.000+00:00", shifted=False)
+        run.monitored("2026-11-23T19:20:00.000+00:00", shifted=True)
     return run
 
 
