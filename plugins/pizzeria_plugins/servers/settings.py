@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pizzeria.errors import DeploymentError
-from pizzeria.inference.contract import Limits
-from pizzeria.inference.predictor import usable_cores
+
+if TYPE_CHECKING:
+    from pizzeria.inference.contract import Limits
 
 _BUNDLE = "PIZZERIA_BUNDLE"
 _SETTINGS = "PIZZERIA_SERVICE"
@@ -38,6 +39,8 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
+        from pizzeria.inference.contract import Limits
+
         return Limits(int(self.max_body_mb * 1e6), self.max_megapixels, self.max_rows)
 
     @property
@@ -46,6 +49,8 @@ class Settings:
 
     @property
     def parallel_of_worker(self) -> int:
+        from pizzeria.inference.predictor import usable_cores
+
         return min(self.concurrency_of_worker, self.parallel or max(1, usable_cores() // self.workers))
 
     def environment(self) -> dict[str, str]:
