@@ -1,0 +1,147 @@
+"""Which stages run, and why: on a small table with the real source, the real expectations and the real split."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+from pizzeria.errors import DataError, ExpectationError, PizzeriaError
+from pizzeria.execution import execute
+from pizzeria.graph import plan, run_id, stages
+from pizzeria.loading import load_spec
+from pizzeria.progress import PlainProgress
+from pizzeria.runs.ledger import Ledger
+from pizzeria.runs.store import Store
+from pizzeria.spec.spec import Spec
+
+SPEC = """
+defaults:
+  - override /data: table
+  - override /features: columns
+  - override /model: tabular_network
+name: prices
+problem:
+  need: Test.
+  owner: tests
+  task: tabular_regression
+  target: price
+  success: [{metric: r2, at_least: 0.5}]
+data:
+  path: prices.csv
+  expectations:
+    rows: [{expect_column_values_to_be_between: {column: area, min_value: 0, max_value: 100}}]
+"""
+
+
+@pytest.fixture
+def folder(working_folder: Path) -> Path:
+    (working_folder / "prices.yaml").write_text(SPEC)
+    write_rows(working_folder / "prices.csv")
+    return working_folder
+
+
+def write_rows(path: Path, area: float | None = None) -> None:
+    draw = random.Random(0)
+    with open(path, "w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["area", "kind", "price"])
+        for i in range(60):
+            size = area if area is not None and i == 7 else round(draw.uniform(10, 90), 1)
+            writer.writerow([size, draw.choice(["flat", "house"]), round(3 * size, 1)])
+
+
+def spec(*overrides: str) -> Spec:
+    return load_spec(["prices.yaml", *overrides])
+
+
+def would_run(found: Spec) -> list[str]:
+    return [step.name for step in plan(found, Store()) if step.result is None]
+
+
+def features(found: Spec) -> tuple[str, ...]:
+    return execute(found, Store(), PlainProgress(), until="features").ran
+
+
+def test_stages_stand_in_the_order_of_their_inputs() -> None:
+    names = [stage.NAME for stage in stages()]
+    assert names == ["collect", "validate", "split", "features", "train", "evaluate", "package", "deploy"]
+    for stage in stages():
+        assert all(names.index(name) < names.index(stage.NAME) for name in stage.INPUTS)
+
+
+def test_an_unchanged_run_executes_nothing_and_a_change_only_what_follows(folder: Path) -> None:
+    assert features(spec()) == ("collect", "validate", "split", "features")
+    assert features(spec()) == ()
+
+    changed = spec("training.max_epochs=3")
+    assert would_run(changed) == ["train", "evaluate", "package", "deploy"]
+    assert run_id(changed, plan(changed, Store())) != run_id(spec(), plan(spec(), Store()))
+
+    resplit = spec("data.split.seed=4")
+    assert would_run(resplit)[0] == "split"
+    reason = {step.name: step.why for step in plan(resplit, Store())}["split"]
+    assert reason == "data.split.seed: 0 -> 4"
+
+    write_rows(folder / "prices.csv", area=55.5)
+    steps = {step.name: step.why for step in plan(spec(), Store())}
+    assert steps["collect"] == "data files changed"
+    assert features(spec()) == ("collect", "validate", "split", "features")
+
+
+def test_a_changed_plugin_reruns_its_stage(folder: Path) -> None:
+    local = folder / "plugins" / "validators"
+    local.mkdir(parents=True)
+    text = "from pizzeria_plugins.validators.great_expectations import Options, check_names, validate\n"
+    (local / "mine.py").write_text(text)
+    mine = spec("data.validator=mine")
+    assert features(mine) == ("collect", "validate", "split", "features")
+    (local / "mine.py").write_text(text + "# another version\n")
+    from pizzeria import fingerprint
+
+    fingerprint._source.cache_clear()  # a new process would have read the new version
+    steps = {step.name: step.why for step in plan(mine, Store())}
+    assert steps["collect"] == ""
+    assert steps["validate"] == "code changed: pizzeria_local.validators.mine"
+
+
+def test_a_failed_expectation_stops_the_run_names_the_row_and_stays_failed(folder: Path) -> None:
+    write_rows(folder / "prices.csv", area=-5.0)
+    with pytest.raises(ExpectationError, match=r"expect_column_values_to_be_between.*failed for 1 of 60.*-5"):
+        features(spec())
+    with pytest.raises(ExpectationError):  # at once, from the cache
+        features(spec())
+    assert would_run(spec())[0] == "split"
+    assert [entry.event for entry in Ledger(Store().root).entries("prices")] == ["run_started", "run_stopped"] * 2
+
+
+def test_missing_data_are_named(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no .*prcies\.csv"):
+        plan(spec("data.path=prcies.csv"), Store())
+
+
+def test_a_stage_at_work_is_locked_against_another_process(folder: Path) -> None:
+    store = Store()
+    first = plan(spec(), store)[0]
+    with store.partial(first.fingerprint, keep=False), pytest.raises(PizzeriaError, match="another process"):
+        features(spec())
+    assert features(spec())[0] == "collect"
+
+
+def test_the_ledger_is_append_only(working_folder: Path) -> None:
+    import sqlite3
+
+    ledger = Ledger(Store().root)
+    ledger.add("promoted", "m", run="m-1", sha256="a")
+    ledger.add("promoted", "m", run="m-2", sha256="b")
+    champion = ledger.champion("m")
+    assert champion is not None
+    assert champion.sha256 == "b"
+    with sqlite3.connect(Store().root / "ledger.sqlite") as connection:
+        for statement in ("delete from ledger", "update ledger set sha256 = 'c'"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(statement)
+    connection.close()
+    ledger.add("stopped", "m")
+    assert ledger.champion("m") is None
