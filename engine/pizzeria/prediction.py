@@ -86,7 +86,8 @@ def predict_photos(
         if drawn is not None and answer.boxes is not None:
             shown = answer.wire()["boxes"]
             boxes = [[box[corner] for corner in ("x_min", "y_min", "x_max", "y_max")] for box in shown]
-            picture = draw_boxes(image, boxes, [box["class"] for box in shown], [box["confidence"] for box in shown])
+            names = answer.bundle.classes
+            picture = draw_boxes(image, boxes, [box["class"] for box in shown], [box["confidence"] for box in shown], names)
             picture.save(drawn / f"{i:04d}_{path.stem}.jpg", quality=90)
     return Predicted(records, failed, drawn if drawn is not None and predictor.bundle.task == "object_detection" else None, len(photos))
 
