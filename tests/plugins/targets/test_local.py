@@ -269,6 +269,7 @@ def test_another_process_with_the_same_id_is_left_alone(release: Release, option
     record = json.loads(path.read_text())
     for process in processes.marked(record["token"]):
         process.kill()
+    _until(lambda: not processes.marked(record["token"]))
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         path.write_text(json.dumps(record | {"pid": stranger.pid}))
         assert local.status("amenities", options, state).state == "dead"
