@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -80,7 +81,9 @@ def _plain(default: Any) -> str:
         return str(default.model_dump(mode="json", exclude_none=True))
     if isinstance(default, tuple):
         return "[" + ", ".join(map(_plain, default)) + "]"
-    return {None: "null", True: "true", False: "false"}.get(default, str(default)) if default is None or isinstance(default, bool) else str(default)
+    if default is None or isinstance(default, bool):
+        return {None: "null", True: "true", False: "false"}[default]
+    return str(default) or '""'
 
 
 def _bounds(metadata: list[Any]) -> str:
@@ -90,7 +93,7 @@ def _bounds(metadata: list[Any]) -> str:
 
 
 def _type(annotation: Any) -> str:
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null", Any: "any"}
+    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null", Path: "path", Any: "any"}
     if annotation in names:
         return names[annotation]
     arguments = get_args(annotation)
