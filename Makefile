@@ -38,7 +38,16 @@ lock: ## Resolve the dependencies of pyproject.toml anew (needs uv)
 clean: ## Remove .venv and caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): $(VENV)/.locked pyproject.toml
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.locked: requirements.lock | $(BIN)/python
+	@echo "Installing requirements.lock into $(VENV); a few minutes and 8 GB the first time."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(BIN)/python:
 	@python=$$(for name in python3.11 python3.12 python3 python; do \
 		$$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
 			&& command -v $$name && break; \
@@ -48,8 +57,5 @@ $(STAMP): requirements.lock pyproject.toml
 		echo "Install one (Debian: apt-get install python3.11 python3.11-venv), then run make again."; \
 		exit 1; \
 	fi; \
-	echo "Setting up $(VENV) with $$python; a few minutes the first time (about 8 GB)."; \
-	"$$python" -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	echo "Making $(VENV) with $$python"; \
+	"$$python" -m venv $(VENV)
