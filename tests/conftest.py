@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
 @pytest.fixture
-def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, with its own store."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIZZERIA_STORE", str(tmp_path / "runs"))
-    yield tmp_path
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -146,8 +146,14 @@ def serve(run_name: str, host: str, port: int) -> None:
 @main.command()
 @click.argument("run_name", metavar="RUN")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTOS_OR_FOLDER...")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all predictions: .json, .csv or .parquet.")
-@click.option("--drawn", type=click.Path(file_okay=False, path_type=Path), help="Folder for copies with boxes.  [default: predictions]")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all predictions: .json, .csv or .parquet."
+)
+@click.option(
+    "--drawn",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for copies with boxes.  [default: predictions]",
+)
 def predict(run_name: str, inputs: tuple[Path, ...], out: Path | None, drawn: Path | None) -> None:
     """Predict photos (or, for tabular models, the rows of a table), without a service."""
     from pizzeria.errors import DataError
@@ -188,7 +194,9 @@ def predict(run_name: str, inputs: tuple[Path, ...], out: Path | None, drawn: Pa
 @click.argument("run_name", metavar="RUN")
 @click.argument("listings", type=click.Path(path_type=Path), metavar="LISTINGS.CSV")
 @click.option("--photos", type=click.Path(file_okay=False, path_type=Path), help="Folder of the photos.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all verdicts: .json, .csv or .parquet.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all verdicts: .json, .csv or .parquet."
+)
 def verify(run_name: str, listings: Path, photos: Path | None, out: Path | None) -> None:
     """Check what each listing of a CSV file (listing_id, declared, photos) declares against what its photos show."""
     from pizzeria.printing import print_verdicts
@@ -197,7 +205,9 @@ def verify(run_name: str, listings: Path, photos: Path | None, out: Path | None)
     _, found, spec = _open_run(run_name)
     wanted = read_listings(listings, photos)
     bundle = found.stage("package") / "bundle"
-    results = _with_progress(lambda progress: list(verify_listings(bundle, wanted, spec.serving.max_megapixels, progress)))
+    results = _with_progress(
+        lambda progress: list(verify_listings(bundle, wanted, spec.serving.max_megapixels, progress))
+    )
     if out is not None:
         write_verdicts(results, out)
         click.echo(f"verdicts of {len(results)} listings in {out}")
@@ -253,8 +263,12 @@ def rollback(name: str) -> None:
 
 @main.command()
 @click.argument("run_name", metavar="RUN")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only predictions from then on (UTC).")
-@click.option("--labels", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet with input_id and the truth.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only predictions from then on (UTC)."
+)
+@click.option(
+    "--labels", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet with input_id and the truth."
+)
 def monitor(run_name: str, since: Any, labels: Path | None) -> None:
     """Judge the logged predictions of a run's model: estimated performance and drift.
 

@@ -2,8 +2,8 @@
 
 A plugin is a module (or any object) with these attributes. Its entry point, in group `pizzeria.<kind>`, names it;
 a file `./plugins/<kind>/<name>.py` of the working folder needs no entry point. `Options` is the pydantic model of the
-plugin's own keys in the spec. Heavy libraries are imported inside the functions that use them, so that `pizzeria validate`,
-which loads `Options` alone, stays fast.
+plugin's own keys in the spec. Heavy libraries are imported inside the functions that use them, so that
+`pizzeria validate`, which loads `Options` alone, stays fast.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Validator(Plugin, Protocol):
     """`validators`: checks tables."""
 
     def check_names(self, expectations: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sequence[tuple[str, str, str]]:
-        """Faults in a spec's expectations as (path below `data.expectations`, message, hint), before any data is read."""
+        """Faults in a spec's expectations as (path below `data.expectations`, message, hint); reads no data."""
 
     def validate(
         self, tables: Tables, problem: Problem, expectations: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -133,7 +133,9 @@ class Model(Plugin, Protocol):
     def build(self, options: Any, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Any:
         """The network, a torch module. `pretrained=False` when trained weights are about to be loaded into it."""
 
-    def export(self, options: Any, problem: Problem, preprocessing: Mapping[str, Any], weights: Path, path: Path) -> None:
+    def export(
+        self, options: Any, problem: Problem, preprocessing: Mapping[str, Any], weights: Path, path: Path
+    ) -> None:
         """Write `model.onnx` with the trained `weights`; `pizzeria.inference.predictor` says its inputs and outputs."""
 
 
@@ -158,7 +160,11 @@ class Evaluator(Plugin, Protocol):
     """`evaluators`: scores predictions against the truth, and calibrates them."""
 
     def calibrate(
-        self, method: Literal["isotonic", "temperature", "none"], problem: Problem, predictions: Predictions, truth: Predictions
+        self,
+        method: Literal["isotonic", "temperature", "none"],
+        problem: Problem,
+        predictions: Predictions,
+        truth: Predictions,
     ) -> Mapping[str, Any]:
         """Fit on the validation split what `pizzeria.inference.calibration` applies, as plain data for `bundle.json`.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,9 +119,7 @@ def _boxes_by_row(table: pd.DataFrame, count: int) -> tuple[Boxes, ...]:
     xyxy = table[["x_min", "y_min", "x_max", "y_max"]].to_numpy(np.float32)
     labels = table["class_index"].to_numpy(np.int64)
     cuts = np.searchsorted(table["row"].to_numpy(), np.arange(count + 1))
-    return tuple(
-        Boxes(xyxy[a:b], np.ones(b - a, np.float32), labels[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)
-    )
+    return tuple(Boxes(xyxy[a:b], np.ones(b - a, np.float32), labels[a:b]) for a, b in pairwise(cuts))
 
 
 def _rescale(boxes: Boxes, row: pd.Series) -> Boxes:

@@ -56,15 +56,18 @@ def demonstrate(
             if shift == "none":
                 console.print("\n[bold]One listing, what it declares and what its photos show[/bold]")
                 _verify_first(client, tables, photos)
+            kind = "healthy" if shift == "none" else "shifted"
             since = datetime.now(UTC)
             _send(client, photos, progress)
             _wait_for_log(spec, store, since, len(photos))
-            console.print(f"\n[bold]Monitoring {len(photos)} photos of {'healthy' if shift == 'none' else 'shifted'} traffic[/bold]")
+            console.print(f"\n[bold]Monitoring {len(photos)} photos of {kind} traffic[/bold]")
             passes.append(monitor(spec, done.run, store, since=since))
             print_pass(passes[-1])
     render(done.run)
     console.print(f"\nreport   {done.run.folder / 'report.html'}\nservice  {address}", soft_wrap=True)
-    console.print(f"The whole took {time.perf_counter() - started:.0f} s; `pizzeria stop {spec.name}` takes the service down.")
+    console.print(
+        f"The whole took {time.perf_counter() - started:.0f} s; `pizzeria stop {spec.name}` takes the service down."
+    )
     return passes[0], passes[1]
 
 

@@ -83,7 +83,9 @@ def champion(name: str, store: Store) -> tuple[Entry, Run, Spec]:
     ledger = Ledger(store.root)
     entry = ledger.champion(name)
     if entry is None:
-        raise NotFoundError(f"nothing named {name!r} is deployed", hint=nearest(name, ledger.names(), "deployed before:"))
+        raise NotFoundError(
+            f"nothing named {name!r} is deployed", hint=nearest(name, ledger.names(), "deployed before:")
+        )
     run = store.run(entry.run)
     return entry, run, load_resolved(run.folder / "spec.yaml")
 

@@ -48,7 +48,9 @@ class Answered:
         probabilities = [one.probabilities for one in found if one.probabilities is not None]
         if probabilities:
             return Predictions(keys, probabilities=np.stack(probabilities))
-        return Predictions(keys, values=np.array([one.value for one in found if isinstance(one, RowAnswer)], np.float32))
+        return Predictions(
+            keys, values=np.array([one.value for one in found if isinstance(one, RowAnswer)], np.float32)
+        )
 
 
 def test_inputs(tables: Tables, dataset: ImageSet | RowSet) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def execute(
     """Run a spec up to and with the stage `until`.
 
     Args:
-        on_end: Called with the run when anything ran, whether the run came to its end or was refused; writes the report.
+        on_end: Called with the run when anything ran, at its end or when it is refused; writes the report.
 
     Raises:
         PizzeriaError: a stage failed, or refused to let the run go on; its class says which.
@@ -61,7 +61,7 @@ def execute(
     results: dict[str, Result] = {}
     try:
         for step in steps:
-            stage = next(stage for stage in stages() if stage.NAME == step.name)
+            stage = next(stage for stage in stages() if step.name == stage.NAME)
             result = step.result or _run_stage(stage, step, spec, results, progress, run, store)
             run.link(result)
             results[step.name] = result
@@ -112,4 +112,7 @@ def _run_stage(
 
 def _summary(facts: dict[str, Any]) -> str:
     shown = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
-    return "".join(f", {name} {value:.4g}" if isinstance(value, float) else f", {name} {value}" for name, value in list(shown.items())[:6])
+    return "".join(
+        f", {name} {value:.4g}" if isinstance(value, float) else f", {name} {value}"
+        for name, value in list(shown.items())[:6]
+    )

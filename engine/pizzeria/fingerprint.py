@@ -1,7 +1,7 @@
 """What decides a stage's result, and a hash of it: spec part, inputs, data and code.
 
-Code is hashed by following imports from the stage's and its plugins' modules through their own packages, so that a change
-to one plugin reruns what it did and no more. Declarations (spec, contracts, errors) do no work and do not count.
+Code is hashed by following imports from the stage's and its plugins' modules through their own packages, so that a
+change to one plugin reruns what it did and no more. Declarations (spec, contracts, errors) do no work and do not count.
 """
 
 from __future__ import annotations
@@ -155,4 +155,6 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         elif path.exists():
             yield path.name, path
         else:
-            raise DataError(f"there is no {path}", hint="check the path, or set it on the command line: data.<option>=...")
+            raise DataError(
+                f"there is no {path}", hint="check the path, or set it on the command line: data.<option>=..."
+            )

@@ -104,7 +104,11 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         before, after = old["spec"].get(path), new["spec"].get(path)
         if before != after:
             reasons.append(f"{path}: {before} -> {after}")
-    changed = [name for name in sorted(old["code"].keys() | new["code"].keys()) if old["code"].get(name) != new["code"].get(name)]
+    changed = [
+        name
+        for name in sorted(old["code"].keys() | new["code"].keys())
+        if old["code"].get(name) != new["code"].get(name)
+    ]
     if changed:
         reasons.append(f"code changed: {', '.join(changed[:3])}{' ...' if len(changed) > 3 else ''}")
     if old["data"] != new["data"]:

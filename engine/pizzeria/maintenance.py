@@ -49,9 +49,9 @@ def maintain(
     """Decide for one deployed model, and act on the decision.
 
     A challenger is trained from the same spec when the last monitoring pass alerted for a reason in
-    `maintenance.retrain_on`, `at_most_every` has passed, and the data have changed. It is promoted when it passes the gate
-    and is no worse than the champion on the challenger's own test split; its data are newer, and neither was trained on them
-    where groups keep their split.
+    `maintenance.retrain_on`, `at_most_every` has passed, and the data have changed. It is promoted when it passes the
+    gate and is no worse than the champion on the challenger's own test split, which neither was trained on where groups
+    keep their split.
 
     Raises:
         NotFoundError: nothing of this name is deployed.
@@ -83,7 +83,9 @@ def _whether(entry: Entry, spec: Spec, store: Store) -> Decision:
         text = f"the last model is {since.total_seconds() / 3600:.1f} h old, and one is trained at most every"
         return Decision("waiting", f"{text} {spec.maintenance.at_most_every}", evidence)
     if all(step.result is not None for step in plan(spec, store) if step.name != "deploy"):
-        return Decision("kept", f"{', '.join(reasons)}, but the data have not changed since the model was trained", evidence)
+        return Decision(
+            "kept", f"{', '.join(reasons)}, but the data have not changed since the model was trained", evidence
+        )
     return Decision("would train", f"{', '.join(reasons)}, and the data have changed", evidence)
 
 

@@ -35,9 +35,7 @@ class Pass:
     unsent: tuple[str, ...]
 
 
-def monitor(
-    spec: Spec, run: Run, store: Store, *, since: datetime | None = None, labels: Path | None = None
-) -> Pass:
+def monitor(spec: Spec, run: Run, store: Store, *, since: datetime | None = None, labels: Path | None = None) -> Pass:
     """Judge the logged predictions of a run's bundle, tell the alert channels, and keep the verdict with the run.
 
     Args:
@@ -96,5 +94,7 @@ def _with_labels(analysis: pd.DataFrame, path: Path) -> pd.DataFrame:
         labels[["input_id", *truth]], on="input_id", how="left"
     )
     if len(joined) and not joined[truth].notna().any(axis=None):
-        raise DataError(f"no input_id of {path} is among the {len(analysis)} predictions", hint="input_id is the name that was sent")
+        raise DataError(
+            f"no input_id of {path} is among the {len(analysis)} predictions", hint="input_id is the name that was sent"
+        )
     return joined

@@ -87,9 +87,16 @@ def predict_photos(
             shown = answer.wire()["boxes"]
             boxes = [[box[corner] for corner in ("x_min", "y_min", "x_max", "y_max")] for box in shown]
             names = answer.bundle.classes
-            picture = draw_boxes(image, boxes, [box["class"] for box in shown], [box["confidence"] for box in shown], names)
+            picture = draw_boxes(
+                image, boxes, [box["class"] for box in shown], [box["confidence"] for box in shown], names
+            )
             picture.save(drawn / f"{i:04d}_{path.stem}.jpg", quality=90)
-    return Predicted(records, failed, drawn if drawn is not None and predictor.bundle.task == "object_detection" else None, len(photos))
+    return Predicted(
+        records,
+        failed,
+        drawn if drawn is not None and predictor.bundle.task == "object_detection" else None,
+        len(photos),
+    )
 
 
 def predict_rows(bundle: Path, table: Path) -> Predicted:
@@ -138,7 +145,10 @@ def write_predictions(records: Sequence[Mapping[str, Any]], task: str, path: Pat
         raise DataError(f"{path} ends in none of {', '.join(sorted(OUTPUTS))}", hint="choose one of them for --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
-        atomic.write_bytes(path, (json.dumps(list(map(_coco if task == "object_detection" else dict, records)), indent=1) + "\n").encode())
+        atomic.write_bytes(
+            path,
+            (json.dumps(list(map(_coco if task == "object_detection" else dict, records)), indent=1) + "\n").encode(),
+        )
         return
     import pandas as pd
 
@@ -173,7 +183,7 @@ def _records(answer: PhotoAnswer, path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _coco(record: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of COCO's results file; the file's name stands for the image id, which only an annotation file knows."""
+    """One entry of COCO's results file; the file's name stands for the image id."""
     return {
         "image_id": Path(record["file_name"]).name,
         "category_id": record["category_id"],

@@ -1,4 +1,4 @@
-"""Finds plugins: entry points in the groups `pizzeria.<kind>`, and files `./plugins/<kind>/<name>.py` of the working folder.
+"""Finds plugins: entry points in groups `pizzeria.<kind>`, and `./plugins/<kind>/<name>.py` of the working folder.
 
 Nothing is imported until a spec names it, and the built-in plugins come the same way as a stranger's.
 """
@@ -69,7 +69,7 @@ def load(kind: str, name: str) -> Any:
     """Import one plugin.
 
     Raises:
-        PluginError: no plugin, or more than one, has this name; it cannot be imported; or it lacks a part of its contract.
+        PluginError: no plugin, or more than one, has this name; it cannot be imported; or lacks a part of its contract.
     """
     found = find(kind).get(name, [])
     if not found:

@@ -17,8 +17,8 @@ from pizzeria.tasks import NAMES, task
 _HEAD = """# The spec, key by key
 
 Written from the models by `make schema`; do not edit. Values below are the defaults; *required* means that a spec (or a
-config group that it names) must set the key. `pizzeria validate` checks all of it, and conf/spec.schema.json lets an editor
-complete it.
+config group that it names) must set the key. `pizzeria validate` checks all of it, and conf/spec.schema.json lets
+an editor complete it.
 
 """
 
@@ -93,7 +93,15 @@ def _bounds(metadata: list[Any]) -> str:
 
 
 def _type(annotation: Any) -> str:
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null", Path: "path", Any: "any"}
+    names = {
+        int: "integer",
+        float: "number",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+        Path: "path",
+        Any: "any",
+    }
     if annotation in names:
         return names[annotation]
     arguments = get_args(annotation)

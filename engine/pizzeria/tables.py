@@ -4,12 +4,13 @@ Image tasks have `images`, and one of the following for the truth: `boxes` (obje
 (image classification) or the column `labels` (multi-label); `listings` where photos belong to listings.
 Tabular tasks have `rows`.
 
-| table | columns |
-|---|---|
-| images | image_id (str), path (str, relative to the stage's folder or absolute), sha256, bytes (int), width, height (int, after EXIF rotation), readable (bool), problem (str, why it is not readable), then the source's own: listing_id (str), room, label (str), labels (list of str) ... |
-| boxes | box_id (str), image_id (str), class_name (str), x_min, y_min, x_max, y_max (float, pixels of the EXIF-rotated image) |
-| listings | listing_id (str), declared (list of str), then the source's own columns |
-| rows | row_id (str), then the table's own columns |
+images      image_id (str), path (str, absolute or relative to the stage's folder), sha256, bytes (int), width and
+            height (int, after EXIF rotation), readable (bool), problem (str, why it is not readable), then the source's own:
+            listing_id (str), room, label (str), labels (list of str) ...
+boxes       box_id (str), image_id (str), class_name (str), x_min, y_min, x_max, y_max (float, pixels of the
+            EXIF-rotated image)
+listings    listing_id (str), declared (list of str), then the source's own columns
+rows        row_id (str), then the table's own columns
 """
 
 from __future__ import annotations

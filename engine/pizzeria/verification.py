@@ -19,7 +19,6 @@ from pizzeria.inference.photos import decode
 from pizzeria.inference.predictor import Predictor
 from pizzeria.prediction import SUFFIXES, write_predictions
 
-
 _NOTHING: Mapping[str, Any] = {"verdicts": [], "undeclared": []}
 
 
@@ -35,8 +34,8 @@ class Listing:
 def read_listings(path: Path, photos: Path | None = None) -> list[Listing]:
     """Listings of a CSV file with the columns `listing_id`, `declared` and perhaps `photos`.
 
-    Names in `declared` and `photos` are parted by `;`, `,` or spaces. Without `photos`, a listing's photos are the files
-    `<listing_id>_*` or the folder `<listing_id>/` in the folder `photos` beside the CSV file.
+    Names in `declared` and `photos` are parted by `;`, `,` or spaces. Without `photos`, a listing's photos are
+    the files `<listing_id>_*` or the folder `<listing_id>/` in the folder `photos` beside the CSV file.
 
     Args:
         path: The CSV file.
@@ -65,7 +64,9 @@ def read_listings(path: Path, photos: Path | None = None) -> list[Listing]:
         missing = [str(file) for file in files if not file.is_file()]
         if missing or not files:
             what = f"there is no {missing[0]}" if missing else f"no photo of listing {listing_id} in {folder}"
-            raise DataError(f"{path}:{number}: {what}", hint="name the files in a column `photos`, or pass --photos FOLDER")
+            raise DataError(
+                f"{path}:{number}: {what}", hint="name the files in a column `photos`, or pass --photos FOLDER"
+            )
         found.append(Listing(listing_id, tuple(_names(row["declared"])), tuple(files)))
     return found
 

@@ -1,4 +1,4 @@
-"""One whole demo for all tests of this folder: generated listings, trained, served, monitored, as a user would start it."""
+"""One whole demo for all tests of this folder: trained, served and monitored, as a user would start it."""
 
 from __future__ import annotations
 

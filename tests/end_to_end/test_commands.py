@@ -86,7 +86,13 @@ def test_verify_gives_a_verdict_for_each_declared_amenity(kitchen: Kitchen, tmp_
     for _, listing in listings.iterrows():
         own = images.loc[images["listing_id"] == listing["listing_id"], "path"]
         paths = ";".join(str((stage / path).resolve()) for path in own)
-        rows.append({"listing_id": listing["listing_id"], "declared": " ".join([*listing["declared"], "jacuzzi"]), "photos": paths})
+        rows.append(
+            {
+                "listing_id": listing["listing_id"],
+                "declared": " ".join([*listing["declared"], "jacuzzi"]),
+                "photos": paths,
+            }
+        )
     csv = tmp_path / "listings.csv"
     pd.DataFrame(rows).to_csv(csv, index=False)
     out = tmp_path / "verdicts.csv"
@@ -108,7 +114,9 @@ def test_status_and_monitor(kitchen: Kitchen) -> None:
     done = kitchen.run("status")
     assert done.returncode == 0
     assert f"amenities  live  {kitchen.address}" in done.stdout
-    assert kitchen.run("monitor", "amenities", "--since", "2999-01-01").returncode == 11  # nothing to judge is undecided
+    assert (
+        kitchen.run("monitor", "amenities", "--since", "2999-01-01").returncode == 11
+    )  # nothing to judge is undecided
 
 
 def test_maintain_waits_as_the_spec_says(kitchen: Kitchen) -> None:
@@ -146,7 +154,10 @@ def _blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
 
 
-@pytest.mark.parametrize("command", [line for block in _blocks("README.md", "bash") for line in block.splitlines() if line.startswith("pizzeria ")])
+@pytest.mark.parametrize(
+    "command",
+    [line for block in _blocks("README.md", "bash") for line in block.splitlines() if line.startswith("pizzeria ")],
+)
 def test_commands_of_the_readme_run(kitchen: Kitchen, command: str) -> None:
     for name, target in {"photos": _photos(kitchen)}.items():
         if not (kitchen.folder / name).exists():

@@ -91,7 +91,9 @@ def test_kill_and_ctrl_c_leave_a_run_that_resumes_with_equal_weights(tmp_path: P
 
 def test_a_missed_gate_is_not_packaged_and_says_by_how_much(tmp_path: Path) -> None:
     place = open_kitchen(tmp_path)
-    (tmp_path / "small.yaml").write_text(SPEC.replace("at_least: 0}", "at_least: 0.99}").replace("max_epochs: 4", "max_epochs: 1"))
+    (tmp_path / "small.yaml").write_text(
+        SPEC.replace("at_least: 0}", "at_least: 0.99}").replace("max_epochs: 4", "max_epochs: 1")
+    )
     done = place.run("run", "small.yaml")
     assert done.returncode == 3, done.stderr
     assert "1 of 1 success criteria not met" in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pizzeria.atomic import write_bytes, write_json
 
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "pandas", "great_expectations", "nannyml", "bentoml", "plotly", "matplotlib", "sklearn", "onnxruntime", "duckdb")
+HEAVY = (
+    "torch",
+    "pandas",
+    "great_expectations",
+    "nannyml",
+    "bentoml",
+    "plotly",
+    "matplotlib",
+    "sklearn",
+    "onnxruntime",
+    "duckdb",
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +50,7 @@ def test_schema_and_reference_are_up_to_date() -> None:
 def test_shipped_experiments_fit_the_schema() -> None:
     import yaml
     from jsonschema import Draft202012Validator
+
     from pizzeria.schema import json_schema
 
     root = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from pizzeria.errors import DataError, ExpectationError, PizzeriaError
 from pizzeria.execution import execute
 from pizzeria.graph import plan, run_id, stages

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from pizzeria import fingerprint
 from pizzeria.errors import DataError
 from pizzeria.fingerprint import FileHashes, code_hashes, digest, flatten

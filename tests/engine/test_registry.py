@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pizzeria import contracts, registry
 from pizzeria.errors import PluginError
 

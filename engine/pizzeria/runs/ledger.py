@@ -32,8 +32,10 @@ _SCHEMA = """
 create table if not exists ledger(
     id integer primary key, at text not null, event text not null, name text not null,
     run text not null, sha256 text not null, detail text not null) strict;
-create trigger if not exists no_update before update on ledger begin select raise(abort, 'the ledger is append-only'); end;
-create trigger if not exists no_delete before delete on ledger begin select raise(abort, 'the ledger is append-only'); end;
+create trigger if not exists no_update before update on ledger
+    begin select raise(abort, 'the ledger is append-only'); end;
+create trigger if not exists no_delete before delete on ledger
+    begin select raise(abort, 'the ledger is append-only'); end;
 create index if not exists by_name on ledger(name, event, id);
 """
 
@@ -69,15 +71,22 @@ class Ledger:
         connection.execute("pragma synchronous = full")
         return connection
 
-    def add(self, event: Event, name: str, *, run: str = "", sha256: str = "", detail: Mapping[str, Any] | None = None) -> None:
+    def add(
+        self, event: Event, name: str, *, run: str = "", sha256: str = "", detail: Mapping[str, Any] | None = None
+    ) -> None:
         """Append one entry; it is on disk when this returns."""
         values = (now(), event, name, run, sha256, json.dumps(dict(detail or {})))
         with closing(self._connect()) as connection:
-            connection.execute("insert into ledger(at, event, name, run, sha256, detail) values (?, ?, ?, ?, ?, ?)", values)
+            connection.execute(
+                "insert into ledger(at, event, name, run, sha256, detail) values (?, ?, ?, ?, ?, ?)", values
+            )
 
     def entries(self, name: str | None = None, event: Event | None = None) -> list[Entry]:
         """Entries of a name, of an event, or all; oldest first."""
-        query = f"select {', '.join(_COLUMNS)} from ledger where (?1 is null or name = ?1) and (?2 is null or event = ?2) order by id"
+        query = """
+            select id, at, event, name, run, sha256, detail from ledger
+            where (?1 is null or name = ?1) and (?2 is null or event = ?2) order by id
+        """
         with closing(self._connect()) as connection:
             rows = connection.execute(query, (name, event)).fetchall()
         return [Entry(**dict(zip(_COLUMNS, row, strict=True)) | {"detail": json.loads(row[-1])}) for row in rows]

@@ -138,7 +138,9 @@ class Store:
         """
         folder = self.cache / f"{fingerprint}.partial"
         folder.mkdir(exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)  # the lock is on the folder itself, so a killed process leaves none behind
+        handle = os.open(
+            folder, os.O_RDONLY
+        )  # the lock is on the folder itself, so a killed process leaves none behind
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not keep:

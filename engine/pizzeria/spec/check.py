@@ -1,4 +1,4 @@
-"""Plain data to a checked `Spec`: every fault is found in one go, and named with file, line, YAML path and the nearest right name."""
+"""Plain data to a checked `Spec`: all faults in one go, with file, line, YAML path and the nearest right name."""
 
 from __future__ import annotations
 
@@ -195,7 +195,9 @@ def _code_keys(value: Any, path: YamlPath) -> Iterator[YamlPath]:
 
 
 def _parts(where: str) -> YamlPath:
-    return tuple(int(part) if part.isdigit() else part for part in where.replace("[", ".").replace("]", "").split(".") if part)
+    return tuple(
+        int(part) if part.isdigit() else part for part in where.replace("[", ".").replace("]", "").split(".") if part
+    )
 
 
 def _explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""Composes a spec with Hydra: the shipped `conf/`, the user's own `./conf/` before it, and overrides from the command line.
+"""Composes a spec with Hydra: the shipped `conf/`, the user's own `./conf/` before it, and the command line.
 
-Hydra reads every file through `_CheckedFiles`, so that each is checked by `pizzeria.spec.reading` before OmegaConf sees it,
-and the line of every key is at hand when a later check finds a fault.
+Hydra reads every file through `CheckedFiles`, so that `pizzeria.spec.reading` checks it before OmegaConf sees it, and the
+line of every key is at hand when a later check finds a fault.
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ def _source_class() -> Any:
             path = self.file_of(config_path)
             read_lines(path)
             found = FileConfigSource(self.provider, str(path.parent)).load_config(path.name)
-            if config_path.startswith(f"{_FILE_GROUP}/"):  # an experiment is a whole spec, with or without Hydra's header
+            if config_path.startswith(
+                f"{_FILE_GROUP}/"
+            ):  # an experiment is a whole spec, with or without Hydra's header
                 found.header["package"] = found.header["package"] or "_global_"
             return ConfigResult(self.provider, f"checked://{path}", found.config, found.header)
 
@@ -174,7 +176,9 @@ def _prepare(override: str, loader: Any) -> str:
     """Let `training.max_epochs=5` work whether or not a file mentions the key: Hydra's `++` adds or overrides."""
     key = override.split("=", 1)[0]
     for resolver in foreign_resolvers(override):
-        raise SpecError([Fault(key, f"the resolver {resolver!r} is not allowed", "write the value itself", _COMMAND_LINE)])
+        raise SpecError(
+            [Fault(key, f"the resolver {resolver!r} is not allowed", "write the value itself", _COMMAND_LINE)]
+        )
     if "=" not in override or key[:1] in "+~" or "@" in key or loader.repository.group_exists(key):
         return override
     return f"++{override}"

@@ -1,8 +1,8 @@
-"""Reads a YAML file before Hydra does: caps its size, depth and expansion, and refuses what YAML 1.1 would turn into something else.
+"""Reads a YAML file before Hydra does: caps its size, depth and expansion, and refuses what YAML 1.1 would change.
 
-A spec is only data. OmegaConf hangs on a 300-byte alias bomb, the last of two equal keys wins silently, `no` becomes False and
-`012` becomes 10: all of that is refused here, with file, line and what to write instead. The line of every key is kept for the
-messages of later checks.
+A spec is only data. OmegaConf hangs on a 300-byte alias bomb, the last of two equal keys wins silently, `no` becomes
+False and `012` becomes 10: all of that is refused here, with file, line and what to write instead. The line of every
+key is kept for the messages of later checks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ Lines = dict[YamlPath, int]
 
 _TRAPS = (
     (re.compile(r"(?i:yes|no|on|off)$"), "YAML reads it as true or false", "write true or false, or quote it: '{}'"),
-    (re.compile(r"[-+]?0[0-9_]+$"), "YAML reads it as an octal number", "write it without the leading zero, or quote it: '{}'"),
+    (
+        re.compile(r"[-+]?0[0-9_]+$"),
+        "YAML reads it as an octal number",
+        "write it without the leading zero, or quote it: '{}'",
+    ),
     (re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+$"), "YAML reads it as a base-60 number", "quote it: '{}'"),
 )
 _CALL = re.compile(r"\$\{\s*([^${}:]*)\s*:")
@@ -64,10 +68,14 @@ class _Reader:
             name = str(key.value)
             line = key.start_mark.line + 1
             if name in seen:
-                self.fault(key, (*path, name), f"the key stands twice, first on line {seen[name]}", "remove one of them")
+                self.fault(
+                    key, (*path, name), f"the key stands twice, first on line {seen[name]}", "remove one of them"
+                )
             seen[name] = line
             if name in ("_target_", "_partial_", "_recursive_", "_convert_", "_args_"):
-                self.fault(key, (*path, name), "a spec is data and cannot name code to run", "name a plugin with `use:`")
+                self.fault(
+                    key, (*path, name), "a spec is data and cannot name code to run", "name a plugin with `use:`"
+                )
             elif name == "hydra" and not path:
                 self.fault(key, (name,), "a spec cannot configure Hydra itself", "remove it")
             elif name == "<<":
@@ -117,7 +125,9 @@ def read_lines(path: Path) -> Lines:
         raise SpecError([Fault("", f"not UTF-8 at byte {error.start}", "save the file as UTF-8", file)]) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SpecError([Fault("", f"not YAML: {error.problem}", "check indentation and quotes there", file, line)]) from None
+        raise SpecError(
+            [Fault("", f"not YAML: {error.problem}", "check indentation and quotes there", file, line)]
+        ) from None
     except yaml.YAMLError as error:
         raise SpecError([Fault("", f"not YAML: {str(error).splitlines()[0]}", "", file)]) from None
     except RecursionError:

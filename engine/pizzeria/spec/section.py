@@ -1,4 +1,4 @@
-"""What all sections of a spec share: frozen, strict, and, where a plugin does the work, `use` plus the plugin's options."""
+"""What all sections share: frozen, strict, and, where a plugin does the work, `use` plus the plugin's options."""
 
 from __future__ import annotations
 

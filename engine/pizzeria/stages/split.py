@@ -64,7 +64,9 @@ def assign(tables: Tables, split: Split) -> pd.Series[str]:
     test, validation = (max(1, round(count * share)) for share in (split.test, split.validation))
     if count - test - validation < 1:
         what = f"values of {split.group_by}" if split.group_by else "rows"
-        raise DataError(f"{count} {what} cannot be split three ways", hint="bring more data, or group by a finer column")
+        raise DataError(
+            f"{count} {what} cannot be split three ways", hint="bring more data, or group by a finer column"
+        )
     names = np.array(["train"] * (count - test - validation) + ["validation"] * validation + ["test"] * test)
     of_group = dict(zip(ordered, names, strict=True))
     return pd.Series([of_group[group] for group in groups], index=frame[key].astype(str), name="split")

@@ -51,4 +51,6 @@ def _line(result: Expectation) -> str:
         why = "; ".join(result.examples) or "no row was evaluated"
         return f"  {result.table}: {result.name}({arguments}) is undecided: {why}"
     examples = f": {'; '.join(result.examples)}" if result.examples else ""
-    return f"  {result.table}: {result.name}({arguments}) failed for {result.unexpected} of {result.evaluated}{examples}"
+    return (
+        f"  {result.table}: {result.name}({arguments}) failed for {result.unexpected} of {result.evaluated}{examples}"
+    )

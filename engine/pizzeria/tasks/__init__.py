@@ -1,7 +1,7 @@
 """The machine-learning tasks: one module each, that says which metrics make sense and how predictions are judged.
 
-A task module has `METRICS` (what a success criterion may name), `MAIN_METRIC` (what training watches and a challenger is
-compared by), `TABLES` (what a source must bring) and `JUDGED` (how monitoring judges predictions without labels).
+A task module has `METRICS` (what a success criterion may name), `MAIN_METRIC` (what training watches and a challenger
+is compared by), `TABLES` (what a source must bring) and `JUDGED` (how monitoring judges predictions without labels).
 """
 
 from __future__ import annotations

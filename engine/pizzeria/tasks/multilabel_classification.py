@@ -13,7 +13,9 @@ METRICS = {
     "recall": Metric("Recall, mean over classes, 0 to 1", by_class=True),
     "auroc": Metric("Area under the ROC curve, mean over classes, 0 to 1", by_class=True),
     "average_precision": Metric("Average precision, mean over classes, 0 to 1", by_class=True),
-    "calibration_error": Metric("Expected calibration error, 15 bins, mean over classes, 0 to 1", "lower", by_class=True),
+    "calibration_error": Metric(
+        "Expected calibration error, 15 bins, mean over classes, 0 to 1", "lower", by_class=True
+    ),
 }
 MAIN_METRIC = "average_precision"
 TABLES = ("images",)

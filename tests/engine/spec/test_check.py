@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from pizzeria.errors import SpecError
 from pizzeria.loading import load_resolved, load_spec
 from pizzeria.spec.compose import shipped_conf, sweep
@@ -29,7 +30,10 @@ FAULTS = [
     ("problem.task=detection", ["problem.task: found 'detection'", "object_detection"]),
     ("problem.target=price", ["object_detection has no target column"]),
     ("data.split.validation=0.9", ["leave nothing to train on"]),
-    ("data.expectations.boxes=[{expect_column_value_to_be_between: {column: x}}]", ["expect_column_values_to_be_between"]),
+    (
+        "data.expectations.boxes=[{expect_column_value_to_be_between: {column: x}}]",
+        ["expect_column_values_to_be_between"],
+    ),
     ("data._target_=os.system", ["data._target_: a spec is data"]),
     ("monitoring.alerts=[{use: lgo}]", ["monitoring.alerts[0].use: no plugin 'lgo'", "did you mean log?"]),
     ("serving.log.use=sqlit", ["serving.log.use: no plugin 'sqlit'", "did you mean sqlite?"]),

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from pizzeria.errors import SpecError
 from pizzeria.spec.reading import MAX_DEPTH, dotted, read_lines
 

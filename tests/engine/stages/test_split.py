@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pizzeria.errors import DataError
 from pizzeria.spec.data import Split
 from pizzeria.stages.split import assign
@@ -18,7 +19,10 @@ def _images(listings: list[str]) -> Tables:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 30).map(str), min_size=20, max_size=120).filter(lambda x: len(set(x)) >= 6), st.integers(0, 9))
+@given(
+    st.lists(st.integers(0, 30).map(str), min_size=20, max_size=120).filter(lambda x: len(set(x)) >= 6),
+    st.integers(0, 9),
+)
 def test_a_group_is_never_on_two_sides(listings: list[str], seed: int) -> None:
     tables = _images(listings)
     split = Split(group_by="listing_id", seed=seed)
