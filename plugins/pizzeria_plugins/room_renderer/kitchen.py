@@ -13,7 +13,7 @@ from pizzeria_plugins.room_renderer.styles import Style
 
 
 def kitchen(rng: Random, colours: Palette, styles: Mapping[str, Sequence[Style]]) -> Room:
-    room = empty_room(rng, colours, styles, (3.2, 4.2), (2.9, 3.7), tiled=rng.random() < 0.6)
+    room = empty_room(rng, colours, styles, (3.2, 4.2), (3.3, 4.0), tiled=rng.random() < 0.6)
     shell.add_tiled_wall(room.scene, room.width, room.depth, 0.9, 1.5, tint(colours.tile, 1.1))
     units: list[str] = [kind for kind, share in (("stove", 0.85), ("kitchen sink", 0.85)) if room.chance(share)]
     units.append("counter")
@@ -38,9 +38,9 @@ def kitchen(rng: Random, colours: Palette, styles: Mapping[str, Sequence[Style]]
     for (kind, solids), w in zip(made, widths, strict=True):
         _kitchen_segment(room, kind, solids, x + w / 2, w)
         x += w
-    if room.chance(0.55):
+    if room.chance(0.65):
         table = room.make("table")
-        tx, tz = rng.uniform(1.0, room.width - 1.0), rng.uniform(1.0, 1.4)
+        tx, tz = rng.uniform(1.0, room.width - 1.0), rng.uniform(1.3, 1.8)
         if room.put(table, tx, tz, turn=rng.uniform(-0.08, 0.08), kind="table"):
             add_chairs(room, table, tx, tz, rng.randint(1, 3))
     elif room.chance(0.5):

@@ -122,8 +122,8 @@ def render_listing(
 
 
 def _rooms(rng: Random, count: int) -> list[str]:
-    """Every home has a bedroom and a kitchen first, then other rooms in any order, then more of each."""
-    rest = ["living_room", "living_room", "bathroom", "dining_room"]
+    """Every home has a bedroom and a kitchen first, then most often a living room, then others, then more of each."""
+    rest = ["living_room"] * 5 + ["dining_room"] * 2 + ["bathroom"]
     rng.shuffle(rest)
     rooms = ["bedroom", "kitchen", *dict.fromkeys(rest)]
     while len(rooms) < count:
@@ -140,7 +140,7 @@ def _photo(name: str, room: str, colours: Palette, key: str, shift: Shift) -> Ph
     camera = Camera(
         x=x,
         y=rng.uniform(1.35, 1.7),
-        z=rng.uniform(-1.2, -0.5),
+        z=rng.uniform(-1.4, -0.7),
         turn=rng.uniform(-0.12, 0.12) - 0.16 * (x - furnished.width / 2),
         focal=width * rng.uniform(0.76, 0.95),
         width=width,

@@ -97,12 +97,14 @@ def empty_room(
     *,
     tiled: bool = False,
 ) -> Room:
+    """Floor, walls and ceiling, of a size drawn from the given ranges in metres."""
     room = Room(rng, colours, styles, rng.uniform(*width), rng.uniform(*depth))
     shell.add_shell(room.scene, rng, room.width, room.depth, room.height, colours, tiled=tiled)
     return room
 
 
 def add_window(room: Room, *, back_share: float) -> None:
+    """A window in the back wall, in `back_share` of the draws, or in a side wall."""
     rng = room.rng
     if room.chance(back_share):
         w, x = rng.uniform(0.9, 1.5), rng.uniform(0.9, room.width - 0.9)
@@ -115,6 +117,7 @@ def add_window(room: Room, *, back_share: float) -> None:
 
 
 def add_television(room: Room, wall: str, at: float) -> None:
+    """A television set on or above a low cabinet that stands at a wall, where there is room for it."""
     rng = room.rng
     tv = room.make("tv")
     stand = clutter.drawers(rng, tint(room.colours.wood, 0.95), rng.uniform(1.3, 1.6), rng.uniform(0.42, 0.55), 0.4, 1)
@@ -129,10 +132,11 @@ def add_television(room: Room, wall: str, at: float) -> None:
 
 
 def add_chairs(room: Room, table: Sequence[Solid], x: float, z: float, count: int) -> None:
+    """Up to `count` chairs of one look around a table that stands at (x, z), each facing it."""
     rng = room.rng
     (x0, _, z0), (x1, _, z1) = extent(table)
     style, look = rng.choice(room.styles["chair"]), rng.random()
-    spots = [(x + x0 - 0.32, z, pi / 2), (x + x1 + 0.32, z, -pi / 2)]
+    spots = [(x + x0 - 0.32, z, -pi / 2), (x + x1 + 0.32, z, pi / 2)]
     wide = (x1 - x0) / 4
     spots += [
         (x - wide, z + z1 + 0.34, 0.0),
@@ -140,6 +144,7 @@ def add_chairs(room: Room, table: Sequence[Solid], x: float, z: float, count: in
         (x - wide, z + z0 - 0.3, pi),
         (x + wide, z + z0 - 0.3, pi),
     ]
-    rng.shuffle(spots)
+    # Those at the short sides are seen best, so they are taken first more often than not.
+    spots.sort(key=lambda spot: rng.random() + 0.5 * (spot[2] in (0.0, pi)))
     for px, pz, turn in spots[:count]:
         room.put(style(Random(look), room.colours.wood), px, pz, turn=turn + rng.uniform(-0.25, 0.25), kind="chair")

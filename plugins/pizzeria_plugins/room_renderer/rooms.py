@@ -35,14 +35,14 @@ def bedroom(rng: Random, colours: Palette, styles: Mapping[str, Sequence[Style]]
                 base = room.scene.things[-1]
                 room.put(clutter.table_lamp(rng), base.x, base.z, y=0.502)
     other = "right" if wall == "left" else "left" if wall == "right" else rng.choice(("left", "right"))
-    if room.chance(0.42):
+    if room.chance(0.35 if wall == "back" else 0.85):
         if wall != "back":
             add_television(room, "back", room.width * (0.68 if wall == "left" else 0.32))
         else:
             add_television(room, other, rng.uniform(1.7, 2.2))
     if room.chance(0.4):
         room.against(other, clutter.wardrobe(rng, tint(colours.wood, 1.1)), room.depth - 0.75)
-    if room.chance(0.35):
+    if room.chance(0.5):
         x = rng.choice((0.6, room.width - 0.6))
         room.put(
             room.make("chair"),
@@ -73,15 +73,15 @@ def living_room(rng: Random, colours: Palette, styles: Mapping[str, Sequence[Sty
     room.against(wall, sofa, at, kind="sofa")
     if room.chance(0.75):
         room.put(room.make("coffee table"), *middle, turn=TURNS[wall] + rng.uniform(-0.1, 0.1), kind="coffee table")
-    if room.chance(0.65):
+    if room.chance(0.45 if wall == "back" else 0.9):
         if wall == "back":
             add_television(room, rng.choice(("left", "right")), rng.uniform(1.5, 2.0))
         else:
             add_television(room, "back", room.width * (0.64 if wall == "left" else 0.36))
-    if room.chance(0.45):
+    if room.chance(0.65):
         side = rng.choice((-1, 1))
         x = min(room.width - 0.5, max(0.5, room.width / 2 + side * rng.uniform(1.0, 1.5)))
-        room.put(room.make("chair"), x, rng.uniform(1.5, 2.1), turn=side * rng.uniform(0.5, 1.2), kind="chair")
+        room.put(room.make("chair"), x, rng.uniform(1.8, 2.5), turn=side * rng.uniform(0.5, 1.2), kind="chair")
     if room.chance(0.4):
         room.against(rng.choice(("left", "right", "back")), clutter.bookshelf(rng, colours.wood), rng.uniform(1.2, 3.0))
     room.hang(0.8)
