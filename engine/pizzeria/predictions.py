@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,8 @@ Image tasks have `images`, and one of the following for the truth: `boxes` (obje
 Tabular tasks have `rows`.
 
 images      image_id (str), path (str, absolute or relative to the stage's folder), sha256, bytes (int), width and
-            height (int, after EXIF rotation), readable (bool), problem (str, why it is not readable), then the source's own:
-            listing_id (str), room, label (str), labels (list of str) ...
+            height (int, after EXIF rotation), readable (bool), problem (str, why it is not readable), then the source's
+            own: listing_id (str), room, label (str), labels (list of str) ...
 boxes       box_id (str), image_id (str), class_name (str), x_min, y_min, x_max, y_max (float, pixels of the
             EXIF-rotated image)
 listings    listing_id (str), declared (list of str), then the source's own columns

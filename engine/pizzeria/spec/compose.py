@@ -1,7 +1,7 @@
 """Composes a spec with Hydra: the shipped `conf/`, the user's own `./conf/` before it, and the command line.
 
-Hydra reads every file through `CheckedFiles`, so that `pizzeria.spec.reading` checks it before OmegaConf sees it, and the
-line of every key is at hand when a later check finds a fault.
+Hydra reads every file through `CheckedFiles`, so that `pizzeria.spec.reading` checks it before OmegaConf sees it, and
+the line of every key is at hand when a later check finds a fault.
 """
 
 from __future__ import annotations
