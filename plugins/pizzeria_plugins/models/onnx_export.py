@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import onnx
 import torch
 from torch import Tensor, nn
+
+from pizzeria.atomic import write_bytes
 
 OPSET = 18
 
@@ -42,8 +43,9 @@ def trace(
         outputs: Names of the outputs.
         batch: Whether the first dimension of every input is free.
     """
-    rows = torch.export.Dim("batch", min=1)
-    shapes = tuple({0: rows} for _ in example) if batch else None
+    shapes = torch.export.ShapesCollection()  # by tensor, so that a network may take any number of them
+    for tensor in example if batch else ():
+        shapes[tensor] = {0: torch.export.Dim("batch", min=1)}
     with _quiet():
         program = torch.onnx.export(
             network,
@@ -51,7 +53,7 @@ def trace(
             input_names=inputs,
             output_names=outputs,
             opset_version=OPSET,
-            dynamic_shapes=shapes,
+            dynamic_shapes=shapes if batch else None,
             dynamo=True,
             verbose=False,
         )
@@ -60,14 +62,9 @@ def trace(
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model beside its final name, and rename it into place."""
+    """Check a model, and write it in one step."""
     onnx.checker.check_model(model)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as stream:
-        stream.write(model.SerializeToString())
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_bytes(path, model.SerializeToString())
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,11 @@ class Options(PluginOptions):
     freeze_backbone: bool = Field(default=False, description="Train the last layer only.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped before the last layer.")
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="Share of the truth that is spread evenly.")
+
+
+def inputs(options: Options) -> Sequence[Path]:
+    """Files whose content decides what `build` returns."""
+    return [Path(options.weights).expanduser()] if options.weights not in (None, "hub") else []
 
 
 def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Classifier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,11 @@ class Options(PluginOptions):
         if list(strides) != sorted(set(strides)):
             raise ValueError(f"strides must ascend, such as [8, 16, 32]; found {list(strides)}")
         return strides
+
+
+def inputs(options: Options) -> Sequence[Path]:
+    """Files whose content decides what `build` returns."""
+    return [Path(options.weights).expanduser()] if options.weights not in (None, "hub") else []
 
 
 def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Detector:

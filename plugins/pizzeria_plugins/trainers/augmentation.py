@@ -92,7 +92,7 @@ def _recolour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     contrast, brightness = rng.uniform(0.75, 1.25), rng.uniform(-0.12, 0.12)
     tint = rng.uniform(0.9, 1.1, 3)
     table = np.clip(((levels[:, None] - 0.5) * contrast + 0.5 + brightness) * tint * 255, 0, 255).astype(np.uint8)
-    return np.stack([table[:, channel][image[..., channel]] for channel in range(3)], axis=-1)
+    return np.asarray(Image.fromarray(image).point(table.T.ravel().tolist()))
 
 
 def _area(xyxy: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Checkpoints that survive any kill, without pickle: a folder of tensors (safetensors) and plain data (JSON).
 
-Lightning's own checkpoint writer pickles, stages through TMPDIR, and can lose the last good checkpoint when the process is
-killed or the disk is full. Here a checkpoint is written beside its final name, fsynced, renamed, and only then are older
+Lightning's own writer pickles, stages through TMPDIR, and can lose the last good checkpoint when the process is killed
+or the disk is full. Here a checkpoint is written beside its final name, fsynced and renamed, and only then are older
 ones removed; both files are hashed, and a damaged checkpoint is passed over for the one before it.
 """
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from pizzeria.atomic import write_bytes
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,7 @@ class History:
         writer.writerow(["epoch", "train_loss", "validation_loss", self.name, "learning_rate", "seconds"])
         for e in self.epochs:
             writer.writerow([e.epoch, e.train_loss, e.validation_loss, e.metric, e.learning_rate, e.seconds])
-        temporary = path.with_name(f".{path.name}.tmp")
-        with open(temporary, "w") as stream:
-            stream.write(text.getvalue())
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_bytes(path, text.getvalue().encode())
 
     def _worth(self, epoch: Epoch) -> tuple[float, float]:
         assert epoch.validation_loss is not None
