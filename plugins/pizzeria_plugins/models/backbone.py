@@ -101,26 +101,49 @@ def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Mod
         return timm.create_model(name, pretrained=False, **options)
     if weights != "hub":
         path = Path(weights).expanduser()
-        if not path.is_file():
-            raise TrainingError(
-                f"model.weights: no file at {path.absolute()}",
-                hint="give a local .safetensors or .pth file, `hub` for timm's hub, or null for random weights",
-            )
-        options["pretrained_cfg_overlay"] = {"file": str(path)}
+        _check_weights(name, path)
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **options)
     try:
         return timm.create_model(name, pretrained=True, **options)
     except Exception as error:
-        # What goes wrong here is as varied as the hub's client, and each case has the same way out.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if weights == "hub":
-            raise TrainingError(
-                f"model.weights: the weights of {name} cannot be fetched from timm's hub: {reason}",
-                hint="without a network, give a local .safetensors or .pth file, or null for random weights",
-            ) from error
+        # What goes wrong here is as varied as the hub's client, and every case has the same way out.
         raise TrainingError(
-            f"model.weights: {weights} does not hold the weights of {name}: {reason}",
-            hint="they must be a state dict of that very timm model",
+            f"model.weights: the weights of {name} cannot be fetched from timm's hub: {_first_line(error)}",
+            hint="without a network, give a local .safetensors or .pth file, or null for random weights",
         ) from error
+
+
+def _check_weights(name: str, path: Path) -> None:
+    """Refuse a file that does not fill the whole backbone: timm itself would say nothing and leave it random."""
+    import timm
+
+    if not path.is_file():
+        raise TrainingError(
+            f"model.weights: no file at {path.absolute()}",
+            hint="give a local .safetensors or .pth file, `hub` for timm's hub, or null for random weights",
+        )
+    hint = f"it must be a state dict of timm's {name}"
+    try:
+        found = timm.models.load_state_dict(str(path))
+    except Exception as error:
+        # Safetensors, zip and pickle readers each have errors of their own.
+        raise TrainingError(f"model.weights: {path} cannot be read: {_first_line(error)}", hint=hint) from error
+    model = timm.create_model(name, pretrained=False)
+    classifier = tuple(f"{layer}." for layer in _names(model.pretrained_cfg.get("classifier")))
+    for key, value in model.state_dict().items():
+        if key.startswith(classifier) or key.endswith("num_batches_tracked"):
+            continue
+        if key not in found or found[key].shape != value.shape:
+            what = f"has {key} of shape {tuple(found[key].shape)}" if key in found else f"lacks {key}"
+            raise TrainingError(f"model.weights: {path} is not for {name}: it {what}", hint=hint)
+
+
+def _names(classifier: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (classifier,) if isinstance(classifier, str) else classifier or ()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _check_name(name: str) -> None:
