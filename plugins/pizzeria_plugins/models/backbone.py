@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +105,8 @@ def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Mod
     if weights != "hub":
         path = Path(weights).expanduser()
         _check_weights(name, path)
-        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **options)
+        with _no_word_of_unused_layers():
+            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **options)
     try:
         return timm.create_model(name, pretrained=True, **options)
     except Exception as error:
@@ -124,7 +128,7 @@ def _check_weights(name: str, path: Path) -> None:
         )
     hint = f"it must be a state dict of timm's {name}"
     try:
-        found = timm.models.load_state_dict(str(path))
+        found = timm.models.load_state_dict(str(path), weights_only=True)
     except Exception as error:
         # Safetensors, zip and pickle readers each have errors of their own.
         raise TrainingError(f"model.weights: {path} cannot be read: {_first_line(error)}", hint=hint) from error
@@ -136,6 +140,18 @@ def _check_weights(name: str, path: Path) -> None:
         if key not in found or found[key].shape != value.shape:
             what = f"has {key} of shape {tuple(found[key].shape)}" if key in found else f"lacks {key}"
             raise TrainingError(f"model.weights: {path} is not for {name}: it {what}", hint=hint)
+
+
+@contextlib.contextmanager
+def _no_word_of_unused_layers() -> Iterator[None]:
+    """timm warns of the layers behind the last feature map, which a detector leaves out on purpose."""
+    logger = logging.getLogger("timm.models._builder")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _names(classifier: str | tuple[str, ...] | None) -> tuple[str, ...]:
