@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.spec.problem import Problem
@@ -12,6 +14,10 @@ from pizzeria_plugins.monitors.presence import LEAST_OF_EACH
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+WHOLE = ("accuracy", "average_precision")
+"""Metrics whose sampling error NannyML does not derive from independent classes."""
 
 
 def estimate_classes(
@@ -56,7 +62,11 @@ def estimate_classes(
         .fit(left)
         .estimate(right)
     )
-    return Performance(metric, read_estimate(metric, metric, result, len(result.data) - len(parts)), labelled=count)
+    whole = read_estimate(metric, metric, result, len(result.data) - len(parts))
+    if not two and metric not in WHOLE:
+        # NannyML averages over classes as if they were independent, but one class's miss is another's false alarm.
+        whole = replace(whole, errors=whole.errors * math.sqrt(len(problem.classes)))
+    return Performance(metric, whole, labelled=count)
 
 
 def _yes_or_no(frame: pd.DataFrame, name: str) -> pd.DataFrame:

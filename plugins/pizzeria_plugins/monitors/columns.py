@@ -22,7 +22,9 @@ class Columns:
         analysis: [N] rows, same columns and types.
         inputs: image statistics or table columns: `brightness`, `price`.
         outputs: what the model says: `probability of bed`, `prediction`.
-        categories: those of both that are categories.
+        categories: those of both that are compared as categories.
+        words: those of the categories that are so in the records; the others are numbers that never change in the
+            reference.
         undecided: what cannot be compared, and why.
     """
 
@@ -31,6 +33,7 @@ class Columns:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     categories: frozenset[str]
+    words: frozenset[str]
     undecided: tuple[str, ...]
 
 
@@ -46,6 +49,7 @@ def read_columns(reference: pd.DataFrame, analysis: pd.DataFrame, problem: Probl
     inputs: list[str] = []
     outputs: list[str] = []
     categories: set[str] = set()
+    words: set[str] = set()
     undecided: list[str] = []
     known = [column for column in reference if str(column).startswith("feature:") or column in _outputs(problem)]
     for column in map(str, known):
@@ -60,9 +64,15 @@ def read_columns(reference: pd.DataFrame, analysis: pd.DataFrame, problem: Probl
             continue
         if pd.api.types.infer_dtype(reference[column], skipna=True) in NUMBERS:
             left[name], right[name] = _numbers(reference[column]), _numbers(analysis[column])
+            if left[name].nunique() == 1:
+                # NannyML makes one bin, one wide, of a constant, and takes most that follows for the same.
+                constant = left[name].dropna().iloc[0]
+                left[name], right[name] = (_same_or_other(side[name], constant) for side in (left, right))
+                categories.add(name)
         else:
             left[name], right[name] = _words(reference[column]), _words(analysis[column])
             categories.add(name)
+            words.add(name)
         (inputs if is_input else outputs).append(name)
     fresh = [str(c).removeprefix("feature:") for c in analysis if str(c).startswith("feature:") and c not in reference]
     if fresh:
@@ -73,6 +83,7 @@ def read_columns(reference: pd.DataFrame, analysis: pd.DataFrame, problem: Probl
         tuple(inputs),
         tuple(outputs),
         frozenset(categories),
+        frozenset(words),
         tuple(undecided),
     )
 
@@ -97,3 +108,11 @@ def _words(column: pd.Series[Any]) -> pd.Series[Any]:
     import numpy as np
 
     return column.map(lambda value: str(value), na_action="ignore").astype(object).where(column.notna(), np.nan)
+
+
+def _same_or_other(column: pd.Series[Any], constant: float) -> pd.Series[Any]:
+    """The constant as text where it still stands, `other` where it does not, NaN where there is nothing."""
+    import numpy as np
+
+    text = np.where(np.isclose(column, constant), f"{constant:g}", "other")
+    return column.astype(object).where(column.isna(), text)

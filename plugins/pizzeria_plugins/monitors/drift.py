@@ -22,6 +22,8 @@ METHODS = {
     "kolmogorov_smirnov": ("kolmogorov_smirnov", "l_infinity"),
 }
 """NannyML's method for numbers and for categories, both 0 (the same) to 1 (nothing in common)."""
+MOSTLY = 0.5
+"""A column that the reference has in fewer rows takes no part in multivariate drift."""
 NAMED = 4
 """An alert names so many columns, the worst first."""
 
@@ -140,17 +142,19 @@ def multivariate(
     Returns:
         Findings, alerts, what is undecided, and NannyML's result (None when there is too little to judge).
     """
-    names = [name for name in columns.inputs if columns.reference[name].nunique() > 1]
+    usable = columns.reference[list(columns.inputs)]
+    names = [name for name in columns.inputs if usable[name].nunique() > 1 and usable[name].notna().mean() >= MOSTLY]
     if len(names) < 2:
         return [], [], ["fewer than two input columns vary in the reference: no multivariate drift"], None
-    result, _ = noise.reconstruct(nml, columns.reference, columns.analysis, names, reference_parts, parts)
+    calculator = noise.reconstruct(nml, columns.reference, columns.analysis, names, reference_parts, parts)
+    result, kept = calculator.result, int(calculator._pca.n_components_)
     first = len(reference_parts)
     errors = result.data[("reconstruction_error", "value")].to_numpy(float)
     own = errors[:first] if first > 1 else np.full(1, np.nan)
     bounds: dict[int, tuple[float, float]] = {}
     for size in sorted({noise.sample_size(part.rows) for part in parts}):
         drawn = noise.reconstruction_errors(
-            nml, columns, names, sampling.among, size, sampling.resamples, np.random.default_rng(sampling.seed)
+            nml, columns, names, kept, sampling.among, size, sampling.resamples, np.random.default_rng(sampling.seed)
         )
         # The real PCA saw all of the reference: healthy chunks lie between its error there and that of the halves.
         best = float(np.nanmean(errors[:first])) - noise.DEVIATIONS * float(np.nanstd(drawn))

@@ -41,13 +41,17 @@ def load() -> ModuleType:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings and NannyML's log lines; what they say (few chunks, a value that is NaN) is said by findings."""
+    """Run NannyML: no warnings, no log lines (what they say is said by findings), and strings as it knows them."""
+    import pandas
+
     logger = logging.getLogger("nannyml")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            # NannyML predates the strings of pandas 3: its DLE fails on them, and its encoders crawl.
+            with pandas.option_context("future.infer_string", False):
+                yield
     finally:
         logger.setLevel(level)

@@ -93,6 +93,7 @@ def reconstruction_errors(
     nml: Any,
     columns: Columns,
     names: Sequence[str],
+    components: int,
     among: Groups,
     rows: int,
     resamples: int,
@@ -100,7 +101,8 @@ def reconstruction_errors(
 ) -> NDArray[np.float64]:
     """[resamples] mean reconstruction errors of `rows` rows from one half of the reference, by a PCA of the other half.
 
-    The halves share no group: a PCA reconstructs the rows that it was fitted on too well.
+    The halves share no group: a PCA reconstructs the rows that it was fitted on too well. It keeps as many `components`
+    as the PCA of the whole reference.
     """
     errors = np.full(resamples, np.nan)
     for i in range(resamples):
@@ -110,7 +112,11 @@ def reconstruction_errors(
             continue
         left = columns.reference.iloc[np.concatenate(fitted_on)[:LARGEST_SAMPLE]].reset_index(drop=True)
         right = columns.reference.iloc[draw(held_out, rows, rng)].reset_index(drop=True)
-        errors[i] = reconstruct(nml, left, right, names, [Part("", 0, len(left))], [Part("", 0, len(right))])[1]
+        if len(left) <= components:
+            continue
+        whole = [Part("", 0, len(left))], [Part("", 0, len(right))]
+        result = reconstruct(nml, left, right, names, *whole, components).result
+        errors[i] = float(result.data[("reconstruction_error", "value")].iloc[-1])
     return errors
 
 
@@ -121,23 +127,24 @@ def reconstruct(
     names: Sequence[str],
     reference_parts: Sequence[Part],
     parts: Sequence[Part],
-) -> tuple[Any, float]:
-    """NannyML's PCA reconstruction error; it cannot take a category that the reference lacks, which counts as missing.
+    components: int | float = 0.65,
+) -> Any:
+    """NannyML's calculator of the PCA reconstruction error, fitted on the reference; its `result` has all parts.
 
-    Returns:
-        NannyML's result on the parts, and the error of the last one.
+    It cannot take a category that the reference lacks: that counts as missing, which it fills.
+
+    Args:
+        components: So many, or as many as explain this share of the variance (NannyML's default).
     """
-    known = {name: set(reference[name].dropna()) for name in names if reference[name].dtype == object}
-    analysis = analysis.assign(
-        **{name: analysis[name].where(analysis[name].isin(seen)) for name, seen in known.items()}
-    )
+    words = [name for name in names if reference[name].dtype == object]
+    analysis = analysis.assign(**{n: analysis[n].where(analysis[n].isin(reference[n].dropna())) for n in words})
     offset = len(reference)
     moved = [Part(part.name, part.first + offset, part.stop + offset) for part in parts]
     calculator = nml.DataReconstructionDriftCalculator(
-        column_names=list(names), chunker=chunker(nml, [*reference_parts, *moved])
+        column_names=list(names), n_components=components, chunker=chunker(nml, [*reference_parts, *moved])
     ).fit(reference)
-    result = calculator.calculate(analysis.set_axis(range(offset, offset + len(analysis))))
-    return result, float(result.data[("reconstruction_error", "value")].iloc[-1])
+    calculator.calculate(analysis.set_axis(range(offset, offset + len(analysis))))
+    return calculator
 
 
 def upper(values: NDArray[np.float64]) -> float:

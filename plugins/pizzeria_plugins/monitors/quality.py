@@ -20,7 +20,7 @@ def judge_quality(
     of NannyML's sampling errors; a share of unseen ones when it exceeds `unseen_above`.
     """
     names = [*columns.inputs, *columns.outputs]
-    words = [name for name in names if name in columns.categories]
+    words = [name for name in names if name in columns.words]
     findings, alerts = [], []
     offset = len(columns.reference)
     moved = [Part(part.name, part.first + offset, part.stop + offset) for part in parts]
