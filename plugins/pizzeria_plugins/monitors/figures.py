@@ -1,4 +1,4 @@
-"""The figures of one pass: NannyML's own plots, and two of ours that show everything at a glance.
+"""The figures of one pass: NannyML's own plots, and three of ours that show everything at a glance.
 
 Each is plotly JSON under a title that says what it shows; white, as wide as the page, at most eight.
 """
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pizzeria_plugins.monitors.chunks import Part
+from pizzeria_plugins.monitors.performance import Limits
 
 if TYPE_CHECKING:
     from pizzeria_plugins.monitors.drift import Drift
-    from pizzeria_plugins.monitors.performance import Limits, Performance
+    from pizzeria_plugins.monitors.performance import Performance
 
 INK, GRID, ESTIMATED, REALISED, ALERT = "#1f2937", "#e5e7eb", "#3b0280", "#3bb273", "#dd4040"
 """The last three are NannyML's own colours."""
-CLASSES, COLUMNS, HEATMAP_COLUMNS = 2, 3, 30
-"""So many classes and columns have a plot of their own, the worst first; and so many rows the heatmap shows."""
+CLASSES, COLUMNS, HEATMAP_COLUMNS, CATEGORIES = 2, 3, 30, 6
+"""Classes and columns with a plot of their own, the worst first; rows of the heatmap; the most frequent categories."""
 
 
 def draw(
@@ -40,25 +41,25 @@ def draw(
             _mark(performance.whole.result, performance.metric, bounds[0], reference_parts)
             figures[f"Performance: {performance.metric} as NannyML draws it"] = _drawn(performance.whole.result)
         known = [one for one in performance.classes if np.isfinite(one.values).any()]
+        nowhere = Limits(np.full(len(parts), -np.inf), np.full(len(parts), np.inf), "")
         for one in sorted(known, key=lambda one: float(np.nanmin(one.values - one.expected)))[:CLASSES]:
+            _mark(one.result, performance.metric, nowhere, reference_parts)
             figures[f"Performance: {one.subject}, among the most fallen"] = _drawn(one.result)
     if drift.result is not None:
         figures["Drift: all columns at a glance"] = _heatmap(drift, parts)
         worst = [drift.names[k] for k in _order(drift)[:COLUMNS]]
         together = drift.result.filter(period="all", column_names=worst)
         figures["Drift: the columns that strayed furthest"] = _drawn(together, kind="drift")
-        alone = drift.result.filter(period="all", column_names=worst[:1])
-        figures[f"Drift: distribution of {worst[0]}"] = _drawn(alone, kind="distribution")
+        reference, analysis = drift.result.reference_data[worst[0]], drift.result.analysis_data[worst[0]]
+        samples = [("reference", reference), *((p.name, analysis.iloc[p.first : p.stop]) for p in parts)]
+        figures[f"Drift: values of {worst[0]}, the furthest strayed"] = _distribution(samples)
     if multivariate is not None:
         figures["Drift: do columns still go together? Reconstruction error"] = _drawn(multivariate)
     return {title: _styled(figure).to_json() for title, figure in figures.items() if figure is not None}
 
 
 def _drawn(result: Any, **kind: str) -> Any:
-    """NannyML's own plot, or None where it cannot draw these data.
-
-    Its density plot fails on a chunk whose values are all alike, for one. A missing figure must not cost the verdict.
-    """
+    """NannyML's own plot, or None where it cannot draw these data: a missing figure must not cost the verdict."""
     try:
         return result.plot(**kind)
     except Exception as error:
@@ -131,6 +132,28 @@ def _heatmap(drift: Drift, parts: Sequence[Part]) -> Any:
     )
 
 
+def _distribution(samples: Sequence[tuple[str, Any]]) -> Any:
+    """A box for each chunk, or a bar of shares where the column is a category."""
+    from plotly import graph_objects as go
+
+    names = [name for name, _ in samples]
+    figure = go.Figure()
+    if samples[0][1].dtype == object:
+        shares = [values.value_counts(normalize=True) for _, values in samples]
+        often = list(dict.fromkeys(value for share in shares for value in share.index[:CATEGORIES]))[: 2 * CATEGORIES]
+        for value in often:
+            figure.add_bar(x=names, y=[round(float(share.get(value, 0.0)), 4) for share in shares], name=str(value))
+        figure.update_layout(barmode="stack", yaxis={"title": "share", "range": [0, 1]})
+    else:
+        fences = [values.quantile([0.05, 0.25, 0.5, 0.75, 0.95]).tolist() for _, values in samples]
+        low, q1, median, q3, high = (list(figures) for figures in zip(*fences, strict=True))
+        figure.add_box(
+            x=names, lowerfence=low, q1=q1, median=median, q3=q3, upperfence=high, line={"color": ESTIMATED},
+            fillcolor="rgba(59, 2, 128, 0.12)", name="5, 25, 50, 75 and 95 % of the values", showlegend=True,
+        )  # fmt: skip
+    return figure.update_layout(height=320, xaxis={"title": "Chunk", "type": "category"})
+
+
 def _order(drift: Drift) -> list[int]:
     """Columns, the furthest strayed first."""
     ratio = np.nan_to_num(drift.values / drift.limits)
@@ -157,11 +180,13 @@ def _styled(figure: Any) -> Any:
         paper_bgcolor="white",
         plot_bgcolor="white",
         font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
-        margin={"l": 64, "r": 24, "t": 36, "b": 48},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 64, "r": 24, "t": 64, "b": 48},
+        legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top"},
     )
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)
-    if figure.layout.height and figure.layout.height >= 500:
+    if figure.layout.height is None:
+        figure.update_layout(height=300)
+    elif figure.layout.height >= 500:
         figure.update_layout(height=figure.layout.height * 0.6)  # NannyML's subplots are 500 high each.
     return figure
