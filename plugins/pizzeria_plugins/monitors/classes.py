@@ -36,10 +36,14 @@ def estimate_classes(
     absent = [c for c in (*columns, "true") if c not in reference] + [c for c in columns if c not in analysis]
     if absent:
         return _undecided(metric, f"no column {', '.join(absent)}", count)
-    left = reference[[*columns, "true"]].dropna().astype(dict.fromkeys(probabilities.values(), float))
-    right = analysis[[c for c in (*columns, "true") if c in analysis]]
+    left = (
+        _named(reference[[*columns, "true"]], problem.classes)
+        .dropna()
+        .astype(dict.fromkeys(probabilities.values(), float))
+    )
+    right = _named(analysis[[c for c in (*columns, "true") if c in analysis]], problem.classes)
     right = right.astype(dict.fromkeys(probabilities.values(), float))
-    known = left["true"].astype(str).value_counts()
+    known = left["true"].value_counts()
     rare = [f"{name} in {known.get(name, 0)}" for name in problem.classes if known.get(name, 0) < LEAST_OF_EACH]
     if rare:
         return _undecided(metric, f"of {len(left)} reference rows {', '.join(rare)}, at least 5 each are needed", count)
@@ -69,10 +73,21 @@ def estimate_classes(
     return Performance(metric, whole, labelled=count)
 
 
+def _named(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Answers and truth as class names; a label read from a file as 1.0 is the class "1", any other is unknown."""
+
+    def name(value: Any) -> str | None:
+        text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+        return text if text in classes else None
+
+    answers = {column: frame[column].map(name, na_action="ignore") for column in ("pred", "true") if column in frame}
+    return frame.assign(**answers)
+
+
 def _yes_or_no(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """1.0 where an answer is `name`, 0.0 where it is another class, NaN where there is none."""
     answers = {column: frame[column] for column in ("pred", "true") if column in frame}
-    return frame.assign(**{c: a.astype(str).eq(name).astype(float).where(a.notna()) for c, a in answers.items()})
+    return frame.assign(**{c: a.eq(name).astype(float).where(a.notna()) for c, a in answers.items()})
 
 
 def _undecided(metric: str, why: str, count: Any) -> Performance:

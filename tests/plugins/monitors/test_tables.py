@@ -144,6 +144,19 @@ def test_two_classes_judge_the_second(table: Table) -> None:
     assert verdict.undecided == ("fewer than two input columns vary in the reference: no multivariate drift",)
 
 
+def test_classes_that_look_like_numbers_are_found_in_labels_read_as_floats(table: Table) -> None:
+    rng = np.random.default_rng(0)
+    p = rng.random(300)
+    truth = (rng.random(300) < p).astype(int)
+    records = pd.DataFrame({"p:0": 1 - p, "p:1": p, "pred": np.where(p > 0.5, "1", "0"), "true": truth.astype(str)})
+    analysis = records[200:].assign(true=pd.Series(truth[200:], index=range(200, 300)).where(p[200:] > 0.1))
+    rule = Monitoring(chunk=Chunk(), performance=PerformanceThreshold(metric="accuracy"), drift=ALONE)
+    verdict = nannyml.judge(nannyml.Options(), rule, table(("0", "1")), records[:200], analysis)
+    known = p[200:] > 0.1
+    right = (truth[200:] == (p[200:] > 0.5))[known]
+    assert found(verdict, "performance", "accuracy")[0].realised == pytest.approx(right.mean())
+
+
 def test_labels_on_some_rows_are_used_where_they_are_enough(table: Table) -> None:
     problem = table(("low", "middle", "high"))
     rule = Monitoring(
