@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 TRAFFIC_SEED = 1_000_003
 """Traffic comes from other listings than those that the model has seen."""
 
+CHUNKS = 2
+"""Chunks of traffic in each monitoring pass."""
+
 
 def demonstrate(
     overrides: Sequence[str], store: Store, progress: Progress, render: Callable[[Run], object]
@@ -75,13 +78,13 @@ def _traffic(spec: Spec, folder: Path, shift: str, progress: Progress) -> tuple[
     """Listings that the model has not seen, and their photos by name."""
     source = registry.load("sources", "rooms")
     folder.mkdir()
-    chunk = spec.monitoring.chunk.size or 90
-    listings = -(-chunk // 3)
+    wanted = CHUNKS * (spec.monitoring.chunk.size or 90)
+    listings = -(-wanted // 3)
     options = source.Options(listings=listings, photos_per_listing=3, seed=TRAFFIC_SEED, shift=shift)
     tables: Tables = source.collect(options, spec.problem, folder, progress)
     assert tables.images is not None
     photos = {f"{shift}_{Path(path).name}": folder / path for path in tables.images["path"]}
-    return tables, dict(list(photos.items())[:chunk])
+    return tables, dict(list(photos.items())[:wanted])
 
 
 def _verify_first(client: httpx.Client, tables: Tables, photos: dict[str, Path]) -> None:

@@ -35,7 +35,7 @@ class Options(PluginOptions):
     head_convs: int = Field(default=2, ge=0, le=8, description="Convolutions in each branch of the head.")
     max_detections: int = Field(default=100, ge=1, le=1000, description="At most so many boxes for each photo.")
     nms_iou: float = Field(
-        default=0.6, gt=0, lt=1, description="Of two boxes of one class that overlap by more than this, the lower goes."
+        default=0.5, gt=0, lt=1, description="Of two boxes of one class that overlap by more than this, the lower goes."
     )
     score_floor: float = Field(default=0.05, gt=0, lt=1, description="Boxes with a lower score are never returned.")
 
