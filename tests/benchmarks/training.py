@@ -31,6 +31,8 @@ from pizzeria_plugins.trainers.batches import training_loader
 from pizzeria_plugins.trainers.optimizer import make_optimizer
 
 EPOCHS = 3
+PHOTOS = 640
+"""In an epoch; of the order of the demo, so that checkpoints weigh as they do there."""
 TARGET = 0.95
 
 
@@ -92,7 +94,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        write_photos(root / "features", "object_detection", (160, 8, 8), arguments.size)
+        write_photos(root / "features", "object_detection", (PHOTOS, 8, 8), arguments.size)
         job = TrainJob(
             problem=problem("object_detection"),
             model=timm_detector,
