@@ -126,7 +126,10 @@ class TrainJob:
 
 
 class Model(Plugin, Protocol):
-    """`models`: builds a network, and exports it. See `pizzeria_plugins.models` for what the network itself offers."""
+    """`models`: builds a network, and exports it. See `pizzeria_plugins.models` for what the network itself offers.
+
+    It may also have `inputs(options) -> Sequence[Path]`: files that decide what it builds, such as pretrained weights.
+    """
 
     TASKS: frozenset[str]
 
@@ -297,7 +300,11 @@ class Verdict:
 
 
 class Monitor(Plugin, Protocol):
-    """`monitors`: judges logged predictions against the reference, with or without labels."""
+    """`monitors`: judges logged predictions against the reference, with or without labels.
+
+    It may also have `check(monitoring, problem) -> Sequence[(path below monitoring, message, hint)]`: faults in a spec
+    that only the monitor knows, such as a metric that it cannot estimate for the task.
+    """
 
     def judge(
         self, options: Any, monitoring: Monitoring, problem: Problem, reference: pd.DataFrame, analysis: pd.DataFrame
