@@ -37,4 +37,4 @@ def load_resolved(path: Path) -> Spec:
     """
     lines = read_lines(path)
     data = yaml.safe_load(path.read_text())
-    return check(Composed(data, Origins([(display(path), (), lines)])), registry.load)
+    return check(Composed(data, lambda: Origins([(display(path), (), lines)])), registry.load)

@@ -131,7 +131,7 @@ MISTAKES = [
     (["validate", "no_such.yaml"], 2, "there is no file no_such.yaml"),
     (["validate", "training.max_epochs=3"], 2, "'problem' is missing"),
     (["run", "experiment=amenities", "--until", "trian"], 2, "did you mean train?"),
-    (["predict", "amenites", "x.jpg"], 2, "did you mean amenities?"),
+    (["predict", "amenites", "x.jpg"], 2, "did you mean amenities"),
     (["predict", "amenities", "no_such.jpg"], 4, "there is no no_such.jpg"),
     (["verify", "amenities", "no_such.csv"], 4, "there is no no_such.csv"),
     (["stop", "amenites"], 2, "nothing named 'amenites' is deployed"),

@@ -6,8 +6,9 @@ the line of every key is at hand when a later check finds a fault.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,12 @@ class Composed:
     """A spec as plain data, not yet checked against the models."""
 
     data: dict[str, Any]
-    origins: Origins
+    find_origins: Callable[[], Origins]
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where each value was written; looked for only when a fault must be located."""
+        return self.find_origins()
 
 
 def compose(overrides: Sequence[str], file: Path | None = None) -> Composed:
@@ -85,8 +91,7 @@ def compose(overrides: Sequence[str], file: Path | None = None) -> Composed:
     except (HydraException, OmegaConfBaseException) as error:
         raise SpecError([_hydra_fault(error, loader, typed)]) from None
     assert isinstance(data, dict)
-    origins = _origins(loader, prepared, typed)
-    return Composed({str(key): value for key, value in data.items()}, origins)
+    return Composed({str(key): value for key, value in data.items()}, lambda: _origins(loader, prepared, typed))
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
