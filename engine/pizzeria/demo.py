@@ -67,10 +67,9 @@ def demonstrate(
             passes.append(monitor(spec, done.run, store, since=since))
             print_pass(passes[-1])
     render(done.run)
-    console.print(f"\nreport   {done.run.folder / 'report.html'}\nservice  {address}", soft_wrap=True)
-    console.print(
-        f"The whole took {time.perf_counter() - started:.0f} s; `pizzeria stop {spec.name}` takes the service down."
-    )
+    seconds = time.perf_counter() - started
+    console.print(f"\nThe whole took {seconds:.0f} s; to stop the service: pizzeria stop {spec.name}")
+    console.print(f"report   {done.run.folder / 'report.html'}\nservice  {address}", soft_wrap=True)
     return passes[0], passes[1]
 
 

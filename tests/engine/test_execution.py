@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,23 @@ def test_an_unchanged_run_executes_nothing_and_a_change_only_what_follows(folder
     steps = {step.name: step.why for step in plan(spec(), Store())}
     assert steps["collect"] == "data files changed"
     assert features(spec()) == ("collect", "validate", "split", "features")
+
+
+def test_a_sweep_makes_one_run_for_each_value(folder: Path) -> None:
+    command = [sys.executable, "-m", "pizzeria.cli", "run", "-m", "prices.yaml", "training.max_epochs=1,2"]
+    done = subprocess.run([*command, "--until", "features"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[1/2] prices.yaml training.max_epochs=1" in done.stderr
+    assert "[2/2] prices.yaml training.max_epochs=2" in done.stderr
+    assert len(Store().runs()) == 2
+
+
+def test_a_sweep_with_one_wrong_value_runs_nothing(folder: Path) -> None:
+    command = [sys.executable, "-m", "pizzeria.cli", "run", "-m", "prices.yaml", "training.max_epochs=1,0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "training.max_epochs: found 0" in done.stderr
+    assert Store().runs() == []
 
 
 def test_a_changed_plugin_reruns_its_stage(folder: Path) -> None:

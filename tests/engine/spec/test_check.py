@@ -113,3 +113,13 @@ def test_a_sweep_is_expanded_as_hydra_does() -> None:
         ["model.backbone=b", "training.seed=0"],
         ["model.backbone=b", "training.seed=1"],
     ]
+
+
+def test_the_spec_of_the_readme_is_right(working_folder: Path) -> None:
+    import re
+
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    [block] = re.findall(r"^```yaml\n(.*?)^```", readme, re.M | re.S)
+    (working_folder / "conf" / "experiment").mkdir(parents=True)
+    (working_folder / "conf" / "experiment" / "mine.yaml").write_text(block)
+    assert load_spec(["experiment=mine"]).name == "rooms"
