@@ -97,10 +97,10 @@ def test_verify_gives_a_verdict_for_each_declared_amenity(kitchen: Kitchen, tmp_
     pd.DataFrame(rows).to_csv(csv, index=False)
     out = tmp_path / "verdicts.csv"
     assert kitchen.run("verify", "amenities", str(csv), "--out", str(out)).returncode == 0
-    verdicts = pd.read_csv(out)
+    verdicts = pd.read_csv(out, dtype={"listing_id": str})
     assert set(verdicts["verdict"]) <= {"confirmed", "uncertain", "not shown", "seen but not declared", "not judged"}
     for row, (_, listing) in zip(rows, listings.iterrows(), strict=True):
-        own = verdicts[verdicts["listing_id"].astype(str) == str(row["listing_id"])]
+        own = verdicts[verdicts["listing_id"] == row["listing_id"]]
         judged = own[own["verdict"] != "seen but not declared"]
         assert set(judged["amenity"]) == set(listing["declared"]) | {"jacuzzi"}
     confirmed = verdicts[verdicts["verdict"] == "confirmed"]

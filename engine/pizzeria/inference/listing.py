@@ -10,13 +10,14 @@ from pizzeria.inference.answers import PhotoAnswer
 from pizzeria.inference.bundle import Bundle
 
 VERDICTS = ("confirmed", "uncertain", "not shown")
+MORE_LIKELY_THAN_NOT = 0.5
 
 
 def verify(declared: Sequence[str], answers: Mapping[str, PhotoAnswer], bundle: Bundle) -> dict[str, Any]:
     """A verdict for each declared amenity, and what is seen but not declared.
 
     An amenity's probability is the highest among the listing's photos, and that photo is the evidence. With the class's
-    threshold t it is `confirmed` from t, `uncertain` from t / 2, and `not shown` below.
+    threshold t it is `not shown` below t / 2, `confirmed` from t on if it is also more likely than not, else `uncertain`.
 
     Args:
         declared: Amenities as the listing names them; must be classes of the model. Naming one twice counts once.
@@ -46,7 +47,7 @@ def verify(declared: Sequence[str], answers: Mapping[str, PhotoAnswer], bundle: 
     undeclared = [
         _told(name, *found)
         for name, found in sorted(best.items(), key=lambda item: -item[1][0])
-        if name not in declared and found[0] >= bundle.thresholds[name]
+        if name not in declared and _verdict(name, found[0], bundle) == "confirmed"
     ]
     return {"verdicts": verdicts, "undeclared": undeclared, "photos": len(answers), "model": bundle.sha256}
 
@@ -71,7 +72,7 @@ def _best(index: int, answers: Mapping[str, PhotoAnswer]) -> tuple[float, str | 
 
 def _verdict(name: str, probability: float, bundle: Bundle) -> str:
     threshold = bundle.thresholds[name]
-    if probability >= threshold:
+    if probability >= max(threshold, MORE_LIKELY_THAN_NOT):
         return "confirmed"
     return "uncertain" if probability >= threshold / 2 else "not shown"
 

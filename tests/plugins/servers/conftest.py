@@ -60,7 +60,7 @@ def detector(path: Path, size: int = SIZE, work: int = 0) -> None:
     constants = {
         "white": np.float32(255),
         "one": np.array([1], np.int64),
-        "second": np.array([0.45], np.float32),
+        "second": np.array([0.55], np.float32),
         "xyxy": np.array([[4, 4, 16, 12], [8, 8, 24, 20]], np.float32),
         "classes": np.array([0, 1], np.int64),
     }
