@@ -17,7 +17,7 @@ def verify(declared: Sequence[str], answers: Mapping[str, PhotoAnswer], bundle: 
     """A verdict for each declared amenity, and what is seen but not declared.
 
     An amenity's probability is the highest among the listing's photos, and that photo is the evidence. With the class's
-    threshold t it is `not shown` below t / 2, `confirmed` from t on if it is also more likely than not, else `uncertain`.
+    threshold t it is `not shown` below t / 2, `confirmed` from t if also more likely than not, else `uncertain`.
 
     Args:
         declared: Amenities as the listing names them; must be classes of the model. Naming one twice counts once.
