@@ -27,7 +27,7 @@ class Kitchen:
         return subprocess.run(
             [*PIZZERIA, *arguments],
             cwd=self.folder,
-            env={**os.environ, "COLUMNS": "140"},
+            env={**os.environ, "COLUMNS": "140", "PIZZERIA_STORE": str(self.folder / "runs")},
             capture_output=True,
             text=True,
             timeout=timeout,
