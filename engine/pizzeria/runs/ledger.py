@@ -85,10 +85,10 @@ class Ledger:
         """Entries of a name, of an event, or all; oldest first."""
         query = """
             select id, at, event, name, run, sha256, detail from ledger
-            where (?1 is null or name = ?1) and (?2 is null or event = ?2) order by id
+            where (:name is null or name = :name) and (:event is null or event = :event) order by id
         """
         with closing(self._connect()) as connection:
-            rows = connection.execute(query, (name, event)).fetchall()
+            rows = connection.execute(query, {"name": name, "event": event}).fetchall()
         return [Entry(**dict(zip(_COLUMNS, row, strict=True)) | {"detail": json.loads(row[-1])}) for row in rows]
 
     def champion(self, name: str) -> Entry | None:
