@@ -55,12 +55,12 @@ def finite(value: Any) -> Any:
 def rename(source: Path, target: Path) -> None:
     """Rename within one folder, and make the rename durable."""
     os.replace(source, target)  # noqa: PTH105 - Path.replace is the same call with less said
-    sync_folder(target.parent)
+    sync(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make the content of a file, or the renames and removals in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -34,7 +34,9 @@ class _Commands(click.Group):
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted; the same command goes on from here", err=True)
-            sys.exit(INTERRUPTED)
+            sys.stdout.flush()
+            # Python would end by the signal instead if an extension module was interrupted while it was loaded.
+            os._exit(INTERRUPTED)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,20 +144,13 @@ def write_predictions(records: Sequence[Mapping[str, Any]], task: str, path: Pat
         raise DataError(f"{path} ends in none of {', '.join(sorted(OUTPUTS))}", hint="choose one of them for --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
-        atomic.write_bytes(
-            path,
-            (json.dumps(list(map(_coco if task == "object_detection" else dict, records)), indent=1) + "\n").encode(),
-        )
+        atomic.write_json(path, list(map(_coco if task == "object_detection" else dict, records)))
         return
     import pandas as pd
 
     frame = pd.DataFrame.from_records(list(records))
-    temporary = path.with_name(f".{path.name}.tmp")
-    if path.suffix == ".csv":
-        frame.to_csv(temporary, index=False)
-    else:
-        frame.to_parquet(temporary, index=False)
-    atomic.rename(temporary, path)
+    data = frame.to_csv(index=False).encode() if path.suffix == ".csv" else frame.to_parquet(index=False)
+    atomic.write_bytes(path, data)
 
 
 def _records(answer: PhotoAnswer, path: Path) -> Iterable[dict[str, Any]]:

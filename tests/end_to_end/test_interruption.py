@@ -75,8 +75,7 @@ def test_kill_and_ctrl_c_leave_a_run_that_resumes_with_equal_weights(tmp_path: P
     time.sleep(1.5)  # anywhere: reading the spec, or importing a library, or training
     interrupted.send_signal(signal.SIGINT)
     out, _ = interrupted.communicate(timeout=600)
-    # Python itself ends by the signal when an extension module was interrupted; a shell shows 130 for both.
-    assert interrupted.returncode in (130, -signal.SIGINT, 0), out
+    assert interrupted.returncode in (130, 0), out
     if interrupted.returncode:
         assert "the same command goes on" in out
         assert "Traceback" not in out

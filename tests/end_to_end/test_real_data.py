@@ -19,7 +19,7 @@ def test_listings(shared_data: Path, tmp_path: Path) -> None:
     spec = [
         "experiment=listings",
         f"data.root={shared_data / 'listings'}",
-        "data.limit=90",
+        "data.limit=120",
         f"model.weights={weights}",
         "model.image_size=128",
         "training.max_epochs=2",

@@ -73,4 +73,8 @@ def test_a_classifier_from_a_spec_to_a_bundle(tmp_path: Path, spec: str, column:
     assert column in reference
     predicted = place.run("predict", run.name, "photos", "--out", "found.csv")
     assert predicted.returncode == 0, predicted.stderr
-    assert len(pd.read_csv(tmp_path / "found.csv")) == len(list((tmp_path / "photos").rglob("*.jpg")))
+    photos = sorted((tmp_path / "photos").rglob("*.jpg"))
+    assert len(pd.read_csv(tmp_path / "found.csv")) == len(photos)
+    if "image_folder" in spec:  # a changed photo reruns from data
+        photos[0].write_bytes(photos[0].read_bytes() + b"\0")
+        assert "data files changed" in place.run("plan", "spec.yaml").stdout

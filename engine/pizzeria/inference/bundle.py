@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pizzeria.atomic import sync
 from pizzeria.errors import BundleError
 from pizzeria.inference.bundle_description import check_description, check_format, plain
 from pizzeria.inference.bundle_files import Files, FolderFiles, ZipFiles
@@ -196,12 +197,12 @@ def write_bundle(
         hashes = {name: _sha256(work / name) for name in sorted((MODEL, DESCRIPTION, request, ANSWER))}
         (work / MANIFEST).write_bytes(_dump(hashes))
         for name in (*hashes, MANIFEST, "sample", "."):
-            _sync(work / name)
+            sync(work / name)
         work.replace(folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    _sync(folder.parent)
+    sync(folder.parent)
     return identity(hashes)
 
 
@@ -223,12 +224,12 @@ def zip_bundle(folder: Path, path: Path) -> str:
                 entry.create_system, entry.external_attr = 3, 0o100644 << 16
                 archive.writestr(entry, bundle.files.read(item) if item == MANIFEST else bundle.read(item))
         work.chmod(0o644)
-        _sync(work)
+        sync(work)
         work.replace(path)
     except BaseException:
         work.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
     return bundle.sha256
 
 
@@ -271,11 +272,3 @@ def _dump(value: Any) -> bytes:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

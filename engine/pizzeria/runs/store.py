@@ -207,9 +207,5 @@ def now() -> str:
 def _sync_files(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-    atomic.sync_folder(folder)
+            atomic.sync(path)
+    atomic.sync(folder)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from pizzeria.atomic import rename
 from pizzeria.contracts import DeploymentStatus, Progress, Release, Rendered
 from pizzeria.errors import BundleError, DeploymentError
 from pizzeria.spec.section import Options as PluginOptions
@@ -266,12 +267,7 @@ def _save(deployment: Deployment, folder: Path) -> None:
         json.dump(asdict(deployment), stream, indent=2)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.replace(folder / "deployment.json")
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    rename(temporary, folder / "deployment.json")
 
 
 @contextmanager

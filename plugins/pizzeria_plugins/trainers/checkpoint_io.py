@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pizzeria.atomic import rename, sync_folder
+from pizzeria.atomic import rename, sync
 from pizzeria.errors import TrainingError
 
 TENSORS = "tensors.safetensors"
@@ -65,7 +65,7 @@ def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
         hashes = {"tensors": _sha256(blob), "state": _sha256(text.encode())}
         _write(temporary / TENSORS, blob)
         _write(temporary / STATE, json.dumps({"sha256": hashes, "state": text}).encode())
-        sync_folder(temporary)
+        sync(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         rename(temporary, folder)
     except OSError as error:
