@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -258,13 +259,24 @@ class Target(Plugin, Protocol):
 
 
 class PredictionLog(Plugin, Protocol):
-    """`prediction_logs`: keeps one record for each prediction."""
+    """`prediction_logs`: keeps one record for each prediction; see `pizzeria.inference.records`."""
 
     def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
-        """A function that appends records; see `pizzeria.inference.records`. Called from one background thread."""
+        """A function that appends records, all of a call or none; called from one background thread.
+
+        A record whose `prediction_id` is there already is passed over, so that a batch may be tried again. Whatever is
+        missing for the log to work at all, such as a library, is an error here and not at the first record.
+        """
 
     def read(self, options: Any, folder: Path, *, sha256: str | None = None) -> pd.DataFrame:
-        """All records, oldest first, one column per value, with `timestamp` (UTC) and `sha256` of the bundle."""
+        """All records, oldest first, one column per value, with `timestamp` (UTC) and `sha256` of the bundle; without
+        the photos."""
+
+    def photo(self, options: Any, folder: Path, prediction_id: str) -> bytes | None:
+        """The photo of a record, as it came; None where none is kept."""
+
+    def prune(self, options: Any, folder: Path, before: datetime) -> int:
+        """Delete records (and photos) that are older; returns how many records went."""
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,9 @@ def answer(predictor: Predictor, inputs: Mapping[str, Any], max_megapixels: floa
     for key in progress.track(list(inputs), "asking the bundle"):
         data = inputs[key].read_bytes()
         started = time.perf_counter()
-        answers[key] = predictor.photo(decode(data, max_megapixels=max_megapixels))
+        answers[key] = predictor.photo(
+            decode(data, max_megapixels=max_megapixels, preprocessing=predictor.bundle.preprocessing)
+        )
         seconds.append(time.perf_counter() - started)
     return Answered(answers, float(np.median(seconds)) * 1000)
 

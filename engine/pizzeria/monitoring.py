@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pizzeria import atomic, registry
 from pizzeria.contracts import Verdict
 from pizzeria.deployments import log_folder
-from pizzeria.errors import DataError, PizzeriaError, nearest
+from pizzeria.errors import DataError, NotFoundError, PizzeriaError, nearest
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Run, Store, now
 from pizzeria.spec.spec import Spec
@@ -43,7 +43,7 @@ def monitor(spec: Spec, run: Run, store: Store, *, since: datetime | None = None
         labels: CSV or Parquet with `input_id` and the truth (`true`, or `true:<class>` columns), joined by input_id.
 
     Raises:
-        NotFoundError: the run has no bundle.
+        NotFoundError: the run has no bundle, or its spec no prediction log.
         DataError: the labels cannot be read or fit nothing.
     """
     import pandas as pd
@@ -51,6 +51,11 @@ def monitor(spec: Spec, run: Run, store: Store, *, since: datetime | None = None
     package = run.stage("package")
     sha256 = str(store.load(package.name).facts["sha256"])  # type: ignore[union-attr]
     reference = pd.read_parquet(package / "reference.parquet")
+    if spec.serving.log is None:
+        raise NotFoundError(
+            f"{spec.name} keeps no predictions: serving.log is null",
+            hint="give the spec a prediction log, and deploy it",
+        )
     log = registry.load("prediction_logs", spec.serving.log.use)
     analysis: pd.DataFrame = log.read(spec.serving.log.options, log_folder(store, spec.name), sha256=sha256)
     if since is not None and len(analysis):

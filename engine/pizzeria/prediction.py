@@ -76,18 +76,23 @@ def predict_photos(
         drawn.mkdir(parents=True, exist_ok=True)
     for i, path in enumerate(progress.track(photos, "predicting")):
         try:
-            image = decode(path.read_bytes(), max_megapixels=max_megapixels)
+            data = path.read_bytes()
+            photo = decode(data, max_megapixels=max_megapixels, preprocessing=predictor.bundle.preprocessing)
         except PizzeriaError as error:
             failed[str(path)] = error.message
             continue
-        answer = predictor.photo(image)
+        answer = predictor.photo(photo)
         records += _records(answer, path)
         if drawn is not None and answer.boxes is not None:
             shown = answer.wire()["boxes"]
             boxes = [[box[corner] for corner in ("x_min", "y_min", "x_max", "y_max")] for box in shown]
             names = answer.bundle.classes
             picture = draw_boxes(
-                image, boxes, [box["class"] for box in shown], [box["confidence"] for box in shown], names
+                decode(data, max_megapixels=max_megapixels).image,
+                boxes,
+                [box["class"] for box in shown],
+                [box["confidence"] for box in shown],
+                names,
             )
             picture.save(drawn / f"{i:04d}_{path.stem}.jpg", quality=90)
     return Predicted(

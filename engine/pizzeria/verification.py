@@ -91,7 +91,13 @@ def verify_listings(
         unreadable: dict[str, str] = {}
         for path in one.photos:
             try:
-                answers[path.name] = predictor.photo(decode(path.read_bytes(), max_megapixels=max_megapixels))
+                answers[path.name] = predictor.photo(
+                    decode(
+                        path.read_bytes(),
+                        max_megapixels=max_megapixels,
+                        preprocessing=predictor.bundle.preprocessing,
+                    )
+                )
             except PizzeriaError as error:
                 unreadable[path.name] = error.message
         known = [name for name in one.declared if name in opened.classes]

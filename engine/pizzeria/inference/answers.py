@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.calibration import calibrate_boxes
-from pizzeria.inference.records import class_record, presence_record, value_record
+from pizzeria.inference.records import class_record, encode_embedding, presence_record, value_record
 from pizzeria.predictions import Boxes
 
 
@@ -25,6 +25,7 @@ class PhotoAnswer:
         probabilities: float32 [C], calibrated. Detection and multi-label: that the class is present.
         statistics: `pizzeria.inference.statistics.image_statistics` of the photo.
         boxes: Detection alone: all above the network's floor, in original pixels, with raw scores, highest first.
+        embedding: float32 [E], what the network's backbone makes of the photo; None where the model does not tell it.
     """
 
     bundle: Bundle
@@ -33,14 +34,20 @@ class PhotoAnswer:
     probabilities: NDArray[np.float32]
     statistics: Mapping[str, float]
     boxes: Boxes | None = None
+    embedding: NDArray[np.float32] | None = None
 
     def confidences(self) -> NDArray[np.float32]:
         """Calibrated confidence of each box, float32 [D]."""
         boxes = self.boxes or Boxes.empty()
         return calibrate_boxes(self.bundle.calibration, boxes, self.bundle.classes)
 
-    def wire(self) -> dict[str, Any]:
-        """The JSON body of `POST /predict`. Only boxes whose confidence reaches their class's threshold are told."""
+    def wire(self, min_confidence: float | None = None) -> dict[str, Any]:
+        """The JSON body of `POST /predict`.
+
+        Args:
+            min_confidence: Boxes of at least this confidence are told, in [0, 1]; by default those that reach their
+                class's threshold.
+        """
         size = {"width": self.width, "height": self.height, "model": self.bundle.sha256}
         if not self.bundle.judges_presence:
             return _class_wire(self.bundle, self.probabilities) | size
@@ -48,24 +55,26 @@ class PhotoAnswer:
             name: {"probability": _round(p), "present": bool(p >= self.bundle.thresholds[name])}
             for name, p in zip(self.bundle.classes, self.probabilities, strict=True)
         }
-        found = {} if self.boxes is None else {"boxes": self._wire_boxes(self.boxes)}
+        found = {} if self.boxes is None else {"boxes": self._wire_boxes(self.boxes, min_confidence)}
         return found | {"presence": presence} | size
 
     def record(self) -> dict[str, Any]:
         """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
         out: dict[str, Any] = {"sha256": self.bundle.sha256}
         out |= {f"feature:{name}": value for name, value in self.statistics.items()}
+        if self.embedding is not None:
+            out["embedding"] = encode_embedding(self.embedding)
         if self.bundle.judges_presence:
             return out | presence_record(self.bundle.classes, self.probabilities, self.bundle.thresholds)
         return out | class_record(self.bundle.classes, self.probabilities)
 
-    def _wire_boxes(self, boxes: Boxes) -> list[dict[str, Any]]:
+    def _wire_boxes(self, boxes: Boxes, min_confidence: float | None) -> list[dict[str, Any]]:
         out = []
         for xyxy, score, label, confidence in zip(
             boxes.xyxy, boxes.scores, boxes.labels, self.confidences(), strict=True
         ):
             name = self.bundle.classes[label]
-            if confidence >= self.bundle.thresholds[name]:
+            if confidence >= (self.bundle.thresholds[name] if min_confidence is None else min_confidence):
                 corners = zip(("x_min", "y_min", "x_max", "y_max"), xyxy, strict=True)
                 out.append(
                     {"class": name, "confidence": _round(confidence), "score": _round(score)}

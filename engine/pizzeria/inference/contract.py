@@ -18,13 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from pizzeria.errors import RequestError, nearest
 from pizzeria.inference import requests
+from pizzeria.inference.answers import PhotoAnswer
 from pizzeria.inference.listing import check_declared, verify
-from pizzeria.inference.photos import decode
+from pizzeria.inference.photos import FORMATS, decode
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.query import Query, read_query
+from pizzeria.inference.records import new_prediction_id
 from pizzeria.inference.rows import ROW_ID, text
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
@@ -34,7 +36,6 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "/readyz": ("GET", "HEAD"),
 }
 _JSON = "application/json"
-_QUERY = ("input_id", "listing_id")
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,13 @@ class Limits:
         max_body: Bytes of a request's body.
         max_megapixels: Millions of pixels of one photo.
         max_rows: Rows of one request.
+        formats: Formats of photos that are welcome, of `pizzeria.inference.photos.FORMATS`.
     """
 
     max_body: int = 10_000_000
     max_megapixels: float = 40
     max_rows: int = 10_000
+    formats: tuple[str, ...] = FORMATS
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,13 @@ class Contract:
     Args:
         predictor: The model.
         limits: What a request may ask for.
+        keep_photos: Whether records carry the photo itself.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, *, keep_photos: bool = False) -> None:
         self.predictor = predictor
         self.limits = limits
+        self.keep_photos = keep_photos
 
     def refuse(self, method: str, path: str, headers: Mapping[str, str]) -> Reply | None:
         """The refusal that the head of a request already earns (404, 405, 413, 415), before its body is read; or None.
@@ -107,7 +112,7 @@ class Contract:
 
         Args:
             method: Such as POST.
-            path: With its query string, if any: `input_id` and `listing_id` name a photo for the prediction log.
+            path: With its query string, if any; see `pizzeria.inference.query`.
             headers: Any case of names.
             body: All of it.
         """
@@ -117,11 +122,12 @@ class Contract:
             self._check_head(method, route, headers)
             if len(body) > self.limits.max_body:
                 raise self._too_large()
+            asked = read_query(query, route, self.predictor.bundle.task) if method == "POST" else Query()
             if route == "/predict":
                 predict = self._photo if self.predictor.bundle.takes_photos else self._rows
-                return predict(_query(query), headers, body)
+                return predict(asked, headers, body)
             if route == "/verify":
-                return self._verify(_query(query), headers, body)
+                return self._verify(asked, headers, body)
             return reply(200, {"status": "ok"} if route == "/healthz" else self._ready())
         except RequestError as error:
             return _allowing(route, refusal(error))
@@ -150,35 +156,59 @@ class Contract:
         most = f"{self.limits.max_body / 1e6:g} MB"
         return RequestError(413, "too_large", f"the body is larger than {most}", hint=f"send at most {most}")
 
-    def _photo(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
+    def _photo(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
         sent = requests.one_photo(headers.get("content-type", ""), body)
-        answer = self.predictor.photo(decode(sent.data, max_megapixels=self.limits.max_megapixels))
-        listing_id = sent.listing_id or query.get("listing_id", "")
-        return reply(200, answer.wire(), _logged(answer.record(), query.get("input_id", sent.name), listing_id))
+        prediction_id = new_prediction_id()
+        answer = self._answer(sent.data)
+        wire = answer.wire(query.min_confidence) | {"prediction_id": prediction_id}
+        name = sent.name if query.input_id is None else query.input_id
+        return reply(200, wire, self._photo_record(prediction_id, answer, sent.data, name, sent.listing_id, query))
 
-    def _rows(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
+    def _rows(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
         rows = requests.rows(body, self.limits.max_rows)
         answers = self.predictor.rows(rows)
+        request_id = new_prediction_id()
+        ids = [f"{request_id}/{i}" for i in range(len(rows))]
         records = [
-            _logged(answer.record(), text(row.get(ROW_ID)) or "", query.get("listing_id", ""))
-            for row, answer in zip(rows, answers, strict=True)
+            _logged(prediction_id, answer.record(), text(row.get(ROW_ID)) or "", query.listing_id or "")
+            for prediction_id, row, answer in zip(ids, rows, answers, strict=True)
         ]
-        body_out = {"predictions": [answer.wire() for answer in answers], "model": self.predictor.bundle.sha256}
-        return reply(200, body_out, *records)
+        predictions = [
+            answer.wire() | {"prediction_id": prediction_id} for prediction_id, answer in zip(ids, answers, strict=True)
+        ]
+        return reply(200, {"predictions": predictions, "model": self.predictor.bundle.sha256}, *records)
 
-    def _verify(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Reply:
+    def _verify(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
         sent = requests.listing(headers.get("content-type", ""), body)
         bundle = self.predictor.bundle
         check_declared(sent.declared, bundle.classes)
         answers = {}
         for name, data in sent.photos.items():
             try:
-                answers[name] = self.predictor.photo(decode(data, max_megapixels=self.limits.max_megapixels))
+                answers[name] = self._answer(data)
             except RequestError as error:
                 raise RequestError(error.status, error.code, f"{name}: {error.message}", hint=error.hint) from None
-        found = verify(sent.declared, answers, bundle)
-        listing_id = sent.listing_id or query.get("listing_id", "")
-        return reply(200, found, *(_logged(a.record(), name, listing_id) for name, a in answers.items()))
+        ids = {name: new_prediction_id() for name in answers}
+        records = [
+            self._photo_record(ids[name], answer, sent.photos[name], name, sent.listing_id, query)
+            for name, answer in answers.items()
+        ]
+        return reply(200, verify(sent.declared, answers, bundle), *records)
+
+    def _answer(self, data: bytes) -> PhotoAnswer:
+        photo = decode(
+            data,
+            max_megapixels=self.limits.max_megapixels,
+            preprocessing=self.predictor.bundle.preprocessing,
+            formats=self.limits.formats,
+        )
+        return self.predictor.photo(photo)
+
+    def _photo_record(
+        self, prediction_id: str, answer: PhotoAnswer, data: bytes, name: str, listing_id: str, query: Query
+    ) -> dict[str, Any]:
+        record = _logged(prediction_id, answer.record(), name, listing_id or query.listing_id or "")
+        return record | {"photo": data} if self.keep_photos else record
 
 
 def reply(status: int, value: Any, *records: dict[str, Any]) -> Reply:
@@ -205,20 +235,9 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _query(query: str) -> dict[str, str]:
-    try:
-        found = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
-    except ValueError:
-        raise RequestError(400, "bad_query", "the query string cannot be read", hint="send at most 20 keys") from None
-    for name in found:
-        if name not in _QUERY:
-            raise RequestError(
-                422, "unknown_key", f"?{name[:60]}: there is no such key", hint=nearest(name[:60], _QUERY)
-            )
-    return {name: value[:200] for name, value in found.items()}
-
-
-def _logged(record: dict[str, Any], input_id: str, listing_id: str) -> dict[str, Any]:
+def _logged(prediction_id: str, record: dict[str, Any], input_id: str, listing_id: str) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    name = input_id[:200].encode("utf-8", "replace").decode()  # JSON may carry half a character
-    return {"timestamp": now, "input_id": name, "listing_id": listing_id[:200]} | record
+    names = {"input_id": input_id, "listing_id": listing_id}
+    # JSON may carry half a character, which no file or database can.
+    whole = {key: value[:200].encode("utf-8", "replace").decode() for key, value in names.items()}
+    return {"timestamp": now, "prediction_id": prediction_id} | whole | record

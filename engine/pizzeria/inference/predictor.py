@@ -7,6 +7,7 @@
 | tabular_classification | `numeric` float32 [N, F], `categorical` int64 [N, G] | `probabilities` float32 [N, C] |
 | tabular_regression | the same | `values` float32 [N] |
 
+A model of photos may also give `embedding` float32 [N, E]: what its backbone makes of a photo, for monitoring.
 Boxes are in network pixels. `numeric` or `categorical` is absent where F or G is 0.
 """
 
@@ -19,18 +20,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pizzeria.errors import BundleError
 from pizzeria.inference.answers import PhotoAnswer, RowAnswer
 from pizzeria.inference.bundle import MODEL, Bundle
 from pizzeria.inference.calibration import calibrate
+from pizzeria.inference.photos import Photo
 from pizzeria.inference.resize import resize
 from pizzeria.inference.rows import encode_columns, text, to_columns
 from pizzeria.inference.statistics import image_statistics
 from pizzeria.predictions import Boxes, Predictions
 
 _OUTPUTS = {"object_detection": ("boxes", "scores", "labels"), "tabular_regression": ("values",)}
+_EMBEDDING = "embedding"
 _BATCH = 4096
 
 
@@ -66,23 +68,28 @@ class Predictor:
             raise BundleError(f"{bundle.location}: {MODEL} cannot be loaded: {error}", hint="export it again") from None
         self._check_graph()
 
-    def photo(self, image: Image.Image) -> PhotoAnswer:
-        """The answer for one upright RGB photo, as `pizzeria.inference.photos.decode` gives it."""
-        pixels, geometry = resize(image, self.bundle.preprocessing)
-        raw = self.network(pixels[None])
+    def photo(self, photo: Photo) -> PhotoAnswer:
+        """The answer for one photo, as `pizzeria.inference.photos.decode` gives it."""
+        original = (photo.width, photo.height)
+        pixels, geometry = resize(photo.image, self.bundle.preprocessing, original)
+        found = self._run({"images": pixels[None]})
+        embedding = found[-1][0].astype(np.float32) if self._embeds else None
         boxes = None
-        if raw.boxes is not None:
-            found = raw.boxes[0]
-            boxes = Boxes(geometry.to_original(found.xyxy, *image.size), found.scores, found.labels).with_area()
-            raw = Predictions(raw.keys, boxes=(boxes,))
-        scores = raw.presence(len(self.bundle.classes))
+        if self.bundle.task == "object_detection":
+            inside = _best_first(*found[:3])
+            xyxy = geometry.to_original(inside.xyxy, *original)
+            boxes = Boxes(xyxy, inside.scores, inside.labels).with_area()
+            scores = Predictions(("0",), boxes=(boxes,)).presence(len(self.bundle.classes))
+        else:
+            scores = found[0].astype(np.float32)
         return PhotoAnswer(
             bundle=self.bundle,
-            width=image.width,
-            height=image.height,
+            width=photo.width,
+            height=photo.height,
             probabilities=calibrate(self.bundle.calibration, scores, self.bundle.classes)[0],
-            statistics=image_statistics(image),
+            statistics=image_statistics(photo.image),
             boxes=boxes,
+            embedding=embedding,
         )
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[RowAnswer]:
@@ -138,13 +145,7 @@ class Predictor:
         return Predictions(keys, probabilities=out)
 
     def _detect(self, image: NDArray[np.uint8]) -> Boxes:
-        xyxy, scores, labels = self._run({"images": image[None]})
-        order = np.argsort(-scores, kind="stable")
-        return Boxes(
-            xyxy[order].reshape(-1, 4).astype(np.float32),
-            scores[order].astype(np.float32),
-            labels[order].astype(np.int64),
-        )
+        return _best_first(*self._run({"images": image[None]})[:3])
 
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         wanted = {name: np.ascontiguousarray(array) for name, array in inputs.items() if name in self._inputs}
@@ -158,6 +159,7 @@ class Predictor:
         )
         self._inputs = {item.name for item in self._session.get_inputs()}
         outputs = {item.name for item in self._session.get_outputs()}
+        self._embeds = self.bundle.takes_photos and _EMBEDDING in outputs
         if self._inputs != wanted or not set(self._outputs) <= outputs:
             raise BundleError(
                 f"{self.bundle.location}: {MODEL} takes {', '.join(sorted(self._inputs)) or 'nothing'} and gives "
@@ -165,6 +167,15 @@ class Predictor:
                 f"{', '.join(self._outputs)}",
                 hint="export it again with these names",
             )
+        if self._embeds:
+            self._outputs = (*self._outputs, _EMBEDDING)
+
+
+def _best_first(xyxy: NDArray[Any], scores: NDArray[Any], labels: NDArray[Any]) -> Boxes:
+    order = np.argsort(-scores, kind="stable")
+    return Boxes(
+        xyxy[order].reshape(-1, 4).astype(np.float32), scores[order].astype(np.float32), labels[order].astype(np.int64)
+    )
 
 
 def usable_cores() -> int:

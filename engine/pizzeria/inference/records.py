@@ -4,10 +4,13 @@
 |---|---|
 | `timestamp` | when it was answered, ISO 8601 in UTC |
 | `sha256` | the bundle that answered |
+| `prediction_id` | of the answer; no two records share one |
 | `input_id` | name of the photo or row, as the client sent it; may be empty |
 | `listing_id` | listing of the photo; may be empty |
 | `latency_ms` | time from the whole request read to the answer |
 | `feature:<name>` | an image statistic, or the value of a column |
+| `embedding` | of a photo, where the model tells it: float16 [E], little-endian, in base64 |
+| `photo` | the photo's bytes as they came, where `serving.log.photos` asks for it; kept apart from the rest |
 | `p:<class>` | calibrated probability of the class (detection, multi-label: that it is present) |
 | `pred:<class>` | 0 or 1, detection and multi-label: whether it is said to be present |
 | `pred` | single-label: the class said; regression: the value |
@@ -16,11 +19,44 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def new_prediction_id() -> str:
+    """A new name for one answer: a UUID of version 7 (RFC 9562), which sorts by the time of its making.
+
+    Example:
+        >>> len(new_prediction_id()), new_prediction_id() != new_prediction_id()
+        (36, True)
+    """
+    milliseconds = time.time_ns() // 1_000_000 & (1 << 48) - 1
+    chance = int.from_bytes(os.urandom(10))
+    number = milliseconds << 80 | 7 << 76 | (chance >> 68) << 64 | 2 << 62 | chance & (1 << 62) - 1
+    return str(UUID(int=number))
+
+
+def encode_embedding(values: NDArray[np.floating[Any]]) -> str:
+    """float [E] as text, to three decimal digits.
+
+    Example:
+        >>> decode_embedding(encode_embedding(np.array([0.5, -2.0])))
+        array([ 0.5, -2. ], dtype=float32)
+    """
+    largest = np.finfo(np.float16).max
+    return base64.b64encode(np.clip(values, -largest, largest).astype("<f2").tobytes()).decode()
+
+
+def decode_embedding(text: str) -> NDArray[np.float32]:
+    """The inverse of `encode_embedding`: float32 [E]."""
+    return np.frombuffer(base64.b64decode(text), "<f2").astype(np.float32)
 
 
 def presence_record(

@@ -7,6 +7,7 @@ side to the size and keeps the centre.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +48,16 @@ class Geometry:
         return np.array([self.offset_x, self.offset_y] * 2, np.float32)
 
 
-def resize(image: Image.Image, preprocessing: Mapping[str, Any]) -> tuple[NDArray[np.uint8], Geometry]:
+def resize(
+    image: Image.Image, preprocessing: Mapping[str, Any], original: tuple[int, int] | None = None
+) -> tuple[NDArray[np.uint8], Geometry]:
     """The network's image, and where the photo lies in it.
 
     Args:
         image: RGB, upright, any size.
         preprocessing: See above.
+        original: (width, height) of the photo, where `image` was decoded smaller than it is; the geometry is the
+            photo's.
 
     Returns:
         uint8 [H, W, 3] RGB, and the geometry.
@@ -65,23 +70,46 @@ def resize(image: Image.Image, preprocessing: Mapping[str, Any]) -> tuple[NDArra
     """
     height, width = (int(side) for side in preprocessing["size"])
     if preprocessing["resize"] == "letterbox":
-        return _letterbox(image, width, height, int(preprocessing["fill"]))
-    return _crop(image, width, height)
+        return _letterbox(image, width, height, int(preprocessing["fill"]), original or image.size)
+    return _crop(image, width, height, original or image.size)
 
 
-def _letterbox(image: Image.Image, width: int, height: int, fill: int) -> tuple[NDArray[np.uint8], Geometry]:
-    scale = min(width / image.width, height / image.height)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+def needed_size(size: tuple[int, int], preprocessing: Mapping[str, Any], least: int = 0) -> tuple[int, int]:
+    """The smallest (width, height) to which a photo may be decoded without being enlarged again by `resize`.
+
+    Args:
+        size: (width, height) of the photo.
+        preprocessing: See above.
+        least: Pixels that the longer side needs anyway.
+
+    Example:
+        >>> needed_size((4000, 3000), {"kind": "photos", "size": [224, 224], "resize": "crop", "fill": 0})
+        (299, 224)
+    """
+    height, width = (int(side) for side in preprocessing["size"])
+    scales = (width / size[0], height / size[1])
+    scale = min(scales) if preprocessing["resize"] == "letterbox" else max(scales)
+    scale = min(1.0, max(scale, least / max(size)))
+    return math.ceil(size[0] * scale - 1e-9), math.ceil(size[1] * scale - 1e-9)
+
+
+def _letterbox(
+    image: Image.Image, width: int, height: int, fill: int, original: tuple[int, int]
+) -> tuple[NDArray[np.uint8], Geometry]:
+    scale = min(width / original[0], height / original[1])
+    inner = (max(1, round(original[0] * scale)), max(1, round(original[1] * scale)))
     out = np.full((height, width, 3), fill, np.uint8)
     out[: inner[1], : inner[0]] = _scaled(image, inner, (0, 0, image.width, image.height))
-    return out, Geometry(inner[0] / image.width, inner[1] / image.height, 0.0, 0.0)
+    return out, Geometry(inner[0] / original[0], inner[1] / original[1], 0.0, 0.0)
 
 
-def _crop(image: Image.Image, width: int, height: int) -> tuple[NDArray[np.uint8], Geometry]:
-    scale = max(width / image.width, height / image.height)
-    kept_x, kept_y = min(width / scale, image.width), min(height / scale, image.height)
-    left, top = (image.width - kept_x) / 2, (image.height - kept_y) / 2
-    pixels = _scaled(image, (width, height), (left, top, left + kept_x, top + kept_y))
+def _crop(image: Image.Image, width: int, height: int, original: tuple[int, int]) -> tuple[NDArray[np.uint8], Geometry]:
+    scale = max(width / original[0], height / original[1])
+    kept_x, kept_y = min(width / scale, original[0]), min(height / scale, original[1])
+    left, top = (original[0] - kept_x) / 2, (original[1] - kept_y) / 2
+    x, y = image.width / original[0], image.height / original[1]
+    box = (left * x, top * y, min((left + kept_x) * x, image.width), min((top + kept_y) * y, image.height))
+    pixels = _scaled(image, (width, height), box)
     scale_x, scale_y = width / kept_x, height / kept_y
     return pixels, Geometry(scale_x, scale_y, -left * scale_x, -top * scale_y)
 

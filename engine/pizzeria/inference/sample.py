@@ -23,7 +23,8 @@ def answer_sample(predictor: Predictor, request: tuple[str, bytes]) -> dict[str,
     """
     _, data = request
     if predictor.bundle.takes_photos:
-        return predictor.photo(decode(data, max_megapixels=_ANY)).wire()
+        photo = decode(data, max_megapixels=_ANY, preprocessing=predictor.bundle.preprocessing)
+        return predictor.photo(photo).wire()
     answers = predictor.rows(rows(data, _ANY))
     return {"predictions": [answer.wire() for answer in answers], "model": predictor.bundle.sha256}
 

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 NAMES = ("brightness", "contrast", "saturation", "sharpness", "entropy", "warmth", "aspect")
-_LONGER_SIDE = 160
+LONGER_SIDE = 160
+"""Pixels of the copy that is measured."""
 
 
 def image_statistics(image: Image.Image) -> dict[str, float]:
@@ -25,7 +26,7 @@ def image_statistics(image: Image.Image) -> dict[str, float]:
         >>> image_statistics(Image.new("RGB", (40, 20), "white"))["brightness"]
         1.0
     """
-    scale = min(1.0, _LONGER_SIDE / max(image.size))
+    scale = min(1.0, LONGER_SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image if scale == 1 else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
     pixels, grey = np.asarray(small), small.convert("L")

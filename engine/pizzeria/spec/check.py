@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -149,6 +150,8 @@ def _with_options(section: Any, options: Mapping[YamlPath, BaseModel], path: Yam
     update: dict[str, Any] = {}
     for name, _, many in _plugin_sections(type(section)):
         value = getattr(section, name)
+        if value is None:
+            continue
         if many:
             update[name] = tuple(_with_options(item, options, (*path, name, i)) for i, item in enumerate(value))
         else:
@@ -163,9 +166,14 @@ def _plugin_sections(cls: type[BaseModel]) -> Iterator[tuple[str, type[Section],
     for name, info in cls.model_fields.items():
         annotation: Any = info.annotation
         many = get_origin(annotation) is tuple
-        inner = get_args(annotation)[0] if many else annotation
+        inner = get_args(annotation)[0] if many or _optional(annotation) else annotation
         if isinstance(inner, type) and issubclass(inner, PluginSection):
             yield name, inner, many
+
+
+def _optional(annotation: Any) -> bool:
+    """Whether it is `Section | None`."""
+    return get_origin(annotation) in (Union, UnionType) and get_args(annotation)[1:] == (type(None),)
 
 
 def _default(cls: type[BaseModel], name: str) -> Any:

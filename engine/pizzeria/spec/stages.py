@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pizzeria.spec.section import PluginSection, Section
 
@@ -47,11 +48,31 @@ class Evaluation(PluginSection):
 
 
 class PredictionLog(PluginSection):
-    """Where each prediction of a service is kept for monitoring."""
+    """Where each prediction of a service is kept for monitoring, what of it, and for how long."""
 
     KIND: ClassVar[str] = "prediction_logs"
 
     use: str = Field(default="sqlite", description="Prediction log plugin.")
+    photos: bool = Field(default=False, description="Keep the photos too, as they came.")
+    keep: str | None = Field(
+        default=None,
+        pattern=r"^\d+[hd]$",
+        description="Older records and photos are deleted: 12h, 90d ... null: never.",
+    )
+    redact: tuple[str, ...] = Field(
+        default=(),
+        description="What is left out of the records: input_id, listing_id, embedding, feature:<column> or feature:*.",
+    )
+
+    @field_validator("redact")
+    @classmethod
+    def _redactable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in ("input_id", "listing_id", "embedding") and not name.startswith("feature:"):
+                raise ValueError(
+                    f"{name!r} cannot be left out; input_id, listing_id, embedding, feature:<column> and feature:* can"
+                )
+        return names
 
 
 class Serving(PluginSection):
@@ -65,7 +86,28 @@ class Serving(PluginSection):
     max_rows: int = Field(default=10_000, gt=0, description="Tabular: rows in one request, or 413.")
     max_concurrency: int = Field(default=16, gt=0, description="Requests at work at once; one more gets 429.")
     timeout_s: float = Field(default=30, gt=0, description="A request that takes longer is given up with 504.")
-    log: PredictionLog = Field(default=PredictionLog(), description="The prediction log.")
+    formats: tuple[Literal["jpeg", "png", "webp"], ...] = Field(
+        default=("jpeg", "png", "webp"), min_length=1, description="Photos of another format are refused with 415."
+    )
+    keys_from: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable with the API keys, with commas between; null: no key is asked for.",
+    )
+    cors: tuple[str, ...] = Field(
+        default=(), description="Origins of other sites whose pages may call the service: https://example.com ..."
+    )
+    pages: bool = Field(default=True, description="Offer the page at /, /docs and /openapi.json.")
+    metrics: bool = Field(default=True, description="Offer /metrics.")
+    log: PredictionLog | None = Field(default=PredictionLog(), description="The prediction log; null: none is kept.")
+
+    @field_validator("cors")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?", origin):
+                raise ValueError(f"{origin!r} is no origin; write it as https://example.com, without a path")
+        return origins
 
 
 class Deployment(PluginSection):

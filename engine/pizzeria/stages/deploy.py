@@ -24,11 +24,9 @@ def reads(spec: Spec) -> dict[str, Any]:
 
 
 def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
-    return [
-        ("targets", spec.deployment.use),
-        ("servers", spec.serving.use),
-        ("prediction_logs", spec.serving.log.use),
-    ]
+    log = spec.serving.log
+    logs = [] if log is None else [("prediction_logs", log.use)]
+    return [("targets", spec.deployment.use), ("servers", spec.serving.use), *logs]
 
 
 def run(job: Job) -> Outcome:

@@ -111,13 +111,14 @@ def _decode_all(
 
     def one(row: int) -> dict[str, Any] | str:
         try:
-            image = decode(Path(paths[row]).read_bytes(), max_megapixels=max_megapixels)
+            data = Path(paths[row]).read_bytes()
+            photo = decode(data, max_megapixels=max_megapixels, preprocessing=preprocessing)
         except RequestError as error:
             return f"{paths[row]}: {error.message}"
         except OSError as error:
             return f"{paths[row]}: {error.strerror}"
-        pixels[row], geometry = resize(image, preprocessing)
-        return _index_row(image.width, image.height, geometry) | image_statistics(image)
+        pixels[row], geometry = resize(photo.image, preprocessing, (photo.width, photo.height))
+        return _index_row(photo.width, photo.height, geometry) | image_statistics(photo.image)
 
     with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         pending = pool.map(one, range(count))

@@ -68,6 +68,20 @@ class Classifier(nn.Module):
         logits: Tensor = self.body(self.normalize(images))
         return logits.float()
 
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [N, C], and what goes into the last layer: float [N, E]."""
+        features = self.body.forward_features(self.normalize(images))
+        embedding: Tensor = self.body.forward_head(features, pre_logits=True)
+        return self._last_layer()(embedding).float(), embedding.float()
+
+    @torch.no_grad()
+    def embeds(self, images: Tensor) -> bool:
+        """Whether `embed` gives the same logits as the model itself: a few timm models have two heads, or other ways."""
+        try:
+            return torch.allclose(self.embed(images)[0], self(images), atol=1e-4)
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+
     def loss(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Cross-entropy; for multi-label the mean of each class's own."""
         if not self.multilabel:
@@ -87,11 +101,19 @@ class Classifier(nn.Module):
 
 
 class Probabilities(nn.Module):
-    """What goes through PyTorch's exporter: photos in, probabilities out."""
+    """What goes through PyTorch's exporter: photos in, probabilities out, and embeddings where the model has them.
 
-    def __init__(self, classifier: Classifier) -> None:
+    Attributes:
+        outputs: Names of what comes out.
+    """
+
+    def __init__(self, classifier: Classifier, example: Tensor) -> None:
         super().__init__()
         self.classifier = classifier
+        self.outputs = ["probabilities", "embedding"] if classifier.embeds(example) else ["probabilities"]
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier.probabilities(self.classifier(images))
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        if len(self.outputs) == 1:
+            return (self.classifier.probabilities(self.classifier(images)),)
+        logits, embedding = self.classifier.embed(images)
+        return self.classifier.probabilities(logits), embedding

@@ -44,8 +44,11 @@ class Pyramid(nn.Module):
         self.out_channels = channels
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        found = self.maps(images)
-        return self.fpn(OrderedDict((str(level), feature) for level, feature in enumerate(found)))
+        return self.levels(self.maps(images))
+
+    def levels(self, maps: list[Tensor]) -> OrderedDict[str, Tensor]:
+        """The pyramid alone, over the backbone's maps."""
+        return self.fpn(OrderedDict((str(level), feature) for level, feature in enumerate(maps)))
 
 
 class Detector(nn.Module):
@@ -91,10 +94,17 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> Raw:
         """uint8 [N, H, W, 3] RGB to raw outputs, in float32 whatever the precision of the convolutions."""
-        features = list(self.fcos.backbone(images).values())
+        return self._head(list(self.fcos.backbone(images).values()))
+
+    def embed(self, images: Tensor) -> tuple[Raw, Tensor]:
+        """Raw outputs, and the mean of the backbone's coarsest map over the photo: float [N, E]."""
+        maps = self.fcos.backbone.maps(images)
+        return self._head(list(self.fcos.backbone.levels(maps).values())), maps[-1].float().mean(dim=(2, 3))
+
+    def _head(self, features: list[Tensor]) -> Raw:
         found = self.fcos.head(features)
         shapes = [(int(feature.shape[-2]), int(feature.shape[-1])) for feature in features]
-        places = _places(shapes, self.strides).to(images.device)
+        places = _places(shapes, self.strides).to(features[0].device)
         keys = ("cls_logits", "bbox_regression", "bbox_ctrness")
         return Raw(*(found[key].float() for key in keys), places, [height * width for height, width in shapes])
 
@@ -128,15 +138,17 @@ class Detector(nn.Module):
 
 
 class Heads(nn.Module):
-    """The part of a detector that goes through PyTorch's exporter: one photo in, boxes [A, 4] and scores [A, C] out."""
+    """The part of a detector that goes through PyTorch's exporter: one photo in; boxes [A, 4], scores [A, C] and
+    embedding [1, E] out."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self.detector = detector
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        boxes, scores = self.detector.decode(self.detector(images))
-        return boxes[0], scores[0]
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        raw, embedding = self.detector.embed(images)
+        boxes, scores = self.detector.decode(raw)
+        return boxes[0], scores[0], embedding
 
 
 def _places(shapes: list[tuple[int, int]], strides: tuple[int, ...]) -> Tensor:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 def append_suppression(
     model: onnx.ModelProto, score_floor: float, nms_iou: float, max_detections: int
 ) -> onnx.ModelProto:
-    """Replace the outputs `all_boxes` [A, 4] and `all_scores` [A, C] by `boxes`, `scores` and `labels`.
+    """Replace the outputs `all_boxes` [A, 4] and `all_scores` [A, C] by `boxes`, `scores` and `labels`; others stay.
 
     The result equals `torchvision.ops.batched_nms` on the scores above the floor, cut to `max_detections`: each class
     is suppressed on its own, and the best of all classes are kept, best first.
@@ -58,12 +58,14 @@ def append_suppression(
     graph = model.graph
     graph.node.extend(nodes)
     graph.initializer.extend(numpy_helper.from_array(value, f"nms.{name}") for name, value in constants.items())
+    others = [output for output in graph.output if output.name not in ("all_boxes", "all_scores")]
     del graph.output[:]
     graph.output.extend(
         [
             helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["D", 4]),
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["D"]),
             helper.make_tensor_value_info("labels", TensorProto.INT64, ["D"]),
+            *others,
         ]
     )
     return model

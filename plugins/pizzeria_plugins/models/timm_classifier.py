@@ -67,7 +67,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
 
 
 def export(options: Options, problem: Problem, preprocessing: Mapping[str, Any], weights: Path, path: Path) -> None:
-    """Write `model.onnx`: uint8 [N, H, W, 3] in, `probabilities` float32 [N, C] out."""
+    """Write `model.onnx`: uint8 [N, H, W, 3] in, `probabilities` float32 [N, C] and `embedding` [N, E] out."""
     import torch
 
     from pizzeria_plugins.models.classifier import Probabilities
@@ -76,5 +76,5 @@ def export(options: Options, problem: Problem, preprocessing: Mapping[str, Any],
     network = build(options, problem, preprocessing, pretrained=False)
     load_weights(network, weights)
     example = torch.zeros(2, *preprocessing["size"], 3, dtype=torch.uint8)
-    model = trace(Probabilities(network), (example,), inputs=["images"], outputs=["probabilities"], batch=True)
-    save(model, path)
+    exported = Probabilities(network, example)
+    save(trace(exported, (example,), inputs=["images"], outputs=exported.outputs, batch=True), path)

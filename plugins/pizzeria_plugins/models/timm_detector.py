@@ -93,7 +93,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
 
 
 def export(options: Options, problem: Problem, preprocessing: Mapping[str, Any], weights: Path, path: Path) -> None:
-    """Write `model.onnx`: uint8 [1, H, W, 3] in, `boxes`, `scores` and `labels` after suppression out."""
+    """Write `model.onnx`: uint8 [1, H, W, 3] in, `boxes`, `scores`, `labels` after suppression and `embedding` out."""
     import torch
 
     from pizzeria_plugins.models.fcos import Heads
@@ -103,5 +103,5 @@ def export(options: Options, problem: Problem, preprocessing: Mapping[str, Any],
     detector = build(options, problem, preprocessing, pretrained=False)
     load_weights(detector, weights)
     example = torch.zeros(1, *preprocessing["size"], 3, dtype=torch.uint8)
-    model = trace(Heads(detector), (example,), inputs=["images"], outputs=["all_boxes", "all_scores"])
+    model = trace(Heads(detector), (example,), inputs=["images"], outputs=["all_boxes", "all_scores", "embedding"])
     save(append_suppression(model, options.score_floor, options.nms_iou, options.max_detections), path)

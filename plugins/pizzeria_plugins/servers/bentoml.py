@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -47,10 +48,24 @@ def render(release: Release, host: str, port: int) -> Rendered:
         workers=options.workers,
         parallel=options.parallel,
         threads=options.threads,
-        log=serving.log.use,
-        log_options=_plain(serving.log.options),
+        formats=list(serving.formats),
+        keys_from=serving.keys_from,
+        cors=list(serving.cors),
+        pages=serving.pages,
+        metrics=serving.metrics,
+        log=None,
         log_folder=str(release.log_folder.absolute()),
     )
+    log = serving.log
+    if log is not None:
+        settings = replace(
+            settings,
+            log=log.use,
+            log_options=_plain(log.options),
+            log_photos=log.photos,
+            log_keep=log.keep,
+            log_redact=list(log.redact),
+        )
     return Rendered(
         commands=[
             [

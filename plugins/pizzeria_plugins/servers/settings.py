@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.errors import DeploymentError
@@ -32,16 +33,34 @@ class Settings:
     workers: int = 1
     parallel: int | None = None
     threads: int = 1
-    log: str = "sqlite"
+    formats: list[str] = field(default_factory=lambda: ["jpeg", "png", "webp"])
+    keys_from: str | None = None
+    """Environment variable that holds the API keys; the keys themselves are no settings."""
+    cors: list[str] = field(default_factory=list)
+    pages: bool = True
+    metrics: bool = True
+    log: str | None = "sqlite"
     """Prediction log plugin."""
     log_options: dict[str, Any] = field(default_factory=dict)
     log_folder: str = "."
+    log_photos: bool = False
+    log_keep: str | None = None
+    """How long records are kept: 12h, 90d; None for ever."""
+    log_redact: list[str] = field(default_factory=list)
 
     @property
     def limits(self) -> Limits:
         from pizzeria.inference.contract import Limits
+        from pizzeria.inference.photos import FORMATS
 
-        return Limits(int(self.max_body_mb * 1e6), self.max_megapixels, self.max_rows)
+        formats = tuple(name for name in FORMATS if name.lower() in self.formats)
+        return Limits(int(self.max_body_mb * 1e6), self.max_megapixels, self.max_rows, formats)
+
+    @property
+    def log_keep_time(self) -> timedelta | None:
+        if self.log_keep is None:
+            return None
+        return timedelta(**{{"h": "hours", "d": "days"}[self.log_keep[-1]]: int(self.log_keep[:-1])})
 
     @property
     def concurrency_of_worker(self) -> int:

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pizzeria.inference.bundle import Bundle, open_bundle
+from pizzeria.inference.bundle import open_bundle
 from pizzeria.inference.contract import Contract, Reply
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.sample import check_sample
 from pizzeria_plugins.servers import pages
 from pizzeria_plugins.servers.gate import Gate
 from pizzeria_plugins.servers.record_queue import RecordQueue, Write
@@ -36,26 +37,28 @@ class Worker:
         self.settings = settings
 
     def open(self) -> None:
-        """Load the model, answer its own sample once to warm it up, and start the prediction log.
+        """Load the model, let it answer its golden request, and start the prediction log.
 
         Raises:
-            BundleError: the bundle is damaged, or its model cannot be loaded.
+            BundleError: the bundle is damaged, its model cannot be loaded, or it does not repeat its golden answer.
             PluginError: there is no such prediction log.
         """
         settings = self.settings
         bundle = open_bundle(Path(settings.bundle))
-        self.contract = Contract(Predictor(bundle, settings.threads), settings.limits)
-        _warm_up(self.contract, bundle)
+        predictor = Predictor(bundle, settings.threads)
+        check_sample(predictor)
+        self.contract = Contract(predictor, settings.limits, keep_photos=settings.log_photos)
         self._metrics = _metrics()
         self._metrics.MODEL.labels(bundle.name, bundle.task, bundle.sha256).set(1)
         self._pages = pages.make(bundle, settings)
-        self._queue = RecordQueue(_log_writer(settings), self._count_records)
+        self._queue = None if settings.log is None else RecordQueue(_log_writer(settings), self._count_records)
         self.pool = ThreadPoolExecutor(settings.parallel_of_worker, thread_name_prefix="predict")
         self.gate = Gate(settings.concurrency_of_worker)
 
     def close(self) -> None:
         """Write the last predictions to their log."""
-        self._queue.close()
+        if self._queue is not None:
+            self._queue.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def enter(self) -> bool:
@@ -73,7 +76,7 @@ class Worker:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, begun: float) -> Reply:
         """The contract's answer to a request that was whole at `begun` (`time.perf_counter`); logs its predictions."""
         answer = self.contract.answer(method, target, headers, body)
-        if answer.records:
+        if answer.records and self._queue is not None:
             latency = {"latency_ms": round(1000 * (time.perf_counter() - begun), 3)}
             self._queue.put([record | latency for record in answer.records])
         return answer
@@ -104,13 +107,7 @@ def _metrics() -> ModuleType:
 def _log_writer(settings: Settings) -> Write:
     from pizzeria.registry import load
 
+    assert settings.log is not None
     plugin = load("prediction_logs", settings.log)
     write: Write = plugin.writer(plugin.Options(**settings.log_options), Path(settings.log_folder))
     return write
-
-
-def _warm_up(contract: Contract, bundle: Bundle) -> None:
-    """The first prediction of a session is the slowest. Whether the sample suits the limits is no matter here."""
-    name, data = bundle.sample_request()
-    kind = "application/json" if name.endswith(".json") else "application/octet-stream"
-    contract.answer("POST", "/predict", {"content-type": kind}, data)
