@@ -76,7 +76,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def embeds(self, images: Tensor) -> bool:
-        """Whether `embed` gives the same logits as the model itself: a few timm models have two heads, or other ways."""
+        """Whether `embed` gives the same logits as the model; a few timm models have two heads, or other ways."""
         try:
             return torch.allclose(self.embed(images)[0], self(images), atol=1e-4)
         except (AttributeError, RuntimeError, TypeError):

@@ -14,10 +14,15 @@ from PIL import Image
 
 from pizzeria.errors import BundleError, RequestError
 from pizzeria.inference.bundle import Bundle, draft_bundle, open_bundle, zip_bundle
+from pizzeria.inference.photos import Photo
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.sample import check_sample
 
 Make = Callable[..., Predictor]
+
+
+def photo(image: Image.Image) -> Photo:
+    return Photo(image, *image.size)
 
 
 def test_boxes_come_back_in_original_pixels_with_calibrated_confidence(make_predictor: Make) -> None:
@@ -25,7 +30,7 @@ def test_boxes_come_back_in_original_pixels_with_calibrated_confidence(make_pred
     thresholds = {"bed": 0.4, "sofa": 0.4, "tv": 0.4}
     calibration = {"method": "isotonic", "maps": maps, "thresholds": thresholds}
     predictor = make_predictor("object_detection", calibration=calibration)
-    answer = predictor.photo(Image.new("RGB", (128, 64), "white"))
+    answer = predictor.photo(photo(Image.new("RGB", (128, 64), "white")))
     assert answer.boxes is not None
     light = (255 + 114) / 2 / 255  # half of the network's image is padding
     np.testing.assert_allclose(answer.boxes.scores, np.array([0.9, 0.6]) * light, atol=1e-5)
@@ -37,7 +42,7 @@ def test_boxes_come_back_in_original_pixels_with_calibrated_confidence(make_pred
 
 def test_the_wire_tells_only_boxes_above_their_threshold(make_predictor: Make) -> None:
     predictor = make_predictor("object_detection")
-    wire = predictor.photo(Image.new("RGB", (128, 128), "white")).wire()
+    wire = predictor.photo(photo(Image.new("RGB", (128, 128), "white"))).wire()
     assert wire["boxes"] == [
         {"class": "bed", "confidence": 0.9, "score": 0.9, "x_min": 16, "y_min": 8, "x_max": 48, "y_max": 40}
     ]
@@ -51,7 +56,7 @@ def test_the_wire_tells_only_boxes_above_their_threshold(make_predictor: Make) -
 
 
 def test_a_record_is_flat(make_predictor: Make) -> None:
-    record = make_predictor("object_detection").photo(Image.new("RGB", (128, 128), "white")).record()
+    record = make_predictor("object_detection").photo(photo(Image.new("RGB", (128, 128), "white"))).record()
     assert record["sha256"]
     assert record["feature:brightness"] == 1.0
     assert (record["p:bed"], record["pred:bed"], record["pred:tv"]) == (0.9, 1, 0)
@@ -60,7 +65,7 @@ def test_a_record_is_flat(make_predictor: Make) -> None:
 
 def test_a_classifier_says_its_class(make_predictor: Make) -> None:
     predictor = make_predictor("image_classification")
-    answer = predictor.photo(Image.new("RGB", (90, 40), (0, 255, 0)))
+    answer = predictor.photo(photo(Image.new("RGB", (90, 40), (0, 255, 0))))
     wire = answer.wire()
     assert wire["class"] == "sofa"
     assert sum(wire["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -69,7 +74,7 @@ def test_a_classifier_says_its_class(make_predictor: Make) -> None:
 
 
 def test_multilabel_says_presence_without_boxes(make_predictor: Make) -> None:
-    wire = make_predictor("multilabel_classification").photo(Image.new("RGB", (64, 64), (255, 0, 204))).wire()
+    wire = make_predictor("multilabel_classification").photo(photo(Image.new("RGB", (64, 64), (255, 0, 204)))).wire()
     assert "boxes" not in wire
     assert [wire["presence"][name]["present"] for name in ("bed", "sofa", "tv")] == [True, False, True]
 
@@ -100,17 +105,17 @@ def test_regression_gives_values_for_more_rows_than_one_batch(make_predictor: Ma
 
 def test_threads_get_the_same_answers(make_predictor: Make) -> None:
     predictor = make_predictor("object_detection")
-    photos = [Image.new("RGB", (100, 100), (i * 10,) * 3) for i in range(20)]
-    alone = [predictor.photo(photo).wire() for photo in photos]
+    photos = [photo(Image.new("RGB", (100, 100), (i * 10,) * 3)) for i in range(20)]
+    alone = [predictor.photo(one).wire() for one in photos]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda photo: predictor.photo(photo).wire(), photos)) == alone
+        assert list(pool.map(lambda one: predictor.photo(one).wire(), photos)) == alone
 
 
 def test_a_zip_answers_as_its_folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> None:
     folder = make_bundle("object_detection")
     zip_bundle(tmp_path / "bundle", tmp_path / "a.zip")
-    photo = Image.new("RGB", (80, 60), "white")
-    answers = [Predictor(b, threads=1).photo(photo).wire() for b in (folder, open_bundle(tmp_path / "a.zip"))]
+    white = photo(Image.new("RGB", (80, 60), "white"))
+    answers = [Predictor(b, threads=1).photo(white).wire() for b in (folder, open_bundle(tmp_path / "a.zip"))]
     assert answers[0] == answers[1]
 
 

@@ -56,11 +56,11 @@ def test_detection_sees_what_serving_sees(tables: Tables, tmp_path: Path, progre
     assert progress.tracked == 3
     assert dataset.preprocessing == {"kind": "photos", "size": [64, 64], "resize": "letterbox", "fill": 114}
     for row, path in enumerate(tables.images["path"]):
-        image = decode(Path(path).read_bytes(), max_megapixels=1)
-        pixels, geometry = resize(image, dataset.preprocessing)
+        photo = decode(Path(path).read_bytes(), max_megapixels=1, preprocessing=dataset.preprocessing)
+        pixels, geometry = resize(photo.image, dataset.preprocessing, (photo.width, photo.height))
         assert (dataset.images[row] == pixels).all()
         assert dataset.index["scale_x"].iloc[row] == geometry.scale_x
-        assert (dataset.index["width"].iloc[row], dataset.index["height"].iloc[row]) == image.size
+        assert (dataset.index["width"].iloc[row], dataset.index["height"].iloc[row]) == (photo.width, photo.height)
     assert list(dataset.index["split"]) == ["train", "validation", "test"]
     assert set(NAMES) <= set(dataset.index.columns)
 

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from pizzeria.errors import PluginError
 from pizzeria.spec.problem import Problem
 from pizzeria_plugins.models import timm_classifier
+from pizzeria_plugins.models.classifier import Probabilities
 
 PREPROCESSING = {"kind": "photos", "size": [64, 64], "resize": "crop", "fill": 114}
 
@@ -32,10 +33,12 @@ def test_the_exported_graph_answers_as_the_network(tmp_path: Path, task: str) ->
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     for count in (1, 5):
         photos = np.random.default_rng(0).integers(0, 255, (count, 64, 64, 3), dtype=np.uint8)
-        (found,) = session.run(["probabilities"], {"images": photos})
+        found, embedding = session.run(["probabilities", "embedding"], {"images": photos})
         with torch.no_grad():
             expected = network.predict(network(torch.from_numpy(photos)))
+            logits = network._last_layer()(torch.from_numpy(embedding))
         np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_allclose(network.predict(logits), expected, atol=1e-4)
         if task == "image_classification":
             np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
@@ -71,3 +74,13 @@ def test_an_unknown_backbone_names_the_nearest() -> None:
         timm_classifier.build(
             options(backbone="resnet8"), problem("image_classification"), PREPROCESSING, pretrained=True
         )
+
+
+def test_a_model_whose_head_is_not_its_last_layer_goes_without_embeddings(tmp_path: Path) -> None:
+    network = timm_classifier.build(options(), problem("image_classification"), PREPROCESSING, pretrained=True).eval()
+    photos = torch.randint(0, 255, (2, 64, 64, 3), dtype=torch.uint8)
+    assert network.embeds(photos)
+    network.body.forward_head = lambda features, pre_logits=False: features.mean(dim=(2, 3))[:, :3]  # not the input of the last layer
+    assert not network.embeds(photos)
+    assert Probabilities(network, photos).outputs == ["probabilities"]
+    assert len(Probabilities(network, photos)(photos)) == 1

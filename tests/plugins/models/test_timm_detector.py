@@ -53,12 +53,15 @@ def test_the_exported_graph_answers_as_the_network(tmp_path: Path, backbone: str
 
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert [(i.name, i.shape, i.type) for i in session.get_inputs()] == [("images", [1, 128, 128, 3], "tensor(uint8)")]
-    assert [o.name for o in session.get_outputs()] == ["boxes", "scores", "labels"]
+    assert [o.name for o in session.get_outputs()] == ["boxes", "scores", "labels", "embedding"]
     total = 0
     for photo in photos(6):
         with torch.no_grad():
             expected = network.predict(network(photo[None]))[0]
-        boxes, scores, labels = session.run(None, {"images": photo[None].numpy()})
+        boxes, scores, labels, embedding = session.run(None, {"images": photo[None].numpy()})
+        with torch.no_grad():
+            coarsest = network.fcos.backbone.maps(photo[None])[-1]
+        np.testing.assert_allclose(embedding, coarsest.mean(dim=(2, 3)), atol=1e-4)
         np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
         # Scores that differ by less than rounding may change places.
         assert len(boxes) == len(expected.xyxy)
@@ -80,7 +83,7 @@ def test_a_photo_without_any_box_gives_empty_arrays(tmp_path: Path) -> None:
     timm_detector.export(settings, PROBLEM, PREPROCESSING, tmp_path / "w.safetensors", tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     photo = photos(1)
-    boxes, scores, labels = session.run(None, {"images": photo.numpy()})
+    boxes, scores, labels, _ = session.run(None, {"images": photo.numpy()})
     assert (boxes.shape, scores.shape, labels.shape) == ((0, 4), (0,), (0,))
     with torch.no_grad():
         found = network.predict(network(photo))[0]
