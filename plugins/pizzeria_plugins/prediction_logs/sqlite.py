@@ -1,7 +1,8 @@
 """Prediction log in one SQLite file: for services and monitors that share a machine.
 
 Several worker processes append to the same file at once (WAL, with a busy timeout), while monitors read it. A power cut
-may take the last moments of the log (`synchronous=NORMAL`), and never damages it.
+may take the last moments of the log (`synchronous=NORMAL`), and never damages it. Space that `prune` frees is used for
+later records; the file itself does not shrink.
 """
 
 from __future__ import annotations
@@ -10,29 +11,46 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pizzeria.errors import DataError
 from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_frame, as_row, utc
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = ("timestamp", "sha256", "input_id", "listing_id", "latency_ms")
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS predictions (
-    id INTEGER PRIMARY KEY,
-    timestamp TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    input_id TEXT,
-    listing_id TEXT,
-    latency_ms REAL,
-    record_json TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS predictions_of_bundle ON predictions (sha256, timestamp);
-"""
+_VERSION = 1
+"""`PRAGMA user_version` of the schema below; 0 was the one without prediction ids and photos."""
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS predictions (
+        id INTEGER PRIMARY KEY,
+        timestamp TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        prediction_id TEXT,
+        input_id TEXT,
+        listing_id TEXT,
+        latency_ms REAL,
+        record_json TEXT NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS predictions_of_bundle ON predictions (sha256, timestamp)",
+    "CREATE INDEX IF NOT EXISTS predictions_by_time ON predictions (timestamp)",
+    "CREATE TABLE IF NOT EXISTS photos (prediction_id TEXT PRIMARY KEY, timestamp TEXT NOT NULL, photo BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS photos_by_time ON photos (timestamp)",
+)
+_INSERT = (
+    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    "ON CONFLICT (prediction_id) DO NOTHING"
+)
+_INSERT_PHOTO = (
+    "INSERT INTO photos (prediction_id, timestamp, photo) VALUES (?, ?, ?) ON CONFLICT (prediction_id) DO NOTHING"
+)
+_SLICE = 5_000
+"""Records that `prune` deletes in one transaction, so that no writer waits long."""
 
 
 class Options(PluginOptions):
@@ -49,35 +67,34 @@ class Options(PluginOptions):
 def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
     """A function that appends records, all of a call or none of them.
 
-    It opens the file anew for each batch, so that no process holds it between two.
+    It opens the file anew for each batch, so that no process holds it between two, and brings a file of an earlier
+    Pizzeria up to date.
 
     Raises (the function that is returned):
-        sqlite3.Error: the file cannot be written; nothing of the batch was.
-        KeyError: a record lacks `timestamp` or `sha256`.
+        sqlite3.Error, OSError: the file cannot be written; nothing of the batch was.
+        KeyError: a record lacks `timestamp`, `sha256` or `prediction_id`.
 
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> write = writer(Options(), folder)
-        >>> write([{"timestamp": "2026-05-01T12:00:00+00:00", "sha256": "ab12", "p:bed": 0.9}])
+        >>> record = {"timestamp": "2026-05-01T12:00:00+00:00", "sha256": "ab12", "prediction_id": "1", "p:bed": 0.9}
+        >>> write([record])
+        >>> write([record])
         >>> read(Options(), folder)["p:bed"].tolist()
         [0.9]
     """
 
     def write(records: Sequence[Mapping[str, Any]]) -> None:
+        rows = list(map(as_row, records))
         path = _file(options, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _connect(str(path), options) as connection:
-            if not _exists(connection):
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.executescript(_SCHEMA)
+            _bring_up_to_date(connection)
             connection.execute("PRAGMA synchronous=NORMAL")
-            with connection:
-                connection.executemany(
-                    "INSERT INTO predictions (timestamp, sha256, input_id, listing_id, latency_ms, record_json) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    map(_row, records),
-                )
+            with _transaction(connection):
+                connection.executemany(_INSERT, ((*row.fixed, row.rest) for row in rows))
+                connection.executemany(_INSERT_PHOTO, map(_photo_row, filter(_has_photo, rows)))
 
     return write
 
@@ -87,42 +104,137 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
 
     Returns:
         One column for each key of the records, with `timestamp` as UTC datetimes. No row, and the fixed columns alone,
-        when nothing was logged yet.
-    """
-    import pandas as pd
+        when nothing was logged yet. Records are brought into the frame in chunks, so memory is that of the frame.
 
-    path = _file(options, folder)
-    rows: list[dict[str, Any]] = []
-    if path.exists():
-        with _connect(f"{path.resolve().as_uri()}?mode=ro", options) as connection:
-            where, arguments = ("WHERE sha256 = ?", (sha256,)) if sha256 else ("", ())
-            query = f"SELECT {', '.join(_COLUMNS)}, record_json FROM predictions {where} ORDER BY timestamp, id"  # noqa: S608
-            for *fixed, rest in connection.execute(query, arguments) if _exists(connection) else ():
-                rows.append(dict(zip(_COLUMNS, fixed, strict=True)) | json.loads(rest))
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(_COLUMNS))
-    frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True, format="ISO8601")
-    return frame
+    Raises:
+        DataError: the file is there and cannot be read.
+    """
+    with _reading(options, folder) as connection:
+        return as_frame(() if connection is None else _records(connection, sha256))
+
+
+def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
+    """The photo of a record, as it came; None where none is kept.
+
+    Raises:
+        DataError: the file is there and cannot be read.
+    """
+    with _reading(options, folder) as connection:
+        if connection is None or _version(connection) == 0:
+            return None
+        found = connection.execute("SELECT photo FROM photos WHERE prediction_id = ?", (prediction_id,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+
+def prune(options: Options, folder: Path, before: datetime) -> int:
+    """Delete records, and photos, that are older than `before` (with a time zone); returns how many records went.
+
+    They are overwritten, not only forgotten; a slice at a time, so that writers get their turn in between.
+
+    Raises:
+        sqlite3.Error: the file cannot be written; what was deleted until then is gone.
+    """
+    path, limit = _file(options, folder), utc(before).isoformat()
+    if not path.exists():
+        return 0
+    with _connect(str(path), options) as connection:
+        _bring_up_to_date(connection)
+        connection.execute("PRAGMA secure_delete=ON")
+        _delete(connection, "photos", limit)
+        return _delete(connection, "predictions", limit)
+
+
+def _delete(connection: sqlite3.Connection, table: str, limit: str) -> int:
+    doomed = f"SELECT rowid FROM {table} WHERE timestamp < ? LIMIT {_SLICE}"  # noqa: S608
+    deleted = 0
+    while True:
+        with _transaction(connection):
+            count = connection.execute(f"DELETE FROM {table} WHERE rowid IN ({doomed})", (limit,)).rowcount  # noqa: S608
+        deleted += count
+        if count < _SLICE:
+            return deleted
+
+
+def _records(connection: sqlite3.Connection, sha256: str | None) -> Iterator[dict[str, Any]]:
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(predictions)")}
+    if not known:
+        return
+    columns = ", ".join(name if name in known else f"NULL AS {name}" for name in COLUMNS)
+    where, arguments = ("WHERE sha256 = ?", (sha256,)) if sha256 else ("", ())
+    query = f"SELECT {columns}, record_json FROM predictions {where} ORDER BY timestamp, id"  # noqa: S608
+    for *fixed, rest in connection.execute(query, arguments):
+        yield dict(zip(COLUMNS, fixed, strict=True)) | json.loads(rest)
 
 
 def _file(options: Options, folder: Path) -> Path:
     return folder / Path(options.path or "predictions.sqlite").expanduser()
 
 
-def _row(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    rest = {key: value for key, value in record.items() if key not in _COLUMNS}
-    known = (record["timestamp"], record["sha256"], *(record.get(key) for key in _COLUMNS[2:]))
-    return (*known, json.dumps(rest, ensure_ascii=False, separators=(",", ":")))
+def _has_photo(row: Row) -> bool:
+    return row.photo is not None
 
 
-def _exists(connection: sqlite3.Connection) -> bool:
-    """Whether the table is there; its index is made last."""
-    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions_of_bundle'").fetchone())
+def _photo_row(row: Row) -> tuple[str, str, bytes | None]:
+    return row.prediction_id, row.timestamp, row.photo
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Make the tables, or add what an earlier Pizzeria's lack; of several processes at once, one does it."""
+    if _version(connection) == _VERSION:
+        return
+    connection.execute("PRAGMA journal_mode=WAL")
+    with _transaction(connection):
+        if _version(connection) == _VERSION:
+            return
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        if "prediction_id" not in {name for _, name, *_ in connection.execute("PRAGMA table_info(predictions)")}:
+            connection.execute("ALTER TABLE predictions ADD COLUMN prediction_id TEXT")
+        connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS predictions_by_name ON predictions (prediction_id)")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > _VERSION:
+        raise sqlite3.DatabaseError(f"the prediction log is of version {version}, written by a newer Pizzeria")
+    return version
+
+
+@contextmanager
+def _reading(options: Options, folder: Path) -> Iterator[sqlite3.Connection | None]:
+    path = _file(options, folder)
+    if not path.exists():
+        yield None
+        return
+    try:
+        with _connect(f"{path.resolve().as_uri()}?mode=ro", options) as connection:
+            yield connection
+    except (sqlite3.Error, ValueError) as error:
+        raise DataError(
+            f"the prediction log {path} cannot be read: {error}", hint="serving.log.path names the file"
+        ) from error
 
 
 @contextmanager
 def _connect(path: str, options: Options) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path, timeout=options.busy_timeout_s, uri=path.startswith("file:"))
+    connection = sqlite3.connect(
+        path, timeout=options.busy_timeout_s, uri=path.startswith("file:"), isolation_level=None
+    )
     try:
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """The write lock is taken first: two that read before they wrote could only wait for each other."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
