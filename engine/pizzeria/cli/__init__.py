@@ -1,0 +1,34 @@
+"""The command `pizzeria`. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from pizzeria.cli import authoring, predicting, runs, services, watching
+from pizzeria.cli.group import Commands
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="pizzeria", message="pizzeria %(version)s")
+@click.option("--store", type=click.Path(file_okay=False, path_type=Path), help="Folder of all runs.  [default: runs]")
+def main(store: Path | None) -> None:
+    """One YAML spec for the whole life of a machine-learning model.
+
+    SPEC is `experiment=NAME` (one of conf/experiment, yours or shipped) or the path of a YAML file, followed by any
+    overrides: `pizzeria run experiment=amenities training.max_epochs=5`.
+    """
+    if store is not None:
+        os.environ["PIZZERIA_STORE"] = str(store)
+
+
+for _command in (
+    *(runs.validate, runs.plan, runs.run, runs.report, runs.demo),
+    *(services.deploy, services.serve, services.status, services.stop, services.rollback),
+    *(predicting.predict, predicting.verify),
+    *(watching.monitor, watching.maintain),
+    *(authoring.plugins, authoring.schema),
+):
+    main.add_command(_command)

@@ -1,0 +1,5 @@
+"""`python -m pizzeria.cli`, which is the command `pizzeria`."""
+
+from pizzeria.cli import main
+
+main()

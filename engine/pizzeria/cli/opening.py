@@ -1,0 +1,45 @@
+"""What most commands begin with: the store, a run in it, and a bar that shows progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pizzeria.contracts import Progress
+    from pizzeria.runs.store import Run, Store
+    from pizzeria.spec.spec import Spec
+
+T = TypeVar("T")
+
+
+def open_store() -> Store:
+    """The store of all runs."""
+    from pizzeria.runs.store import Store
+
+    return Store()
+
+
+def open_run(name: str) -> tuple[Store, Run, Spec]:
+    """A run by its id, folder or spec's name, with its store and its spec as resolved."""
+    from pizzeria.loading import load_resolved
+
+    store = open_store()
+    found = store.run(name)
+    return store, found, load_resolved(found.folder / "spec.yaml")
+
+
+def render_report(run: Run) -> Path:
+    """Write the run's page anew; returns where it is."""
+    from pizzeria.report import render
+
+    return render(run.folder)
+
+
+def with_progress(work: Callable[[Progress], T]) -> T:
+    """Do `work` while the user sees how far it is."""
+    from pizzeria.progress import open_progress
+
+    with open_progress() as progress:
+        return work(progress)
