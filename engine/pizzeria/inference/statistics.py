@@ -28,9 +28,10 @@ def image_statistics(image: Image.Image) -> dict[str, float]:
     """
     scale = min(1.0, LONGER_SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    small = image if scale == 1 else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    pixels, grey = np.asarray(small), small.convert("L")
-    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    # reducing_gap: first by a whole factor, which costs a third and, for a box filter, is the same.
+    small = image if scale == 1 else image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
+    grey = small.convert("L")
+    red, green, blue = (np.asarray(band) for band in small.split())  # each in one piece, which numpy is fastest with
     luma = np.asarray(grey, np.float32)
     brightest = np.maximum(np.maximum(red, green), blue)
     spread = brightest - np.minimum(np.minimum(red, green), blue)
