@@ -1,7 +1,7 @@
 """A client of a served bundle, for programs in Python; it needs httpx alone.
 
-Answers are the JSON of the wire as typed dictionaries (`pizzeria.wire`). What a service refuses is a `RequestError` with
-the status, code, message and hint that it gave.
+Answers are the JSON of the wire as typed dictionaries (`pizzeria.wire`). What a service refuses is a `RequestError`
+with the status, code, message and hint that it gave.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ class Client:
         Raises:
             OSError: the file cannot be read.
         """
-        if isinstance(photo, str | Path):
-            photo, input_id = Path(photo).read_bytes(), Path(photo).name if input_id is None else input_id
+        if not isinstance(photo, bytes):
+            name, photo = Path(photo).name, Path(photo).read_bytes()
+            input_id = name if input_id is None else input_id
         keys = {"input_id": input_id, "listing_id": listing_id, "min_confidence": min_confidence}
         asked = _query(keys | {"explain": "true" if explain else None})
         sent = {"Content-Type": "application/octet-stream"}
@@ -159,10 +160,11 @@ class Client:
         Raises:
             OSError: a file cannot be read.
         """
-        named = (
-            photos.items() if isinstance(photos, Mapping) else [(Path(p).name, Path(p).read_bytes()) for p in photos]
-        )
-        files = [("photos", (name, data, "application/octet-stream")) for name, data in named]
+        if isinstance(photos, str | Path):
+            photos = [photos]
+        if not isinstance(photos, Mapping):
+            photos = {str(path): Path(path).read_bytes() for path in photos}
+        files = [("photos", (Path(name).name, data, "application/octet-stream")) for name, data in photos.items()]
         fields = {"declared": json.dumps(list(declared))} | ({} if listing_id is None else {"listing_id": listing_id})
         found = self._send("POST", "/verify", data=fields, files=files)
         self._check_model(found)
@@ -252,7 +254,7 @@ def _retry_after(response: httpx.Response) -> float:
     """Seconds to wait, a little more for some than for others, so that not all come back at once."""
     said = response.headers.get("retry-after", "")
     seconds = float(said) if said.isascii() and said.isdigit() and len(said) < 6 else 1.0
-    return seconds + random.uniform(0, 0.25)  # noqa: S311
+    return seconds + random.uniform(0, 0.25)
 
 
 def _plain(value: Any) -> Any:
