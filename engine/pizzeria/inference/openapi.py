@@ -44,13 +44,13 @@ def describe(bundle: Bundle) -> dict[str, Any]:
             "description": f"A model for {bundle.task.replace('_', ' ')}, served by Pizzeria.",
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _error(), "Answer": _answer(bundle)}},
+        "components": {"schemas": {"Error": _error(), "Answer": _answer(bundle)} | _row_schema(bundle)},
     }
 
 
 def _predict(bundle: Bundle) -> _Schema:
     if not bundle.takes_photos:
-        rows = {"type": "array", "minItems": 1, "items": _row(bundle.preprocessing)}
+        rows = {"type": "array", "minItems": 1, "items": _reference("Row")}
         body = {"application/json": {"schema": {"oneOf": [_object(rows=rows), rows]}}}
         answers = _object(predictions={"type": "array", "items": _reference("Answer")}, model=_SHA256)
         return _post("Predict each row.", body, answers, [_key("listing_id", "Kept in the prediction log.")])
@@ -97,14 +97,22 @@ def _answer(bundle: Bundle) -> _Schema:
         probabilities = _object(**dict.fromkeys(bundle.classes, _PROBABILITY))
         named = {"class": {"enum": list(bundle.classes)}, "probability": _PROBABILITY, "probabilities": probabilities}
         return _object(**named, **size)
-    present = _object(probability=_PROBABILITY, present={"type": "boolean"})
-    presence = {"presence": _object(**dict.fromkeys(bundle.classes, present))}
+    presence = {"presence": _object(**{name: _present(bundle.thresholds[name]) for name in bundle.classes})}
     if bundle.task == "multilabel_classification":
         return _object(**presence, **size)
     corner = {"type": "number", "minimum": 0, "description": "Pixels of the upright photo."}
     box: _Schema = {"class": {"enum": list(bundle.classes)}, "confidence": _PROBABILITY, "score": _PROBABILITY}
     box |= dict.fromkeys(("x_min", "y_min", "x_max", "y_max"), corner)
     return _object(boxes={"type": "array", "items": _object(**box)}, **presence, **size)
+
+
+def _present(threshold: float) -> _Schema:
+    said: _Schema = {"type": "boolean", "description": f"Whether the probability is {threshold:g} or more."}
+    return _object(probability=_PROBABILITY, present=said) | {"x-threshold": threshold}
+
+
+def _row_schema(bundle: Bundle) -> _Schema:
+    return {} if bundle.takes_photos else {"Row": _row(bundle.preprocessing)}
 
 
 def _row(preprocessing: Mapping[str, Any]) -> _Schema:
