@@ -57,10 +57,14 @@ def as_row(record: Mapping[str, Any]) -> Row:
         >>> as_row(record).rest
         '{"p:bed":0.9}'
     """
-    required = (record["timestamp"], record["sha256"], record["prediction_id"])
-    fixed = (*required, *(record.get(name) for name in COLUMNS[3:]))
+    latency = record.get("latency_ms")
+    fixed = (
+        *(record["timestamp"], record["sha256"], record["prediction_id"]),
+        *(whole(record.get("input_id")), whole(record.get("listing_id"))),
+        None if latency is None else float(latency),
+    )
     rest = {key: value for key, value in record.items() if key not in COLUMNS and key != _PHOTO}
-    return Row(tuple(whole(value) for value in fixed), _as_json(rest), record.get(_PHOTO))
+    return Row(fixed, _as_json(rest), record.get(_PHOTO))
 
 
 def whole(value: Any) -> Any:

@@ -1,0 +1,280 @@
+"""Prediction log in a PostgreSQL database: for services on several machines.
+
+The address, and with it the password, comes from the environment and is shown nowhere. The tables are made by whoever
+comes first; where the database does not allow that, they may be made beforehand (`_SCHEMA` says how).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pizzeria.errors import DataError, DeploymentError, PluginError
+from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, as_frame, as_row, utc
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import psycopg
+    from psycopg import sql
+
+    Connection = psycopg.Connection[Any]
+
+_SCHEMA = (
+    "CREATE SCHEMA IF NOT EXISTS {schema}",
+    """CREATE TABLE IF NOT EXISTS {table} (
+        prediction_id text PRIMARY KEY,
+        timestamp timestamptz NOT NULL,
+        sha256 text NOT NULL,
+        input_id text,
+        listing_id text,
+        latency_ms double precision,
+        record jsonb NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS {of_bundle} ON {table} (sha256, timestamp)",
+    "CREATE INDEX IF NOT EXISTS {by_time} ON {table} (timestamp)",
+    """CREATE TABLE IF NOT EXISTS {photos} (
+        prediction_id text PRIMARY KEY REFERENCES {table} ON DELETE CASCADE,
+        photo bytea NOT NULL
+    )""",
+)
+_INSERT = """
+INSERT INTO {table} (timestamp, sha256, prediction_id, input_id, listing_id, latency_ms, record)
+SELECT t::timestamptz, s, p, i, l, m, r::jsonb
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[])
+    AS new (t, s, p, i, l, m, r)
+ON CONFLICT (prediction_id) DO NOTHING
+"""
+_INSERT_PHOTO = "INSERT INTO {photos} (prediction_id, photo) VALUES (%s, %b) ON CONFLICT (prediction_id) DO NOTHING"
+_DELETE = """
+DELETE FROM {table} WHERE prediction_id IN (SELECT prediction_id FROM {table} WHERE timestamp < %s LIMIT %s)
+"""
+_SLICE = 5_000
+"""Records that `prune` deletes in one statement."""
+_NAME = r"^[ -~]{1,40}$"
+
+
+class Options(PluginOptions):
+    """Options of the `postgresql` prediction log."""
+
+    dsn_from: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable with the database's address: postgresql://user:password@host:5432/name. "
+        "Set it for the service, and for `pizzeria monitor`.",
+    )
+    schema_: str = Field(default="public", alias="schema", pattern=_NAME, description="Schema of the tables.")
+    table: str = Field(
+        default="predictions", pattern=_NAME, description="Table of the records; the photos' is <table>_photos."
+    )
+    connect_timeout_s: int = Field(default=5, ge=2, le=600, description="How long a writer waits for the server.")
+    statement_timeout_s: float = Field(
+        default=20, gt=0, le=3600, description="How long the server may take for one batch, and its network to answer."
+    )
+
+
+def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
+    """A function that appends records, all of a call or none of them; it keeps its connection between two calls.
+
+    The server need not be there yet.
+
+    Raises:
+        PluginError: psycopg is not installed.
+        DeploymentError: the environment lacks the address, or it is none.
+
+    Raises (the function that is returned):
+        psycopg.Error: the database did not take the records; nothing of the batch was written.
+        KeyError: a record lacks `timestamp`, `sha256` or `prediction_id`.
+    """
+    address = _address(options)
+    open_one: Connection | None = None
+
+    def write(records: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal open_one
+        import psycopg
+
+        rows = list(map(as_row, records))
+        if not rows:
+            return
+        kept, open_one = open_one, None
+        if kept is not None and not kept.closed:
+            try:
+                _insert(kept, options, rows)
+                open_one = kept
+                return
+            except BaseException as error:
+                lost = isinstance(error, psycopg.OperationalError) and kept.closed  # the server was restarted, say
+                kept.close()
+                if not lost:
+                    raise
+        connection = _connect(address, options)
+        try:
+            _make_tables(connection, options)
+            _insert(connection, options, rows)
+        except BaseException:
+            connection.close()
+            raise
+        open_one = connection
+
+    return write
+
+
+def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.DataFrame:
+    """All records (of one bundle, when `sha256` is given), oldest first; see `pizzeria.inference.records`.
+
+    Returns:
+        One column for each key of the records, with `timestamp` as UTC datetimes. No row, and the fixed columns alone,
+        when nothing was logged yet. Records come from the server in chunks, so memory is that of the frame.
+
+    Raises:
+        DataError: the database cannot be reached or read.
+        PluginError, DeploymentError: as for `writer`.
+    """
+    with _reading(options) as connection:
+        return as_frame(() if connection is None else _records(connection, options, sha256))
+
+
+def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
+    """The photo of a record, as it came; None where none is kept.
+
+    Raises:
+        DataError, PluginError, DeploymentError: as for `read`.
+    """
+    with _reading(options) as connection:
+        if connection is None:
+            return None
+        query = _filled("SELECT photo FROM {photos} WHERE prediction_id = %s", options)
+        found = connection.execute(query, (prediction_id,), binary=True).fetchone()
+        return None if found is None else bytes(found[0])
+
+
+def prune(options: Options, folder: Path, before: datetime) -> int:
+    """Delete records, and photos, that are older than `before` (with a time zone); returns how many records went.
+
+    Raises:
+        psycopg.Error: the database cannot be reached or written; what was deleted until then is gone.
+        PluginError, DeploymentError: as for `writer`.
+    """
+    limit, deleted = utc(before), 0
+    with closing(_connect(_address(options), options)) as connection:
+        if not _there(connection, options):
+            return 0
+        while True:
+            count = connection.execute(_filled(_DELETE, options), (limit, _SLICE)).rowcount
+            deleted += count
+            if count < _SLICE:
+                return deleted
+
+
+def _insert(connection: Connection, options: Options, rows: Sequence[Any]) -> None:
+    columns = [list(column) for column in zip(*((*row.fixed, row.rest) for row in rows), strict=True)]
+    photos = [(row.prediction_id, row.photo) for row in rows if row.photo is not None]
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(_filled(_INSERT, options), columns)
+        if photos:
+            cursor.executemany(_filled(_INSERT_PHOTO, options), photos)
+
+
+def _records(connection: Connection, options: Options, sha256: str | None) -> Iterator[dict[str, Any]]:
+    where, arguments = ("WHERE sha256 = %s", (sha256,)) if sha256 else ("", ())
+    query = f"SELECT {', '.join(COLUMNS)}, record FROM {{table}} {where} ORDER BY timestamp, prediction_id"  # noqa: S608
+    with connection.transaction(), connection.cursor("records") as cursor:
+        cursor.itersize = CHUNK
+        for *fixed, rest in cursor.execute(_filled(query, options), arguments):
+            yield dict(zip(COLUMNS, fixed, strict=True)) | rest
+
+
+def _make_tables(connection: Connection, options: Options) -> None:
+    """Of several that come first at once, one makes them; the others wait."""
+    if _there(connection, options):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('pizzeria.prediction_logs'))")
+        if not _there(connection, options):
+            for statement in _SCHEMA:
+                connection.execute(_filled(statement, options))
+
+
+def _there(connection: Connection, options: Options) -> bool:
+    """Whether the tables are; the photos' is made last."""
+    name = _filled("{photos}", options).as_string(connection)
+    found = connection.execute("SELECT to_regclass(%s)", (name,)).fetchone()
+    return found is not None and found[0] is not None
+
+
+def _filled(statement: str, options: Options) -> sql.Composed:
+    """The statement with the names of the options, quoted."""
+    from psycopg import sql
+
+    schema, table = options.schema_, options.table
+    return sql.SQL(statement).format(
+        schema=sql.Identifier(schema),
+        table=sql.Identifier(schema, table),
+        photos=sql.Identifier(schema, f"{table}_photos"),
+        of_bundle=sql.Identifier(f"{table}_of_bundle"),
+        by_time=sql.Identifier(f"{table}_by_time"),
+    )
+
+
+def _address(options: Options) -> dict[str, Any]:
+    """The parts of the address."""
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError as error:
+        raise PluginError(
+            f"the prediction log `postgresql` lacks a library: {error}", hint="pip install 'pizzeria[postgresql]'"
+        ) from error
+    hint = f"export {options.dsn_from}=postgresql://user:password@host:5432/name"
+    address = os.environ.get(options.dsn_from, "")
+    if not address:
+        raise DeploymentError(f"serving.log.dsn_from: the environment has no {options.dsn_from}", hint=hint)
+    try:
+        return conninfo_to_dict(address)
+    except psycopg.Error:  # its message has parts of the address in it
+        raise DeploymentError(
+            f"serving.log.dsn_from: {options.dsn_from} holds no address of a PostgreSQL database", hint=hint
+        ) from None
+
+
+def _connect(address: Mapping[str, Any], options: Options) -> Connection:
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+
+    milliseconds = str(round(1000 * options.statement_timeout_s))
+    ours: dict[str, Any] = {
+        "connect_timeout": options.connect_timeout_s,
+        "tcp_user_timeout": milliseconds,  # a server that is gone from the network says nothing
+        "application_name": "pizzeria",
+    }
+    # Statements that the server prepares belong to a session, and poolers share sessions.
+    connection = psycopg.connect(make_conninfo(**(ours | dict(address))), autocommit=True, prepare_threshold=None)
+    try:
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _reading(options: Options) -> Iterator[Connection | None]:
+    """A connection that only reads, and may take its time; None where there is no table yet."""
+    address = _address(options)
+    import psycopg
+
+    try:
+        with closing(_connect(address, options)) as connection:
+            connection.execute("SET statement_timeout = 0")
+            connection.read_only = True
+            yield connection if _there(connection, options) else None
+    except psycopg.Error as error:
+        raise DataError(
+            f"the prediction log in {options.dsn_from} cannot be read: {str(error).strip()}",
+            hint="is the database running, and may this user read it?",
+        ) from error
