@@ -139,10 +139,24 @@ def _between_sections(spec: Spec, work: _Check) -> None:
     else:
         for where, message, hint in validator.check_names(spec.data.expectations):
             work.fault(("data", "expectations", *_parts(where)), message, hint)
+    _verification(spec, work)
     checked = getattr(work.plugins.get(("monitoring",), ("", None))[1], "check", None)
     if checked is not None:
         for where, message, hint in checked(spec.monitoring, problem):
             work.fault(("monitoring", *_parts(where)), message, hint)
+
+
+def _verification(spec: Spec, work: _Check) -> None:
+    path: YamlPath = ("serving", "verification")
+    problem, prior = spec.problem, spec.serving.verification.prior
+    if prior and problem.task not in ("object_detection", "multilabel_classification"):
+        work.fault(path, f"a model for {problem.task} cannot verify listings", "leave verification out")
+        return
+    for room, amenities in prior.items():
+        for name in amenities:
+            if name not in problem.classes:
+                hint = nearest(name, problem.classes)
+                work.fault((*path, "prior", room, name), f"{name!r} is not among problem.classes", hint)
 
 
 def _with_options(section: Any, options: Mapping[YamlPath, BaseModel], path: YamlPath) -> Any:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pizzeria.spec.section import PluginSection, Section
+from pizzeria.spec.verification import Verdicts, Verification
 
 
 class Features(PluginSection):
@@ -45,6 +46,7 @@ class Evaluation(PluginSection):
         default="isotonic",
         description="How scores become probabilities, fitted on the validation split.",
     )
+    verdicts: Verdicts = Field(default=Verdicts(), description="How often verdicts on listings must be right.")
 
 
 class PredictionLog(PluginSection):
@@ -100,6 +102,7 @@ class Serving(PluginSection):
     pages: bool = Field(default=True, description="Offer the page at /, /docs and /openapi.json.")
     metrics: bool = Field(default=True, description="Offer /metrics.")
     log: PredictionLog | None = Field(default=PredictionLog(), description="The prediction log; null: none is kept.")
+    verification: Verification = Field(default=Verification(), description="What rooms say about amenities.")
 
     @field_validator("cors")
     @classmethod
