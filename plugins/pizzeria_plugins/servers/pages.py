@@ -1,62 +1,157 @@
-"""The pages that people see: the one to try the model, and the documentation. Both need no network but the service."""
+"""The pages that people see: the one to try the model at `/`, the documentation at `/docs`, and what both load.
+
+All of it is read and filled once, when a worker starts: a request for a page is a look into a table, and never touches
+the disk. What a page loads lies under `/assets/<hash>/`, where the hash is that of all the assets together, so that a
+browser may keep them for ever.
+"""
 
 from __future__ import annotations
 
-import base64
+import gzip
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from pizzeria.errors import RequestError
 from pizzeria.inference.bundle import Bundle
-from pizzeria.inference.contract import Reply
+from pizzeria.inference.contract import Reply, refusal
 from pizzeria.inference.openapi import describe
+from pizzeria.inference.requests import MAX_PHOTOS
+from pizzeria_plugins.servers import documentation
 from pizzeria_plugins.servers.settings import Settings
 
+_SITE = Path(__file__).parent / "site"
 _HTML = "text/html; charset=utf-8"
-_MOST_SAMPLE_BYTES = 3_000_000
-_SAMPLE_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-# A page that loads nothing and talks to nobody but the service, whatever a class's name may contain.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".json": "application/json",
 }
+_FOR_EVER = "public, max-age=31536000, immutable"
+# A page that runs and loads only what this service brought along, and talks to nobody else, whatever a name may contain.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types lit-html"
+)
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-def make(bundle: Bundle, settings: Settings) -> Mapping[str, Reply]:
-    """The replies of `/`, `/docs` and `/openapi.json`, which are the same for as long as the service lives."""
+@dataclass(frozen=True)
+class _Page:
+    """A reply, its smaller form for clients that take gzip, and the tag by which a client says that it has it."""
+
+    reply: Reply
+    zipped: Reply
+    tag: str
+
+
+class Pages:
+    """Replies by path.
+
+    Args:
+        replies: What each path answers, the same for as long as the service lives.
+
+    Example:
+        >>> pages = Pages({"/": Reply(200, b"<p>hello</p>", content_type="text/html")})
+        >>> first = pages.answer("/", {})
+        >>> first.status, pages.answer("/", {"if-none-match": first.headers["ETag"]}).status
+        (200, 304)
+        >>> pages.answer("/../settings.py", {}).status
+        404
+    """
+
+    def __init__(self, replies: Mapping[str, Reply]) -> None:
+        self._pages = {path: _page(reply) for path, reply in replies.items()}
+
+    def paths(self) -> Collection[str]:
+        """All that there are."""
+        return self._pages.keys()
+
+    def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
+        """The reply to GET and HEAD of a path, 304 where the client has it already.
+
+        Args:
+            path: Without the query string.
+            headers: Names in lower case.
+        """
+        page = self._pages.get(path)
+        if page is None:
+            return refusal(RequestError(404, "not_found", f"there is no {path[:100]}", hint="see /docs"))
+        known = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
+        if page.tag in known or known == ["*"]:
+            return replace(page.reply, status=304, body=b"")
+        return page.zipped if _takes_gzip(headers.get("accept-encoding", "")) else page.reply
+
+
+def make(bundle: Bundle, settings: Settings) -> Pages:
+    """The pages of one service; none if its settings want none."""
+    if not settings.pages:
+        return Pages({})
     description = describe(bundle)
-    facts = {
+    sample, sample_data = bundle.sample_request()
+    assets = {
+        path.name: path.read_bytes() for path in sorted(_SITE.iterdir()) if path.suffix in (".js", ".css", ".svg")
+    }
+    assets[f"sample{Path(sample).suffix}"] = sample_data
+    folder = f"/assets/{_hash(*assets, *assets.values())}"
+    words = {
         "name": escape(bundle.name),
         "task": escape(bundle.task.replace("_", " ")),
         "sha256": bundle.sha256,
         "short": bundle.sha256[:12],
-        "max_body_mb": f"{settings.max_body_mb:g}",
+        "assets": folder,
     }
-    return {
-        "/": _page("page.html", facts | {"service": _script_data(_service(bundle))}),
-        "/docs": _page("docs.html", facts | {"limits": _limits(settings), "routes": "\n".join(_routes(description))}),
-        "/openapi.json": Reply(200, json.dumps(description).encode()),
+    facts = _facts(bundle, settings) | {"sample": f"{folder}/sample{Path(sample).suffix}"}
+    page = _filled("page.html", words | {"facts": _script_data(facts)})
+    docs = _filled("docs.html", words | documentation.parts(bundle, settings, description))
+    out = {
+        "/": Reply(200, page, headers=_headers("no-cache") | {"Content-Security-Policy": _POLICY}, content_type=_HTML),
+        "/docs": Reply(
+            200, docs, headers=_headers("no-cache") | {"Content-Security-Policy": _POLICY}, content_type=_HTML
+        ),
+        "/openapi.json": Reply(200, json.dumps(description).encode(), headers=_headers("no-cache")),
     }
+    for name, data in assets.items():
+        out[f"{folder}/{name}"] = Reply(200, data, headers=_headers(_FOR_EVER), content_type=_TYPES[Path(name).suffix])
+    return Pages(out)
 
 
-def _page(name: str, values: Mapping[str, str]) -> Reply:
-    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
-    head, *rest = text.split("{{")
-    filled = head + "".join(values[key] + after for key, _, after in (part.partition("}}") for part in rest))
-    return Reply(200, filled.encode(), headers=_HEADERS, content_type=_HTML)
-
-
-def _service(bundle: Bundle) -> dict[str, Any]:
-    name, data = bundle.sample_request()
-    if not bundle.takes_photos:
-        return {"photos": False, "classes": bundle.classes, "sample": json.dumps(json.loads(data), indent=2)}
-    photo = base64.b64encode(data).decode() if len(data) <= _MOST_SAMPLE_BYTES else None
-    kind = _SAMPLE_TYPES[name.rpartition(".")[2]]
-    return {"photos": True, "classes": bundle.classes, "sample": photo, "sample_type": kind}
+def _facts(bundle: Bundle, settings: Settings) -> dict[str, Any]:
+    """What the page must know of the service to offer what it can do."""
+    facts = {
+        "name": bundle.name,
+        "task": bundle.task,
+        "sha256": bundle.sha256,
+        "photos": bundle.takes_photos,
+        "boxes": bundle.task == "object_detection",
+        "presence": bundle.judges_presence,
+        "explains": bundle.task != "object_detection",
+        "classes": bundle.classes,
+        "needs_key": settings.keys_from is not None,
+        "metrics": settings.metrics,
+        "limits": {
+            "bytes": int(settings.max_body_mb * 1e6),
+            "megapixels": settings.max_megapixels,
+            "rows": settings.max_rows,
+            "photos": MAX_PHOTOS,
+        },
+    }
+    if bundle.judges_presence:
+        facts["thresholds"] = dict(bundle.thresholds)
+    if bundle.takes_photos:
+        return facts | {"types": [f"image/{name}" for name in settings.formats]}
+    numeric = [[one["name"], "time" if one.get("time") else "number"] for one in bundle.preprocessing["numeric"]]
+    texts = [[one["name"], "text"] for one in bundle.preprocessing["categorical"]]
+    return facts | {"columns": dict(numeric + texts), "target": bundle.preprocessing["target"]["name"]}
 
 
 def _script_data(value: Any) -> str:
@@ -64,56 +159,36 @@ def _script_data(value: Any) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def _limits(settings: Settings) -> str:
-    return escape(
-        f"A body may have {settings.max_body_mb:g} MB, a photo {settings.max_megapixels:g} megapixels, a request "
-        f"{settings.max_rows:,} rows. {settings.max_concurrency} requests may be at work at once; one more is answered "
-        f"with 429 and Retry-After. A request that takes longer than {settings.timeout_s:g} s is given up with 504."
-    )
+def _filled(name: str, values: Mapping[str, str]) -> bytes:
+    head, *rest = (_SITE / name).read_text(encoding="utf-8").split("{{")
+    return (head + "".join(values[key] + after for key, _, after in (part.partition("}}") for part in rest))).encode()
 
 
-def _routes(description: Mapping[str, Any]) -> Iterator[str]:
-    for path in sorted(description["paths"], key=lambda path: "post" not in description["paths"][path]):
-        for method, route in description["paths"][path].items():
-            yield f'<section class="card"><h2><b>{method.upper()}</b> {escape(path)}</h2>'
-            yield f"<p>{escape(route['summary'])}</p>"
-            yield f"<pre>{escape(_curl(method, path, route))}</pre>"
-            if route.get("parameters"):
-                rows = [(f"?{one['name']}=", one["description"]) for one in route["parameters"]]
-                yield _table("Query", "Meaning", rows)
-            for kind, content in route.get("requestBody", {}).get("content", {}).items():
-                yield _schema(f"Body as {kind}", content["schema"], description)
-            for status, told in route["responses"].items():
-                if status == "200":
-                    yield _schema("Answer", told["content"]["application/json"]["schema"], description)
-            refusals = [(status, told["description"]) for status, told in route["responses"].items() if status != "200"]
-            if refusals:
-                yield _table("Refusal", "When", refusals)
-            yield "</section>"
-    yield '<section class="card"><h2>Refusals</h2><p>Every one has this body:</p>'
-    yield _schema("Error", description["components"]["schemas"]["Error"], description) + "</section>"
+def _headers(cache: str) -> dict[str, str]:
+    return _HEADERS | {"Cache-Control": cache}
 
 
-def _curl(method: str, path: str, route: Mapping[str, Any]) -> str:
-    if method == "get":
-        return f"curl $SERVICE{path}"
-    content = route["requestBody"]["content"]
-    if path == "/verify":
-        declared = content["multipart/form-data"]["schema"]["properties"]["declared"]["examples"][0]
-        return f"curl $SERVICE{path} -F photos=@kitchen.jpg -F photos=@bedroom.jpg -F 'declared={declared}'"
-    if "application/json" in content:
-        return f"curl $SERVICE{path} -H 'Content-Type: application/json' -d @rows.json"
-    return f"curl $SERVICE{path} -H 'Content-Type: image/jpeg' --data-binary @photo.jpg"
+def _hash(*parts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
 
 
-def _schema(title: str, schema: Mapping[str, Any], description: Mapping[str, Any]) -> str:
-    if "$ref" in schema:
-        schema = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    if schema.get("format") == "binary":
-        return f"<p>{escape(title)}: the file's bytes.</p>"
-    return f"<details><summary>{escape(title)}</summary><pre>{escape(json.dumps(schema, indent=2))}</pre></details>"
+def _page(reply: Reply) -> _Page:
+    tag = f'"{_hash(reply.body)}"'
+    # Weak, as it stands for the plain and for the zipped form.
+    reply = replace(reply, headers={**reply.headers, "ETag": f"W/{tag}", "Vary": "Accept-Encoding"})
+    small = gzip.compress(reply.body, 9, mtime=0)
+    if len(small) > 0.9 * len(reply.body):  # photos
+        return _Page(reply, reply, tag)
+    return _Page(reply, replace(reply, body=small, headers={**reply.headers, "Content-Encoding": "gzip"}), tag)
 
 
-def _table(left: str, right: str, rows: list[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><td><code>{escape(a)}</code></td><td>{escape(b)}</td></tr>" for a, b in rows)
-    return f"<table><thead><tr><th>{left}</th><th>{right}</th></tr></thead><tbody>{body}</tbody></table>"
+def _takes_gzip(accepted: str) -> bool:
+    for part in accepted.split(","):
+        coding, _, weight = part.replace(" ", "").lower().partition(";q=")
+        if coding == "gzip":
+            return weight.rstrip("0.") != "" or not weight
+    return False
