@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.calibration import calibrate_boxes
-from pizzeria.inference.records import class_record, encode_embedding, presence_record, value_record
+from pizzeria.inference.records import class_record, encode_embedding, presence_record
 from pizzeria.predictions import Boxes
 
 
@@ -101,28 +101,85 @@ class RowAnswer:
 
     def wire(self) -> dict[str, Any]:
         """One element of `predictions` in the body of `POST /predict`."""
-        if self.probabilities is not None:
-            return _class_wire(self.bundle, self.probabilities)
-        assert self.value is not None
-        return {"value": self.value}
+        return self._alone().wire()[0]
 
     def record(self) -> dict[str, Any]:
         """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
-        out: dict[str, Any] = {"sha256": self.bundle.sha256}
-        out |= {f"feature:{name}": value for name, value in self.features.items()}
-        if self.probabilities is not None:
-            return out | class_record(self.bundle.classes, self.probabilities)
-        assert self.value is not None
-        return out | value_record(self.value)
+        return self._alone().records()[0]
+
+    def _alone(self) -> TableAnswer:
+        return TableAnswer(
+            self.bundle,
+            {name: [value] for name, value in self.features.items()},
+            None if self.probabilities is None else self.probabilities[None],
+            None if self.value is None else np.array([self.value]),
+        )
+
+
+@dataclass(frozen=True)
+class TableAnswer:
+    """The answers for the rows of one request.
+
+    Attributes:
+        bundle: Which model answered.
+        features: By column, N values each as they came, None where missing.
+        probabilities: float32 [N, C], calibrated; classification alone.
+        values: [N], in the target's own unit; regression alone.
+    """
+
+    bundle: Bundle
+    features: Mapping[str, Sequence[float | str | None]]
+    probabilities: NDArray[np.float32] | None = None
+    values: NDArray[np.floating[Any]] | None = None
+
+    def rows(self) -> list[RowAnswer]:
+        """The answers one by one."""
+        features = self._feature_rows()
+        if self.values is not None:
+            return [RowAnswer(self.bundle, f, value=v) for f, v in zip(features, self.values.tolist(), strict=True)]
+        assert self.probabilities is not None
+        return [RowAnswer(self.bundle, f, p) for f, p in zip(features, self.probabilities, strict=True)]
+
+    def wire(self) -> list[dict[str, Any]]:
+        """`predictions` in the body of `POST /predict`."""
+        if self.values is not None:
+            return [{"value": value} for value in self.values.tolist()]
+        assert self.probabilities is not None
+        classes = self.bundle.classes
+        best, rounded = self.probabilities.argmax(axis=1).tolist(), _rounded(self.probabilities)
+        return [
+            {"class": classes[i], "probability": row[i], "probabilities": dict(zip(classes, row, strict=True))}
+            for i, row in zip(best, rounded, strict=True)
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
+        columns: dict[str, Sequence[Any]] = {f"feature:{name}": column for name, column in self.features.items()}
+        classes = self.bundle.classes
+        if self.values is not None:
+            columns["pred"] = self.values.tolist()
+        else:
+            assert self.probabilities is not None
+            by_class = zip(*_rounded(self.probabilities), strict=True)
+            columns |= {f"p:{name}": column for name, column in zip(classes, by_class, strict=False)}
+            columns["pred"] = [classes[i] for i in self.probabilities.argmax(axis=1).tolist()]
+        keys = ("sha256", *columns)
+        sha256 = self.bundle.sha256
+        return [dict(zip(keys, (sha256, *row), strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _feature_rows(self) -> list[dict[str, float | str | None]]:
+        names = tuple(self.features)
+        return [dict(zip(names, row, strict=True)) for row in zip(*self.features.values(), strict=True)]
 
 
 def _class_wire(bundle: Bundle, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    best = int(probabilities.argmax())
-    return {
-        "class": bundle.classes[best],
-        "probability": _round(probabilities[best]),
-        "probabilities": {name: _round(p) for name, p in zip(bundle.classes, probabilities, strict=True)},
-    }
+    return TableAnswer(bundle, {}, probabilities[None]).wire()[0]
+
+
+def _rounded(probabilities: NDArray[np.float32]) -> list[list[float]]:
+    """To six decimal digits. A float32 times a million is exact in float64, so this is what Python's `round` gives."""
+    found: list[list[float]] = np.round(probabilities.astype(np.float64), 6).tolist()
+    return found
 
 
 def _round(probability: Any) -> float:

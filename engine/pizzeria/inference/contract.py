@@ -13,7 +13,6 @@ Whatever a client sends wrong is a 4xx with {"error": {"code", "message", "hint"
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,12 +21,13 @@ from typing import Any
 from pizzeria.errors import RequestError, nearest
 from pizzeria.inference import requests
 from pizzeria.inference.answers import PhotoAnswer
+from pizzeria.inference.json_body import to_json
 from pizzeria.inference.listing import check_declared, verify
 from pizzeria.inference.photos import FORMATS, decode
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.query import Query, read_query
 from pizzeria.inference.records import new_prediction_id
-from pizzeria.inference.rows import ROW_ID, text
+from pizzeria.inference.row_reader import RowReader
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/predict": ("POST",),
@@ -87,6 +87,8 @@ class Contract:
         self.predictor = predictor
         self.limits = limits
         self.keep_photos = keep_photos
+        bundle = predictor.bundle
+        self._reader = None if bundle.takes_photos else RowReader(bundle.preprocessing, limits.max_rows)
 
     def refuse(self, method: str, path: str, headers: Mapping[str, str]) -> Reply | None:
         """The refusal that the head of a request already earns (404, 405, 413, 415), before its body is read; or None.
@@ -165,17 +167,16 @@ class Contract:
         return reply(200, wire, self._photo_record(prediction_id, answer, sent.data, name, sent.listing_id, query))
 
     def _rows(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
-        rows = requests.rows(body, self.limits.max_rows)
-        answers = self.predictor.rows(rows)
-        request_id = new_prediction_id()
-        ids = [f"{request_id}/{i}" for i in range(len(rows))]
-        records = [
-            _logged(prediction_id, answer.record(), text(row.get(ROW_ID)) or "", query.listing_id or "")
-            for prediction_id, row, answer in zip(ids, rows, answers, strict=True)
-        ]
-        predictions = [
-            answer.wire() | {"prediction_id": prediction_id} for prediction_id, answer in zip(ids, answers, strict=True)
-        ]
+        assert self._reader is not None
+        table = self._reader.read(body)
+        answer = self.predictor.columns(table.columns)
+        request_id, now, listing_id = new_prediction_id(), _now(), query.listing_id or ""
+        predictions, records = answer.wire(), []
+        for i, (prediction, row_id, record) in enumerate(
+            zip(predictions, table.row_ids, answer.records(), strict=True)
+        ):
+            prediction["prediction_id"] = prediction_id = f"{request_id}/{i}"
+            records.append(_head(now, prediction_id, row_id, listing_id) | record)
         return reply(200, {"predictions": predictions, "model": self.predictor.bundle.sha256}, *records)
 
     def _verify(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -213,7 +214,7 @@ class Contract:
 
 def reply(status: int, value: Any, *records: dict[str, Any]) -> Reply:
     """A JSON reply."""
-    return Reply(status, json.dumps(value, allow_nan=False).encode(), records)
+    return Reply(status, to_json(value), records)
 
 
 def refusal(error: RequestError) -> Reply:
@@ -236,8 +237,24 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _logged(prediction_id: str, record: dict[str, Any], input_id: str, listing_id: str) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    names = {"input_id": input_id, "listing_id": listing_id}
-    # JSON may carry half a character, which no file or database can.
-    whole = {key: value[:200].encode("utf-8", "replace").decode() for key, value in names.items()}
-    return {"timestamp": now, "prediction_id": prediction_id} | whole | record
+    return _head(_now(), prediction_id, input_id, listing_id) | record
+
+
+def _head(timestamp: str, prediction_id: str, input_id: str, listing_id: str) -> dict[str, Any]:
+    """What every record begins with."""
+    return {
+        "timestamp": timestamp,
+        "prediction_id": prediction_id,
+        "input_id": _whole(input_id),
+        "listing_id": _whole(listing_id),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _whole(name: str) -> str:
+    """A client's name, cut short; JSON may carry half a character, which no file or database can."""
+    short = name[:200]
+    return short if short.isascii() else short.encode("utf-8", "replace").decode()

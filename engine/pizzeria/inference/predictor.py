@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pizzeria.errors import BundleError
-from pizzeria.inference.answers import PhotoAnswer, RowAnswer
+from pizzeria.inference.answers import PhotoAnswer, RowAnswer, TableAnswer
 from pizzeria.inference.bundle import MODEL, Bundle
 from pizzeria.inference.calibration import calibrate
 from pizzeria.inference.photos import Photo
 from pizzeria.inference.resize import resize
-from pizzeria.inference.rows import encode_columns, text, to_columns
+from pizzeria.inference.rows import Columns, encode_columns, to_columns
 from pizzeria.inference.statistics import image_statistics
 from pizzeria.predictions import Boxes, Predictions
 
@@ -98,16 +98,21 @@ class Predictor:
         Raises:
             RequestError: 422, a column is missing, unknown or of a wrong type; names it as `rows[3].price`.
         """
-        if not rows:
-            return []
-        columns = to_columns(rows, self.bundle.preprocessing)
+        return self.columns(to_columns(rows, self.bundle.preprocessing)).rows() if rows else []
+
+    def columns(self, columns: Columns) -> TableAnswer:
+        """The answers for at least one row, as columns that were checked; see `pizzeria.inference.rows.to_columns`.
+
+        Raises:
+            RequestError: 422, a number is out of reach; names it as `rows[3].price`.
+        """
         raw = self.table(*encode_columns(columns, self.bundle.preprocessing))
-        features = _features(columns, len(rows))
+        features = {name: _plain(values) for name, values in columns.items()}
         if raw.values is not None:
-            return [RowAnswer(self.bundle, f, value=float(v)) for f, v in zip(features, raw.values, strict=True)]
+            return TableAnswer(self.bundle, features, values=raw.values)
         assert raw.probabilities is not None
         calibrated = calibrate(self.bundle.calibration, raw.probabilities, self.bundle.classes)
-        return [RowAnswer(self.bundle, f, probabilities=p) for f, p in zip(features, calibrated, strict=True)]
+        return TableAnswer(self.bundle, features, calibrated)
 
     def network(self, images: NDArray[np.uint8]) -> Predictions:
         """What the network itself says, not calibrated: for parity checks.
@@ -193,13 +198,8 @@ def usable_cores() -> int:
         return affinity
 
 
-def _features(columns: Mapping[str, Any], count: int) -> list[dict[str, float | str | None]]:
-    plain = {
-        name: [None if v != v else v for v in values.tolist()] if isinstance(values, np.ndarray) else map(text, values)
-        for name, values in columns.items()
-    }
-    out: list[dict[str, float | str | None]] = [{} for _ in range(count)]
-    for name, values in plain.items():
-        for row, value in zip(out, values, strict=True):
-            row[name] = value
-    return out
+def _plain(values: NDArray[np.float64] | list[str | None]) -> Sequence[float | str | None]:
+    """A checked column as a record holds it: None for a missing number."""
+    if isinstance(values, list):
+        return values
+    return [None if number != number else number for number in values.tolist()]

@@ -21,6 +21,8 @@ from pizzeria.errors import RequestError, nearest
 
 ROW_ID = "row_id"
 """Key under which a row may carry an identifier; it is no input of the model."""
+Columns = dict[str, NDArray[np.float64] | list[str | None]]
+"""By name, N values each: float64 [N] with NaN for missing, or N texts with None for missing."""
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 """JSON may carry these; no file or database can."""
 
@@ -80,10 +82,8 @@ def encode_columns(
     return numeric, categorical
 
 
-def to_columns(
-    rows: Sequence[Mapping[str, Any]], preprocessing: Mapping[str, Any]
-) -> dict[str, NDArray[np.float64] | list[str | None]]:
-    """Checked columns of a request's rows: float64 [N] with NaN for missing, or N texts with None for missing.
+def to_columns(rows: Sequence[Mapping[str, Any]], preprocessing: Mapping[str, Any]) -> Columns:
+    """Checked columns of a request's rows.
 
     Raises:
         RequestError: 422, as for `encode`.
@@ -96,9 +96,9 @@ def to_columns(
             raise _refused(f"rows[{i}]", f"found {_shown(row)}", "write an object of column names and values")
         if row.keys() != known:
             _check_names(i, row, known, str(preprocessing["target"]["name"]))
-    columns: dict[str, NDArray[np.float64] | list[str | None]] = {}
+    columns: Columns = {}
     for name, time in numeric.items():
-        read = _seconds if time else _number
+        read = seconds if time else _number
         columns[name] = np.array([read(row[name], i, name) for i, row in enumerate(rows)], np.float64)
     for name in categorical:
         columns[name] = [_category(row[name], i, name) for i, row in enumerate(rows)]
@@ -121,6 +121,29 @@ def text(value: Any) -> str | None:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def seconds(value: Any, i: int, name: str) -> float:
+    """A moment as Unix seconds, UTC where it names no zone; NaN for None.
+
+    Args:
+        value: A number of seconds, an ISO 8601 text, or a datetime.
+        i, name: Row and column, for the error.
+
+    Raises:
+        RequestError: 422, it is no moment.
+
+    Example:
+        >>> seconds("1970-01-02T00:00:00Z", 0, "at")
+        86400.0
+    """
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, datetime):
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise _refused(f"rows[{i}].{name}", f"found {_shown(value)}", "write a time as 2024-05-31T12:00:00Z") from None
+    return _number(value, i, name)
 
 
 def _codes(values: Sequence[Any] | NDArray[Any], known: Sequence[str]) -> NDArray[np.int64]:
@@ -153,16 +176,6 @@ def _number(value: Any, i: int, name: str) -> float:
             return number
     hint = "write the number without quotes" if isinstance(value, str) else "write a finite number, or null"
     raise _refused(f"rows[{i}].{name}", f"found {_shown(value)} where a number is needed", hint)
-
-
-def _seconds(value: Any, i: int, name: str) -> float:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(moment, datetime):
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise _refused(f"rows[{i}].{name}", f"found {_shown(value)}", "write a time as 2024-05-31T12:00:00Z") from None
-    return _number(value, i, name)
 
 
 def _category(value: Any, i: int, name: str) -> str | None:

@@ -1,0 +1,144 @@
+"""Reads the rows of `POST /predict` into columns.
+
+msgspec, where it is installed, decodes a good body straight into typed rows, several times as fast as plain Python. It
+only ever says yes: of a body that it refuses, or that holds a key twice, plain Python decides, and names the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pizzeria.errors import RequestError
+from pizzeria.inference import requests
+from pizzeria.inference.rows import ROW_ID, Columns, seconds, text, to_columns
+
+if TYPE_CHECKING:
+    import msgspec
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a request.
+
+    Attributes:
+        columns: See `pizzeria.inference.rows.to_columns`.
+        row_ids: One for each row; empty where the client gave none.
+    """
+
+    columns: Columns
+    row_ids: list[str]
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+
+class RowReader:
+    """Reads bodies for one model; safe to use from several threads at once.
+
+    Args:
+        preprocessing: See `pizzeria.inference.rows`.
+        max_rows: Rows of one request.
+        typed: Whether to use msgspec where it is there.
+
+    Example:
+        >>> how = {"numeric": [{"name": "price"}], "categorical": [{"name": "day"}], "target": {"name": "up"}}
+        >>> table = RowReader(how, max_rows=9).read(b'[{"price": 5, "day": "tue", "row_id": 7}]')
+        >>> table.columns, table.row_ids
+        ({'price': array([5.]), 'day': ['tue']}, ['7'])
+    """
+
+    def __init__(self, preprocessing: Mapping[str, Any], max_rows: int, *, typed: bool = True) -> None:
+        self._preprocessing = preprocessing
+        self._max_rows = max_rows
+        self._numeric = {str(column["name"]): bool(column.get("time")) for column in preprocessing["numeric"]}
+        self._categorical = [str(column["name"]) for column in preprocessing["categorical"]]
+        self._decoder = self._typed_decoder() if typed else None
+
+    def read(self, body: bytes) -> Table:
+        """The rows of a body: a JSON list of objects, or {"rows": that list}.
+
+        Raises:
+            RequestError: 400 no JSON; 413 too many rows; 422 another shape, no row, NaN or Infinity, a key twice, or a
+                column that is missing, unknown or of a wrong type; names it as `rows[3].price`.
+        """
+        table = None if self._decoder is None else self._read_typed(self._decoder, body)
+        if table is not None:
+            return table
+        rows = requests.rows(body, self._max_rows)
+        columns = to_columns(rows, self._preprocessing)
+        return Table(columns, [text(row.get(ROW_ID)) or "" for row in rows])
+
+    def _typed_decoder(self) -> msgspec.json.Decoder[Any] | None:
+        try:
+            import msgspec
+        except ImportError:
+            return None
+        scalar = str | bool | int | float | None
+        types = {name: scalar if time else bool | float | None for name, time in self._numeric.items()}
+        types |= dict.fromkeys(self._categorical, scalar)
+        if ROW_ID in types:
+            return None
+        columns = {f"c{i}": name for i, name in enumerate(types)}
+        fields: list[Any] = [(field, types[name]) for field, name in columns.items()]
+        fields.append(("row_id", scalar | msgspec.UnsetType, msgspec.UNSET))
+        try:
+            row = msgspec.defstruct("Row", fields, rename=columns, forbid_unknown_fields=True, gc=False)
+            listed: Any = list[row]  # type: ignore[valid-type]
+            body = msgspec.defstruct("Body", [("rows", listed)], forbid_unknown_fields=True, gc=False)
+        except ValueError:  # a column's name holds quotes or the like
+            return None
+        self._unset = msgspec.UNSET
+        self._refusals = (msgspec.MsgspecError, ValueError, RecursionError)
+        self._fields = msgspec.structs.astuple
+        return msgspec.json.Decoder(body | listed)
+
+    def _read_typed(self, decoder: msgspec.json.Decoder[Any], body: bytes) -> Table | None:
+        """The rows, or None where plain Python must decide."""
+        try:
+            found = decoder.decode(body)
+        except self._refusals:
+            return None
+        bare = isinstance(found, list)
+        rows = found if bare else found.rows
+        if not 0 < len(rows) <= self._max_rows:
+            return None
+        *values, ids = zip(*map(self._fields, rows), strict=True)
+        given = len(rows) - ids.count(self._unset)
+        keys = len(rows) * len(values) + given + (not bare)
+        if _quotes(body) != 2 * (keys + _texts(ids) + sum(map(_texts, values))):
+            return None  # a key is there twice, so msgspec took the last of them
+        try:
+            columns = self._to_columns(values)
+        except RequestError:  # a text that is no time
+            return None
+        return Table(
+            columns, [one if one.__class__ is str else self._row_id(one) for one in ids] if given else [""] * len(rows)
+        )
+
+    def _to_columns(self, values: Sequence[Sequence[Any]]) -> Columns:
+        columns: Columns = {}
+        for (name, time), column in zip(self._numeric.items(), values, strict=False):
+            read = [seconds(value, i, name) for i, value in enumerate(column)] if time else column
+            columns[name] = np.array(read, np.float64)  # None becomes NaN
+        for name, column in zip(self._categorical, values[len(self._numeric) :], strict=True):
+            columns[name] = [value if value.__class__ is str else text(value) for value in column]
+        return columns
+
+    def _row_id(self, value: Any) -> str:
+        return "" if value is self._unset else text(value) or ""
+
+
+def _texts(values: Sequence[Any]) -> int:
+    return [*map(type, values)].count(str)
+
+
+def _quotes(body: bytes) -> int:
+    """Quotes that begin or end a text: two for each key and each text that the JSON holds."""
+    if b"\\" not in body:
+        return body.count(b'"')
+    unpaired = body.replace(b"\\\\", b"")  # what is left of backslashes now escapes what follows
+    return unpaired.count(b'"') - unpaired.count(b'\\"')
