@@ -65,7 +65,7 @@ class Client:
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
         self._retries = retries
-        self._expected = _checked_hash(expect_sha256)
+        self.expect_sha256 = _checked_hash(expect_sha256)
         self._http = httpx.Client(
             base_url=_checked_url(self.url),
             headers={} if api_key is None else {"Authorization": f"Bearer {_checked_key(api_key)}"},
@@ -160,11 +160,12 @@ class Client:
         Raises:
             OSError: a file cannot be read.
         """
-        if isinstance(photos, str | Path):
-            photos = [photos]
-        if not isinstance(photos, Mapping):
-            photos = {str(path): Path(path).read_bytes() for path in photos}
-        files = [("photos", (Path(name).name, data, "application/octet-stream")) for name, data in photos.items()]
+        if isinstance(photos, Mapping):
+            named = list(photos.items())
+        else:
+            paths = [photos] if isinstance(photos, str | Path) else photos
+            named = [(Path(path).name, Path(path).read_bytes()) for path in paths]
+        files = [("photos", (name, data, "application/octet-stream")) for name, data in named]
         fields = {"declared": json.dumps(list(declared))} | ({} if listing_id is None else {"listing_id": listing_id})
         found = self._send("POST", "/verify", data=fields, files=files)
         self._check_model(found)
@@ -210,9 +211,9 @@ class Client:
         model = answer.get(key)
         if not isinstance(model, str):
             raise DeploymentError(f"{self.url} does not say which model answered", hint="is it a service of Pizzeria?")
-        if not model.startswith(self._expected):
+        if not model.startswith(self.expect_sha256):
             raise DeploymentError(
-                f"{self.url} answers with the model {model[:12]}, where {self._expected[:12]} is expected",
+                f"{self.url} answers with the model {model[:12]}, where {self.expect_sha256[:12]} is expected",
                 hint="deploy that model again, or expect the new one",
             )
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pizzeria.cli.opening import open_run, with_progress
 
+if TYPE_CHECKING:
+    from pizzeria.answering import Answering
+    from pizzeria.contracts import Progress
+    from pizzeria.prediction import Predicted
+
+URL = click.option("--url", help="Ask a running service, such as http://127.0.0.1:3000, instead of a run's bundle.")
+KEY = click.option("--key-from", metavar="NAME", help="Environment variable with the service's API key.")
+
 
 @click.command()
-@click.argument("run_name", metavar="RUN")
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTOS_OR_FOLDER...")
+@click.argument("run_and_inputs", nargs=-1, required=True, metavar="[RUN] PHOTOS_FOLDER_OR_TABLE...")
+@URL
+@KEY
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all predictions: .json, .csv or .parquet."
 )
@@ -21,26 +34,22 @@ from pizzeria.cli.opening import open_run, with_progress
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for copies with boxes.  [default: predictions]",
 )
-def predict(run_name: str, inputs: tuple[Path, ...], out: Path | None, drawn: Path | None) -> None:
-    """Predict photos (or, for tabular models, the rows of a table), without a service."""
-    from pizzeria.errors import DataError
-    from pizzeria.prediction import OUTPUTS, find_photos, predict_photos, predict_rows, write_predictions
+def predict(
+    run_and_inputs: tuple[str, ...], url: str | None, key_from: str | None, out: Path | None, drawn: Path | None
+) -> None:
+    """Predict photos (or, for tabular models, the rows of a table).
 
-    _, found, spec = open_run(run_name)
+    With RUN, its bundle answers here, without a service; with --url there is no RUN, and the service answers.
+    """
+    from pizzeria.errors import DataError
+    from pizzeria.prediction import OUTPUTS, write_predictions
+
     if out is not None and out.suffix not in OUTPUTS:
         raise DataError(f"{out} ends in none of {', '.join(sorted(OUTPUTS))}", hint="choose one of them for --out")
-    bundle = found.stage("package") / "bundle"
-    task = spec.problem.task
-    if task.startswith("tabular"):
-        if len(inputs) != 1:
-            raise DataError("a tabular model predicts one table", hint="give one .csv, .parquet or .jsonl file")
-        done = predict_rows(bundle, inputs[0])
-    else:
-        photos = find_photos(inputs)
-        folder = (drawn or Path("predictions")) if task == "object_detection" else None
-        done = with_progress(
-            lambda progress: predict_photos(bundle, photos, folder, spec.serving.max_megapixels, progress)
-        )
+    run_name, inputs = _run_and_inputs(run_and_inputs, url)
+    with _answering(run_name, url, key_from) as answering:
+        task = answering.task
+        done = with_progress(lambda progress: _predict(answering, inputs, drawn, progress))
     if out is not None:
         write_predictions(done.records, task, out)
         click.echo(f"{len(done.records)} predictions of {done.inputs - len(done.failed)} inputs in {out}")
@@ -80,3 +89,45 @@ def verify(run_name: str, listings: Path, photos: Path | None, out: Path | None)
         click.echo(f"verdicts of {len(results)} listings in {out}")
     else:
         print_verdicts(results)
+
+
+def _run_and_inputs(arguments: Sequence[str], url: str | None) -> tuple[str, list[Path]]:
+    if url is not None:
+        return "", list(map(Path, arguments))
+    if len(arguments) < 2:
+        raise click.UsageError(f"{arguments[0]!r} is the run; name what it shall predict too, or give --url")
+    return arguments[0], list(map(Path, arguments[1:]))
+
+
+@contextmanager
+def _answering(run_name: str, url: str | None, key_from: str | None) -> Iterator[Answering]:
+    from pizzeria.answering import BundleAnswers, ServiceAnswers
+
+    if url is None:
+        _, found, spec = open_run(run_name)
+        yield BundleAnswers(found.stage("package") / "bundle", spec.serving.max_megapixels)
+        return
+    from pizzeria.client import Client
+
+    with Client(url, _key(key_from), timeout_s=120) as client:
+        yield ServiceAnswers(client)
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise click.UsageError(f"--key-from: the environment variable {variable} is not set")
+    return os.environ[variable]
+
+
+def _predict(answering: Answering, inputs: Sequence[Path], drawn: Path | None, progress: Progress) -> Predicted:
+    from pizzeria.errors import DataError
+    from pizzeria.prediction import find_photos, predict_photos, predict_rows
+
+    if answering.task.startswith("tabular"):
+        if len(inputs) != 1:
+            raise DataError("a tabular model predicts one table", hint="give one .csv, .parquet or .jsonl file")
+        return predict_rows(answering, inputs[0], progress)
+    folder = (drawn or Path("predictions")) if answering.task == "object_detection" else None
+    return predict_photos(answering, find_photos(inputs), folder, progress)
