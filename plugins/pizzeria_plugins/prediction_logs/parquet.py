@@ -116,10 +116,10 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
         DataError: a part cannot be read; names it.
         PluginError: as for `writer`.
     """
+    store = _Store.open(options, folder)
     import pyarrow as pa
     from pyarrow import parquet
 
-    store = _Store.open(options, folder)
     filters = [("sha256", "=", sha256)] if sha256 else None
     parts = []
     for name in store.parts("predictions"):
@@ -145,10 +145,10 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
     Raises:
         DataError, PluginError: as for `read`.
     """
+    store = _Store.open(options, folder)
     import pyarrow as pa
     from pyarrow import parquet
 
-    store = _Store.open(options, folder)
     for name in reversed(store.parts("photos")):
         try:
             with store.files.open(store.at("photos", name), "rb") as stream:
@@ -173,9 +173,9 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
         OSError: a part cannot be deleted.
         PluginError: as for `writer`.
     """
+    store, limit = _Store.open(options, folder), utc(before).strftime(_STAMP)
     from pyarrow import parquet
 
-    store, limit = _Store.open(options, folder), utc(before).strftime(_STAMP)
     deleted = 0
     for kind in ("photos", "predictions"):
         for name in store.names(kind):

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pizzeria.errors import DataError, DeploymentError, PluginError
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, as_frame, as_row, utc
+from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, Row, as_frame, as_row, utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,8 @@ DELETE FROM {table} WHERE prediction_id IN (SELECT prediction_id FROM {table} WH
 """
 _SLICE = 5_000
 """Records that `prune` deletes in one statement."""
-_NAME = r"^[ -~]{1,40}$"
+_NAME = r"^[ -$&-~]{1,40}$"
+"""Printable ASCII, as PostgreSQL cuts names at 63 bytes; no %, which psycopg takes for a place of a value."""
 
 
 class Options(PluginOptions):
@@ -91,37 +92,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
         psycopg.Error: the database did not take the records; nothing of the batch was written.
         KeyError: a record lacks `timestamp`, `sha256` or `prediction_id`.
     """
-    address = _address(options)
-    open_one: Connection | None = None
-
-    def write(records: Sequence[Mapping[str, Any]]) -> None:
-        nonlocal open_one
-        import psycopg
-
-        rows = list(map(as_row, records))
-        if not rows:
-            return
-        kept, open_one = open_one, None
-        if kept is not None and not kept.closed:
-            try:
-                _insert(kept, options, rows)
-                open_one = kept
-                return
-            except BaseException as error:
-                lost = isinstance(error, psycopg.OperationalError) and kept.closed  # the server was restarted, say
-                kept.close()
-                if not lost:
-                    raise
-        connection = _connect(address, options)
-        try:
-            _make_tables(connection, options)
-            _insert(connection, options, rows)
-        except BaseException:
-            connection.close()
-            raise
-        open_one = connection
-
-    return write
+    return _Writer(_address(options), options)
 
 
 def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.DataFrame:
@@ -171,7 +142,47 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
                 return deleted
 
 
-def _insert(connection: Connection, options: Options, rows: Sequence[Any]) -> None:
+class _Writer:
+    """Appends records over one connection, which it opens when it needs one."""
+
+    def __init__(self, address: Mapping[str, Any], options: Options) -> None:
+        self._address, self._options = address, options
+        self._kept: Connection | None = None
+
+    def __call__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        import psycopg
+
+        rows = list(map(as_row, records))
+        if not rows:
+            return
+        if self._kept is not None:
+            try:
+                _insert(self._kept, self._options, rows)
+                return
+            except BaseException as error:
+                lost = self._kept.broken and isinstance(error, psycopg.OperationalError)
+                self._drop()
+                if not lost:
+                    raise
+                # The server was restarted since the last batch, say. The same again, connected anew.
+        self._kept = _connect(self._address, self._options)
+        try:
+            _make_tables(self._kept, self._options)
+            _insert(self._kept, self._options, rows)
+        except BaseException:
+            self._drop()
+            raise
+
+    def __del__(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+
+def _insert(connection: Connection, options: Options, rows: Sequence[Row]) -> None:
     columns = [list(column) for column in zip(*((*row.fixed, row.rest) for row in rows), strict=True)]
     photos = [(row.prediction_id, row.photo) for row in rows if row.photo is not None]
     with connection.transaction(), connection.cursor() as cursor:

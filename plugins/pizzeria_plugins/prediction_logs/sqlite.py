@@ -134,7 +134,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
     Raises:
         sqlite3.Error: the file cannot be written; what was deleted until then is gone.
     """
-    path, limit = _file(options, folder), utc(before).isoformat()
+    path, limit = _file(options, folder), _limit(before)
     if not path.exists():
         return 0
     with _connect(str(path), options) as connection:
@@ -142,6 +142,12 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
         connection.execute("PRAGMA secure_delete=ON")
         _delete(connection, "photos", limit)
         return _delete(connection, "predictions", limit)
+
+
+def _limit(moment: datetime) -> str:
+    """What sorts before the text of that moment in whatever precision, and after the text of any earlier one."""
+    text = utc(moment).replace(tzinfo=None).isoformat()
+    return text.rstrip("0") if "." in text else text
 
 
 def _delete(connection: sqlite3.Connection, table: str, limit: str) -> int:
