@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pizzeria.errors import RequestError
-from pizzeria.inference.contract import Reply, refusal
+from pizzeria.errors import RequestError, nearest
+from pizzeria.inference.contract import ROUTES, Reply, refusal
 from pizzeria_plugins.servers.gate import (
+    BusyError,
     DisconnectedError,
     Message,
     Receive,
@@ -25,6 +27,7 @@ from pizzeria_plugins.servers.gate import (
     drain,
     read_body,
 )
+from pizzeria_plugins.servers.headers import encode
 
 if TYPE_CHECKING:
     from pizzeria_plugins.servers.worker import Worker
@@ -35,9 +38,9 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_HOT = ("/predict", "/verify")
-_PLAIN = ("/healthz", "/readyz")
-_PAGES = ("/", "/docs", "/openapi.json", "/metrics")
+METRICS = "/metrics"
+_LOCKED = ("/predict", "/verify", METRICS)
+"""What a key opens; whether the service lives, and its pages, are for everybody."""
 
 
 class Routes:
@@ -53,58 +56,84 @@ class Routes:
             return
         begun = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        route = path if path in _HOT or path in _PLAIN or path in _PAGES else "other"
+        methods = self._methods(path)
+        label = _label(path) if methods else "other"  # the metrics know routes, not whatever strangers ask for
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = _Body(receive)
         try:
-            answer = await self._answer(method, route, scope, body)
+            answer = await self._answer(method, path, methods, scope["query_string"], headers, body)
+        except RequestError as error:
+            answer = refusal(error)
         except DisconnectedError:
             return
         except Exception:  # a fault of ours; the client learns that it is, and nothing of our insides
-            _logger.exception("%s %s failed", method, route)
-            answer = _error(500, "internal", "the service failed on this request", "its log says why")
-        self._worker.count(route, answer.status, time.perf_counter() - begun)
-        await _send(answer, scope, body, send)
+            _logger.exception("%s %s failed", method, label)
+            answer = _failure(500, "internal", "the service failed on this request", "its log says why")
+        self._worker.count(label, answer.status, time.perf_counter() - begun)
+        await _send(self._worker.cors.share(answer, headers), headers, body, send)
 
-    async def _answer(self, method: str, route: str, scope: Scope, body: _Body) -> Reply:
-        if route in _PAGES:
-            if method not in ("GET", "HEAD"):
-                return refusal(
-                    RequestError(405, "wrong_method", f"{route} does not answer {method}", hint="use GET, HEAD")
-                )
-            return await self._worker.page(route)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        contract = self._worker.contract
-        refused = contract.refuse(method, scope["path"], headers)
+    def _methods(self, path: str) -> Sequence[str]:
+        """The methods that a path answers; none if there is no such path."""
+        worker = self._worker
+        if path in ROUTES:
+            return ROUTES[path]
+        there = worker.settings.metrics if path == METRICS else path in worker.pages.paths()
+        return ("GET", "HEAD") if there else ()
+
+    async def _answer(
+        self, method: str, path: str, methods: Sequence[str], query: bytes, headers: Mapping[str, str], body: _Body
+    ) -> Reply:
+        worker = self._worker
+        if not methods:  # decided here alone: what the contract would make of another spelling needs no key
+            shown = path[:100]
+            raise RequestError(404, "not_found", f"there is no {shown}", hint=nearest(shown, ROUTES))
+        preflight = worker.cors.preflight(method, headers, methods)
+        if preflight is not None:
+            return preflight
+        if worker.keys is not None and path in _LOCKED:
+            worker.keys.check(headers)
+        if path not in ROUTES:
+            return await self._get(method, path, methods, headers)
+        refused = worker.contract.refuse(method, path, headers)
         if refused is not None:
             return refused
-        target = scope["path"] + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
-        if route in _PLAIN:
-            return contract.answer(method, target, headers)
-        return await self._predict(method, target, headers, body)
+        target = f"{path}?{query.decode('latin-1')}" if query else path
+        if method != "POST":
+            return worker.contract.answer(method, target, headers)
+        return await self._predict(target, headers, body)
 
-    async def _predict(self, method: str, target: str, headers: dict[str, str], body: _Body) -> Reply:
+    async def _get(self, method: str, path: str, methods: Sequence[str], headers: Mapping[str, str]) -> Reply:
+        if method not in methods:
+            allowed = ", ".join(methods)
+            error = RequestError(405, "wrong_method", f"{path} does not answer {method}", hint=f"use {allowed}")
+            return replace(refusal(error), headers={"Allow": allowed})
+        return await self._worker.metrics() if path == METRICS else self._worker.pages.answer(path, headers)
+
+    async def _predict(self, target: str, headers: Mapping[str, str], body: _Body) -> Reply:
         worker = self._worker
-        if not worker.enter():
-            message = f"{worker.gate.places} requests are at work, the most there may be"
-            return _error(429, "busy", message, "come again after the seconds in Retry-After", {"Retry-After": "1"})
-        computing = False
         limit_s = worker.settings.timeout_s
         begun = time.perf_counter()
         try:
-            whole = await read_body(body, worker.contract.limits.max_body, limit_s)
-            read = time.perf_counter()
-            work = partial(worker.answer, method, target, headers, whole, read)
-            computing = True  # from here on, the place is given back when the thread is done
-            return await compute(worker.pool, work, begun + limit_s - read, worker.leave)
+            with worker.bodies.room() as room:
+                if worker.gate.full:  # a body that could not be answered need not come
+                    raise BusyError
+                whole = await read_body(body, worker.contract.limits.max_body, limit_s, room)
+                if not worker.enter():
+                    raise BusyError
+                read = time.perf_counter()
+                work = partial(worker.answer, "POST", target, headers, whole, read)
+                # The place is given back when the thread is done, which may be after the client was given up.
+                return await compute(worker.pool, work, begun + limit_s - read, worker.leave)
+        except BusyError:
+            message = f"{worker.gate.places} requests are at work, the most there may be"
+            raise RequestError(429, "busy", message, hint="come again after the seconds in Retry-After") from None
         except TooLargeError:
             return worker.contract.too_large()
         except TooSlowError:
-            if computing:
-                return _error(504, "timeout", f"no answer after {limit_s:g} s", "try again, with a smaller request")
-            return _error(408, "too_slow", f"the body was not whole after {limit_s:g} s", "send a smaller one")
-        finally:
-            if not computing:
-                worker.leave()
+            if body.read:
+                return _failure(504, "timeout", f"no answer after {limit_s:g} s", "try again, with a smaller request")
+            message = f"the body was not whole after {limit_s:g} s"
+            raise RequestError(408, "too_slow", message, hint="send a smaller one") from None
 
 
 class _Body:
@@ -120,19 +149,18 @@ class _Body:
         return message
 
 
-def _error(status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None) -> Reply:
-    body = {"error": {"code": code, "message": message, "hint": hint}}
-    return Reply(status, json.dumps(body).encode(), headers=headers or {})
+def _label(path: str) -> str:
+    return "/assets" if path.startswith("/assets/") else path
 
 
-async def _send(answer: Reply, scope: Scope, body: _Body, send: Send) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()),
-    ]
+def _failure(status: int, code: str, message: str, hint: str) -> Reply:
+    return Reply(status, json.dumps({"error": {"code": code, "message": message, "hint": hint}}).encode())
+
+
+async def _send(answer: Reply, asked: Mapping[str, str], body: _Body, send: Send) -> None:
+    headers = encode(answer)
     # The rest of a body of decent size is skipped by uvicorn; of any other one, the connection is closed.
-    endless = answer.status in (408, 413) or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+    endless = answer.status in (408, 413) or "transfer-encoding" in asked or "expect" in asked
     if body.read or not endless:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})

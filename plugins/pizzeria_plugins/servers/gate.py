@@ -24,24 +24,34 @@ class TooSlowError(Exception):
     """The body was not whole, or the answer not ready, in time."""
 
 
+class BusyError(Exception):
+    """There is no place for one more request, or no room for its body."""
+
+
 class Gate:
     """Lets a bounded number of requests in; one more is told to come again.
 
-    A request that is given up leaves only when the thread that computes it is done, so that slow work cannot pile up.
+    A request enters when its body is whole, so that clients who send theirs slowly take no place from others. One that
+    is given up leaves only when the thread that computes it is done, so that slow work cannot pile up.
 
     Example:
         >>> gate = Gate(1)
-        >>> gate.enter(), gate.enter()
-        (True, False)
+        >>> gate.enter(), gate.full, gate.enter()
+        (True, True, False)
     """
 
     def __init__(self, places: int) -> None:
         self.places = places
         self.taken = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether no place is free."""
+        return self.taken >= self.places
+
     def enter(self) -> bool:
         """Take a place, where one is free."""
-        if self.taken >= self.places:
+        if self.full:
             return False
         self.taken += 1
         return True
@@ -51,12 +61,64 @@ class Gate:
         self.taken -= 1
 
 
-async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
+class Bodies:
+    """Bounds the bytes of all bodies that are in memory at once.
+
+    Args:
+        most: Bytes.
+
+    Example:
+        >>> bodies = Bodies(10)
+        >>> with bodies.room() as room:
+        ...     room.take(8)
+        ...     bodies.held
+        8
+        >>> bodies.held
+        0
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+
+    def room(self) -> Room:
+        """Room for one body, given back at the end of the `with`."""
+        return Room(self)
+
+
+class Room:
+    """What one body takes of `Bodies`."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._size = 0
+
+    def take(self, size: int) -> None:
+        """Take room for `size` more bytes.
+
+        Raises:
+            BusyError: there is none.
+        """
+        if self._bodies.held + size > self._bodies.most:
+            raise BusyError
+        self._bodies.held += size
+        self._size += size
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bodies.held -= self._size
+        self._size = 0
+
+
+async def read_body(receive: Receive, limit: int, timeout_s: float, room: Room) -> bytes:
     """The whole body, of which never more than `limit` bytes and one network buffer are held.
 
     Raises:
         TooLargeError: it is longer than `limit`.
         TooSlowError: it was not whole in time.
+        BusyError: too many bodies are in memory.
         DisconnectedError: the client went away.
     """
     parts: list[bytes] = []
@@ -67,10 +129,12 @@ async def read_body(receive: Receive, limit: int, timeout_s: float) -> bytes:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise DisconnectedError
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
+                part = message.get("body", b"")
+                size += len(part)
                 if size > limit:
                     raise TooLargeError
+                room.take(len(part))
+                parts.append(part)
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:

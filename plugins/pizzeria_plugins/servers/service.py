@@ -14,6 +14,7 @@ import time
 import bentoml
 from _bentoml_sdk import Service
 
+from pizzeria_plugins.servers import protocol
 from pizzeria_plugins.servers.asgi import ASGIApp, Routes
 from pizzeria_plugins.servers.settings import Settings
 from pizzeria_plugins.servers.worker import Worker
@@ -60,6 +61,7 @@ def _follow_supervisor() -> None:
 class _Service(Service[Pizzeria]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """BentoML's app with the routes before it: as its middleware they would cost three times as much a request."""
+        protocol.install()
         return Routes(super().to_asgi(is_main), _worker)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,27 +15,35 @@ from pizzeria.inference.contract import Contract, Reply
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.sample import check_sample
 from pizzeria_plugins.servers import pages
-from pizzeria_plugins.servers.gate import Gate
+from pizzeria_plugins.servers.cors import Cors
+from pizzeria_plugins.servers.gate import Bodies, Gate
+from pizzeria_plugins.servers.keys import Keys
 from pizzeria_plugins.servers.record_queue import RecordQueue, Write
 from pizzeria_plugins.servers.settings import Settings
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from pizzeria_plugins.servers.pages import Pages
+
 
 class Worker:
     """One worker; `open` makes it ready, and may take a second.
 
     Attributes:
-        contract, pool, gate: There once it is open.
+        contract, pages, keys, pool, gate, bodies: There once it is open.
     """
 
     contract: Contract
+    pages: Pages
+    keys: Keys | None
     pool: ThreadPoolExecutor
     gate: Gate
+    bodies: Bodies
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.cors = Cors(settings.cors)
 
     def open(self) -> None:
         """Load the model, let it answer its golden request, and start the prediction log.
@@ -42,18 +51,21 @@ class Worker:
         Raises:
             BundleError: the bundle is damaged, its model cannot be loaded, or it does not repeat its golden answer.
             PluginError: there is no such prediction log.
+            DeploymentError: the environment lacks the API keys, or one is too short.
         """
         settings = self.settings
+        self.keys = Keys.of_environment(settings.keys_from, os.environ) if settings.keys_from else None
         bundle = open_bundle(Path(settings.bundle))
         predictor = Predictor(bundle, settings.threads)
         check_sample(predictor)
         self.contract = Contract(predictor, settings.limits, keep_photos=settings.log_photos)
         self._metrics = _metrics()
         self._metrics.MODEL.labels(bundle.name, bundle.task, bundle.sha256).set(1)
-        self._pages = pages.make(bundle, settings)
+        self.pages = pages.make(bundle, settings)
         self._queue = None if settings.log is None else RecordQueue(_log_writer(settings), self._count_records)
         self.pool = ThreadPoolExecutor(settings.parallel_of_worker, thread_name_prefix="predict")
         self.gate = Gate(settings.concurrency_of_worker)
+        self.bodies = Bodies(settings.concurrency_of_worker * self.contract.limits.max_body)
 
     def close(self) -> None:
         """Write the last predictions to their log."""
@@ -81,10 +93,8 @@ class Worker:
             self._queue.put([record | latency for record in answer.records])
         return answer
 
-    async def page(self, route: str) -> Reply:
-        """`/`, `/docs`, `/openapi.json` or `/metrics`."""
-        if route != "/metrics":
-            return self._pages[route]
+    async def metrics(self) -> Reply:
+        """What all workers counted together."""
         text = await asyncio.get_running_loop().run_in_executor(None, self._metrics.text)
         return Reply(200, text, content_type=self._metrics.CONTENT_TYPE)
 

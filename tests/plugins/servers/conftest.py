@@ -18,12 +18,15 @@ from typing import Any
 import httpx
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageDraw
 
 from pizzeria.contracts import Release
-from pizzeria.inference.bundle import open_bundle, write_bundle
+from pizzeria.inference.bundle import draft_bundle, open_bundle, write_bundle
+from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.sample import answer_sample
 from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.servers import bentoml
@@ -93,6 +96,30 @@ def detector(path: Path, size: int = SIZE, work: int = 0) -> None:
     )
 
 
+def classifier(path: Path, size: int = SIZE) -> None:
+    """A bed in dark photos, a sofa in bright ones."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Sub", ["means", "grey"], ["above"]),
+        helper.make_node("Reshape", ["above", "shape"], ["column"]),
+        helper.make_node("Mul", ["column", "slopes"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    constants = {
+        "grey": np.float32(128),
+        "shape": np.array([-1, 1], np.int64),
+        "slopes": np.array([[-0.02, 0.02]], np.float32),
+    }
+    _save(
+        nodes,
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", size, size, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 2])],
+        constants,
+        path,
+    )
+
+
 def regressor(path: Path) -> None:
     """The sum of the numeric columns, standardised."""
     _save(
@@ -119,14 +146,19 @@ def describe(task: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def bundle_of(folder: Path, description: dict[str, Any], sample: tuple[str, bytes]) -> Path:
+    """The bundle of `folder/model.onnx`, with its own answer to the sample as the golden one."""
+    model = folder / "model.onnx"
+    answer = answer_sample(Predictor(draft_bundle(description, model), 1), sample)
+    write_bundle(folder / "bundle", description, model, sample, answer)
+    return folder / "bundle"
+
+
 @pytest.fixture(scope="session")
 def detection_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detection")
     detector(folder / "model.onnx")
-    write_bundle(
-        folder / "bundle", describe("object_detection"), folder / "model.onnx", ("request.jpg", photo()), {"boxes": []}
-    )
-    return folder / "bundle"
+    return bundle_of(folder, describe("object_detection"), ("request.jpg", photo()))
 
 
 @pytest.fixture(scope="session")
@@ -134,10 +166,15 @@ def slow_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Takes some tenths of a second for a photo."""
     folder = tmp_path_factory.mktemp("slow")
     detector(folder / "model.onnx", work=16)
-    write_bundle(
-        folder / "bundle", describe("object_detection"), folder / "model.onnx", ("request.jpg", photo()), {"boxes": []}
-    )
-    return folder / "bundle"
+    return bundle_of(folder, describe("object_detection"), ("request.jpg", photo()))
+
+
+@pytest.fixture(scope="session")
+def classification_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classification")
+    classifier(folder / "model.onnx")
+    description = describe("image_classification", calibration={"method": "none"})
+    return bundle_of(folder, description, ("request.jpg", photo()))
 
 
 @pytest.fixture(scope="session")
@@ -154,8 +191,7 @@ def tabular_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         calibration={"method": "none"},
     )
     sample = json.dumps({"rows": [{"rooms": 2, "beds": 1}]}).encode()
-    write_bundle(folder / "bundle", description, folder / "model.onnx", ("request.json", sample), {"predictions": []})
-    return folder / "bundle"
+    return bundle_of(folder, description, ("request.json", sample))
 
 
 @dataclass
@@ -164,6 +200,7 @@ class Service:
 
     process: subprocess.Popen[bytes]
     url: str
+    port: int
     release: Release
     output: Path
     seconds: float
@@ -171,6 +208,16 @@ class Service:
     @property
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def connect(self) -> socket.socket:
+        """A raw connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    @property
+    def worker(self) -> psutil.Process:
+        """The process that answers."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return next(one for one in children if "--fd" in one.cmdline())
 
     def logged(self) -> Any:
         return sqlite.read(sqlite.Options(), self.release.log_folder)
@@ -193,7 +240,9 @@ def starting(folder: Path) -> Iterator[Start]:
     """Start services, and stop them in the end."""
     services: list[Service] = []
 
-    def start(bundle: Path, *, log: PredictionLog | None = None, **options: Any) -> Service:
+    def start(
+        bundle: Path, *, log: PredictionLog | None = None, environment: dict[str, str] | None = None, **options: Any
+    ) -> Service:
         own = {key: options.pop(key) for key in list(options) if key in bentoml.Options.model_fields}
         state = folder / f"state-{len(services)}"
         serving = Serving(log=log or PredictionLog(options=sqlite.Options()), options=bentoml.Options(**own), **options)
@@ -216,12 +265,12 @@ def starting(folder: Path) -> Iterator[Start]:
         with open(output, "wb") as stream:
             process = subprocess.Popen(
                 rendered.commands[0],
-                env={**os.environ, **rendered.environment},
+                env={**os.environ, **rendered.environment, **(environment or {})},
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
             )
-        service = Service(process, f"http://127.0.0.1:{port}", release, output, 0)
+        service = Service(process, f"http://127.0.0.1:{port}", port, release, output, 0)
         services.append(service)
         with service.client as client:
             while True:

@@ -66,7 +66,7 @@ def test_a_photo_is_answered_raw_and_as_a_form_part(service: Any) -> None:
         raw = client.post("/predict", content=picture(), headers=JPEG)
         form = client.post("/predict", files={"photo": ("room.jpg", picture(), "image/jpeg")})
     assert raw.status_code == 200
-    assert raw.json() == form.json()
+    assert raw.json() | {"prediction_id": ""} == form.json() | {"prediction_id": ""}
     assert raw.json()["model"] == service.release.sha256
     assert [box["class"] for box in raw.json()["boxes"]] == ["bed", "sofa"]
     assert raw.json()["boxes"][0]["x_max"] == 32, "network pixels times two"
