@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options
 from pizzeria.spec.stages import Monitoring, Serving
+from pizzeria.spec.verification import Verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,6 +192,35 @@ class Evaluator(Plugin, Protocol):
             `metrics` {name: value}, `per_class` {class: {name: value}}, `curves` {name: ...} for the report.
             A value that cannot be computed (empty split, class never seen) is NaN, never left out.
         """
+
+    def verdict_bands(
+        self,
+        wanted: Verdicts,
+        problem: Problem,
+        predictions: Predictions,
+        truth: Predictions,
+        calibration: Mapping[str, Any],
+        listings: Sequence[str],
+    ) -> Mapping[str, Any]:
+        """Fit on the validation split what `pizzeria.inference.bands` applies; asked only of tasks that judge presence.
+
+        Args:
+            listings: [N] the listing of each photo.
+
+        Returns:
+            Keys to add to the calibration: `bands` {class: [low, high]}, `listing_photos`, and `prevalence` {class:
+            share of photos that show it}, which `pizzeria.inference.rooms` needs.
+        """
+
+    def verdict_figures(
+        self,
+        problem: Problem,
+        predictions: Predictions,
+        truth: Predictions,
+        calibration: Mapping[str, Any],
+        listings: Sequence[str],
+    ) -> Mapping[str, Any]:
+        """How right those verdicts are on the test split, for the report: `precision`, `omission` and counts."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pizzeria.errors import BundleError
+from pizzeria.inference.bands import band_faults
 from pizzeria.tasks import NAMES
 
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -94,6 +95,7 @@ def _calibration_faults(description: Mapping[str, Any]) -> list[str]:
     if method not in ("isotonic", "temperature", "none"):
         return [f"calibration.method is {method!r}"]
     needed = [*(["thresholds"] if presence else []), *([by_class] if by_class and classes else [])]
-    return [
+    faults = [
         f"calibration.{key} lacks {name}" for key in needed for name in classes if name not in calibration.get(key, {})
     ]
+    return faults + (band_faults(calibration, classes) if presence else [])

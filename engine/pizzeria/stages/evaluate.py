@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pizzeria import atomic, gate, registry
 from pizzeria.datasets import open_dataset
 from pizzeria.errors import GateError, PizzeriaError
-from pizzeria.predictions import save_predictions
+from pizzeria.predictions import Predictions, save_predictions
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome
 from pizzeria.stages.train import train_job
+from pizzeria.tables import read_tables
+from pizzeria.tasks import task
 
 NAME = "evaluate"
-INPUTS = ("features", "train")
+INPUTS = ("collect", "features", "train")
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = GateError
 
@@ -42,10 +44,24 @@ def run(job: Job) -> Outcome:
         true[split] = dataset.truth(split, len(spec.problem.classes))
         save_predictions(found[split], job.folder / f"{split}.npz")
         save_predictions(true[split], job.folder / f"truth_{split}.npz")
-    calibration = evaluator.calibrate(
-        spec.evaluation.calibration, spec.problem, found["validation"], true["validation"]
+    calibration = dict(
+        evaluator.calibrate(spec.evaluation.calibration, spec.problem, found["validation"], true["validation"])
     )
+    listings = _listings(job, found)
+    if listings:
+        calibration |= evaluator.verdict_bands(
+            spec.evaluation.verdicts,
+            spec.problem,
+            found["validation"],
+            true["validation"],
+            calibration,
+            listings["validation"],
+        )
     evaluation = evaluator.evaluate(spec.evaluation.options, spec.problem, found["test"], true["test"], calibration)
+    if listings:
+        evaluation["verdicts"] = evaluator.verdict_figures(
+            spec.problem, found["test"], true["test"], calibration, listings["test"]
+        )
     verdict = gate.judge(spec.problem.success, evaluation)
     atomic.write_json(job.folder / "calibration.json", calibration)
     atomic.write_json(job.folder / "metrics.json", evaluation)
@@ -59,3 +75,16 @@ def run(job: Job) -> Outcome:
             hint="train longer, bring more data, or change problem.success if less is enough",
         )
     return Outcome({"metrics": evaluation["metrics"]}, refusal)
+
+
+def _listings(job: Job, found: Mapping[str, Predictions]) -> dict[str, list[str]]:
+    """The listing of each photo, by split; a photo without one is a listing of its own. Empty for other tasks."""
+    if task(job.spec.problem.task).JUDGED != "presence":
+        return {}
+    images = read_tables(job.inputs["collect"].folder).images
+    assert images is not None
+    known: dict[str, str] = {}
+    if "listing_id" in images:
+        named = images[images["listing_id"].notna()]
+        known = dict(zip(named["image_id"].astype(str), named["listing_id"].astype(str), strict=True))
+    return {split: [known.get(key, f"photo {key}") for key in one.keys] for split, one in found.items()}

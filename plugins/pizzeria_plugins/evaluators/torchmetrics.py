@@ -6,7 +6,7 @@ Metrics over classes are means over the classes that the truth has; `classes_nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,9 +18,10 @@ from pizzeria.inference.calibration import calibrate_boxes
 from pizzeria.predictions import Predictions
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as _Options
+from pizzeria.spec.verification import Verdicts
 from pizzeria.tasks import task
+from pizzeria_plugins.evaluators import bands, detection, presence, regression, single_label
 from pizzeria_plugins.evaluators import calibration as fitting
-from pizzeria_plugins.evaluators import detection, presence, regression, single_label
 
 
 class Options(_Options):
@@ -44,6 +45,31 @@ def calibrate(
     return fitting.fit(method, problem, predictions, truth)
 
 
+def verdict_bands(
+    wanted: Verdicts,
+    problem: Problem,
+    predictions: Predictions,
+    truth: Predictions,
+    calibration: Mapping[str, Any],
+    listings: Sequence[str],
+) -> dict[str, Any]:
+    """What the calibration shall say about verdicts on listings, from the validation split; see `bands.fit`."""
+    probabilities, true = _calibrated(problem, predictions, truth, calibration)
+    return bands.fit(wanted, problem.classes, calibration["thresholds"], probabilities, true, listings)
+
+
+def verdict_figures(
+    problem: Problem,
+    predictions: Predictions,
+    truth: Predictions,
+    calibration: Mapping[str, Any],
+    listings: Sequence[str],
+) -> dict[str, Any]:
+    """How right verdicts on listings are on the test split; see `bands.realised`."""
+    probabilities, true = _calibrated(problem, predictions, truth, calibration)
+    return bands.realised(calibration, problem.classes, probabilities, true, listings)
+
+
 def evaluate(
     options: Options, problem: Problem, predictions: Predictions, truth: Predictions, calibration: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -60,6 +86,15 @@ def evaluate(
     if task(problem.task).JUDGED == "class":
         return _evaluate_classes(options, problem, predictions, truth, calibration)
     return _evaluate_presence(options, problem, predictions, truth, calibration)
+
+
+def _calibrated(
+    problem: Problem, predictions: Predictions, truth: Predictions, calibration: Mapping[str, Any]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    _check(predictions, truth)
+    count = len(problem.classes)
+    probabilities = apply(calibration, predictions.presence(count), problem.classes).astype(np.float64)
+    return probabilities, truth.presence(count) > 0
 
 
 def _check(predictions: Predictions, truth: Predictions) -> None:
