@@ -90,7 +90,7 @@ def table(lines: list[Line]) -> str:
     own, first = lines[1], lines[0]
     ratios = ("of our decoding", "of full decoding") if photos else ("of the JSON limit", "of the arrays")
     head = [
-        *("server", "requests/s", "least to most", *ratios, "p50 ms", "p99 ms", "p99/p50", "cores used"),
+        *("server", "requests/s", "least to most", *ratios, "p50 ms", "p99 ms", "p99/p50", "cores used", "CPU ms each"),
         *("worker MB", "its own", "all own MB", "ready s"),
     ]
     rows = [f"| {' | '.join(head)} |", f"|---{'|---:' * (len(head) - 1)}|"]
@@ -108,6 +108,7 @@ def table(lines: list[Line]) -> str:
             f"{p99:.1f}",
             f"{p99 / p50:.1f}",
             f"{line.median('cores'):.2f}",
+            f"{line.median('cpu_ms'):.1f}",
             f"{memory.resident:.0f}",
             f"{memory.own:.0f}",
             f"{memory.all_own:.0f}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,8 +28,6 @@ from onnx_model import OnnxModel  # noqa: E402
 CONNECTIONS = 16
 TOLERANCE = 0.02
 """Of a probability. Answers of another photo are off by more."""
-_QUIET_S = 0.3
-"""After a turn: requests that wrk gave up at its end are still at work, and would be in the way of the next turn."""
 _BOUNDARY = "-----------------------------pizzeria"
 _LIMITS = {
     "in-process, photos decoded in full": "plain",
@@ -71,7 +68,7 @@ class Contender:
             found = self.group.measure(seconds)
         else:
             found = self.group.drive(CONNECTIONS, seconds, self.bodies, len(self.case.bodies), self.content_type)
-            time.sleep(_QUIET_S)
+            self.group.settle()
         self.group.pause()
         if found.not_2xx or found.broken:
             self.group.fail(f"{self.name}: {found.not_2xx} answers were not 2xx, {found.broken} requests broke off")
@@ -149,7 +146,7 @@ def pizzeria(case: Case, folder: Path, *, workers: int, log: bool) -> Contender:
     name = f"Pizzeria, {workers} worker{'s' * (workers > 1)}{'' if log else ', no prediction log'}"
     state = folder / f"pizzeria-{workers}-{log}"
     state.mkdir()
-    server = start_pizzeria(case, state, workers=workers, log=log, max_concurrency=CONNECTIONS * workers)
+    server = start_pizzeria(case, state, workers=workers, log=log, max_concurrency=2 * CONNECTIONS * workers)
     server.pause()
     return Contender(name, server, case, case.bundle.parent / "bodies", case.content_type, golden(case, own=True))
 

@@ -34,6 +34,11 @@ class Load:
     not_2xx: int = 0
     broken: int = 0
 
+    @property
+    def cpu_ms(self) -> float:
+        """Of the server for each request; noise of other processes hardly moves it."""
+        return 1000 * self.cores / self.rate
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -149,6 +154,16 @@ class Server(Group):
         except urllib.error.HTTPError as error:
             self.fail(f"{self.url} answered {error.code}: {error.read(2000).decode(errors='replace')}")
         return found
+
+    def settle(self) -> None:
+        """Wait until the requests that wrk gave up at its end are done with; they would be in the next turn's way."""
+        quiet = 0
+        for _ in range(50):
+            before = self.cpu_seconds()
+            time.sleep(0.1)
+            quiet = quiet + 1 if self.cpu_seconds() - before < 0.02 else 0
+            if quiet == 3:
+                return
 
     def drive(self, connections: int, seconds: int, bodies: Path, count: int, content_type: str) -> Load:
         """Load it with wrk; bodies lie in files named 00, 01, ..."""
