@@ -1,4 +1,4 @@
-"""What `/docs` says: the routes with curl lines, the limits, the keys and the refusals, from the service's own OpenAPI."""
+"""What `/docs` says: the routes with curl lines, from the service's own OpenAPI, its limits, keys and refusals."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _keys(settings: Settings) -> str:
     asking = "<code>/predict</code>, <code>/verify</code> and <code>/metrics</code>"
     return (
         f"<p>{asking} want an API key, as <code>Authorization: Bearer KEY</code> or <code>X-API-Key: KEY</code>. "
-        "Without one, or with one that the service does not know, the answer is 401. Keep the key in a variable, out of the "
-        f"history of your shell:</p>{_code('read -rs KEY')}"
+        "Without one, or with one that the service does not know, the answer is 401. Keep the key in a variable, out "
+        f"of the history of your shell:</p>{_code('read -rs KEY')}"
     )
 
 
@@ -73,8 +73,11 @@ def _route(method: str, path: str, route: Mapping[str, Any], description: Mappin
     asked = [one for one in route.get("parameters", []) if one["in"] in _PLACES]
     if asked:
         out.append(_table("Query", "Meaning", [(f"?{one['name']}=", one.get("description", "")) for one in asked]))
-    for kind, content in route.get("requestBody", {}).get("content", {}).items():
-        out.append(_schema(f"Body as {kind}", content["schema"], description))
+    bodies = route.get("requestBody", {}).get("content", {})
+    files = [kind for kind, content in bodies.items() if content["schema"].get("format") == "binary"]
+    if files:
+        out.append(f"<p>Body: the bytes of the file, as {escape(', '.join(files))}.</p>")
+    out += [_schema(f"Body as {kind}", bodies[kind]["schema"], description) for kind in bodies if kind not in files]
     refusals = []
     for status, told in route["responses"].items():
         if status == "200":
@@ -103,8 +106,6 @@ def _curl(method: str, path: str, route: Mapping[str, Any]) -> str:
 def _schema(title: str, schema: Mapping[str, Any], description: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         schema = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    if schema.get("format") == "binary":
-        return f"<p>{escape(title)}: the bytes of the file.</p>"
     return f"<details><summary>{escape(title)}</summary><pre>{escape(json.dumps(schema, indent=2))}</pre></details>"
 
 

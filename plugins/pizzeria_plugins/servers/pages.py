@@ -36,7 +36,7 @@ _TYPES = {
     ".json": "application/json",
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
-# A page that runs and loads only what this service brought along, and talks to nobody else, whatever a name may contain.
+# A page that runs and loads only what this service brought along, and talks to nobody else, whatever names may contain.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "

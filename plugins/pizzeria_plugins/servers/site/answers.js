@@ -24,19 +24,17 @@ export const boxesOf = answer => (answer?.boxes ?? [])
   .filter(box => box.confidence >= least(box.class))
   .map(box => ({box, name: box.class, dim: view.only !== "" && view.only !== box.class}));
 
-/** @param {import("./photos.js").Photo|null} photo */
+/** Which classes are in the photo. @param {import("./photos.js").Photo} photo that is answered */
 export const presence = photo => html`
   ${slider()}
-  ${photo?.answer ? html`
-    <ul class="bars" aria-label="In the photo">${Object.entries(photo.answer.presence)
-      .sort(([, a], [, b]) => b.probability - a.probability)
-      .map(([name, {probability}]) => presentRow(name, probability))}</ul>
-    ${facts.boxes ? html`<p class="quiet" role="status">${count(boxesOf(photo.answer).length, "box", "boxes")} drawn${
-      view.only ? html`, ${view.only} alone in full colour` : nothing}.</p>` : nothing}` : nothing}`;
+  <ul class="bars" aria-label="In the photo">${Object.entries(photo.answer.presence)
+    .sort(([, a], [, b]) => b.probability - a.probability)
+    .map(([name, {probability}]) => presentRow(name, probability))}</ul>
+  ${facts.boxes ? html`<p class="quiet" role="status">${count(boxesOf(photo.answer).length, "box", "boxes")} drawn${
+    view.only ? html`, ${view.only} alone in full colour` : nothing}.</p>` : nothing}`;
 
 /** Which class the photo is of, the likeliest first. */
 export const classes = photo => {
-  if (!photo?.answer) return nothing;
   const named = Object.entries(photo.answer.probabilities).sort(([, a], [, b]) => b - a);
   return html`
     <p class="found">${photo.answer.class} <span>${percent(photo.answer.probability)}</span></p>
@@ -49,7 +47,7 @@ export const classes = photo => {
 
 /** The button that asks what an answer rests on, and how strongly it is shown. */
 export const why = photo => {
-  if (!facts.explains || !photo?.answer) return nothing;
+  if (!facts.explains) return nothing;
   if (photo.why !== "there") {
     return html`<p><button type="button" id="why" class="plain" ?disabled=${photo.why === "asking"}
       @click=${() => explain(photo)}>${photo.why === "asking" ? "Looking into it …" : "Why?"}</button></p>`;
@@ -69,8 +67,8 @@ function slider() {
   const place = value => 100 * (value - LEAST_CONFIDENCE) / (0.99 - LEAST_CONFIDENCE);
   const median = marks.sort((a, b) => a - b)[Math.floor(marks.length / 2)];
   return html`
-    <div class="setting">
-      <label for="threshold">Show from a confidence of</label>
+    <div class="setting ${view.threshold === null ? "own" : ""}">
+      <label for="threshold">Confidence at least</label>
       <output for="threshold">${view.threshold === null ? "the model's own" : wholePercent(view.threshold)}</output>
       <div class="track">
         <input id="threshold" type="range" min=${LEAST_CONFIDENCE} max="0.99" step="0.01"

@@ -1,7 +1,7 @@
 /** The page to try the model: what is on it, and what may be dropped, pasted and pressed anywhere. */
 import {boxesOf, classes, presence, view, why} from "./answers.js";
 import {facts} from "./facts.js";
-import {chooser, gallery, progress} from "./gallery.js";
+import {chooser, gallery, progress, showTile} from "./gallery.js";
 import {heat} from "./heat.js";
 import {icons} from "./icons.js";
 import {html, nothing} from "./lit-html.js";
@@ -91,10 +91,11 @@ function large(photo) {
 
 function side(photo) {
   if (page.listing) return listingPanel();
+  if (!photo.answer) return html`<p class="quiet">${photo.state === "refused" ? "There is no answer for this photo." : "Waiting for the answer …"}</p>`;
   return html`
     ${facts.presence ? presence(photo) : classes(photo)}
     ${why(photo)}
-    ${photo.answer ? takeaway(photo.name.replace(/\.[^.]*$/, ""), photo.answer, curlPhoto(PREDICT, photo)) : nothing}`;
+    ${takeaway(photo.name.replace(/\.[^.]*$/, ""), photo.answer, curlPhoto(PREDICT, photo))}`;
 }
 
 function setMode(listing) {
@@ -139,6 +140,7 @@ function pressed(event) {
   const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
   if (!step || event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, textarea")) return;
   show(album.shown + step);
+  void showTile();
 }
 
 for (const kind of ["dragover", "dragleave", "drop"]) document.addEventListener(kind, dragged);

@@ -1,5 +1,5 @@
 /** The address that this page came from, and a button to copy each line. */
-import {copy} from "./takeaway.js";
+import {copy} from "./clipboard.js";
 
 document.getElementById("address").textContent = `SERVICE=${location.origin}`;
 

@@ -49,6 +49,14 @@ export function progress() {
   return [count(total, "photo"), waiting ? `${waiting} to go` : "", refused ? `${refused} refused` : ""].filter(Boolean).join(", ");
 }
 
+/** Scroll to the small photo of the one that is shown. */
+export async function showTile() {
+  await drawn();
+  const tile = document.querySelector('.tile[aria-current="true"]');
+  tile?.scrollIntoView({block: "nearest", inline: "nearest"});
+  return tile;
+}
+
 function chosen(event) {
   add(event.target.files);
   event.target.value = "";
@@ -60,8 +68,6 @@ async function moved(event) {
   if (Number.isNaN(place)) return;
   event.preventDefault();
   event.stopPropagation();
-  const list = event.currentTarget;
   show(place);
-  await drawn();
-  list.querySelectorAll("button")[album.shown]?.focus();
+  (await showTile())?.focus();
 }

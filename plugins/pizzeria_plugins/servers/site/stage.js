@@ -12,15 +12,15 @@ import {icons} from "./icons.js";
  */
 export const stage = ({photo, boxes = [], frame = photo, over = nothing, said = nothing}) => html`
   <figure class="stage">
-    ${photo.state === "refused" && !photo.thumbnail ? nothing : html`
-      <div class="frame" .style=${`--ratio: ${ratio(photo)}`}>
-        <img src=${photo.url} alt=${photo.name} class=${photo.thumbnail || !photo.prepared ? "" : "unseen"}>
-        ${over}
-        ${[...boxes].reverse().map(({box, name, dim}) => html`
-          <div class="box ${dim ? "dim" : ""}" data-class=${name} .style=${placed(box, frame, name)}>
-            <span class=${box.y_min < 0.07 * frame.height ? "inside" : ""}>${name} ${percent(box.confidence)}</span>
-          </div>`)}
-      </div>`}
+    <div class="frame ${photo.thumbnail || !photo.prepared ? "" : "blank"}" .style=${`--ratio: ${ratio(photo)}`}>
+      ${photo.thumbnail || !photo.prepared ? html`<img src=${photo.url} alt=${photo.name}>` : nothing}
+      ${over}
+      ${[...boxes].reverse().map(({box, name, dim}) => html`
+        <div class="box ${dim ? "dim" : ""}" data-class=${name} .style=${placed(box, frame, name)}>
+          <span class=${where(box, frame)}>${name} <b>${percent(box.confidence)}</b></span>
+        </div>`)}
+      ${photo.fault ? html`<p class="note fault">${icons.fault} <span>${photo.fault}</span></p>` : nothing}
+    </div>
     <figcaption>
       <strong>${photo.name}</strong>
       ${photo.width ? html`<span>${photo.width} × ${photo.height}</span>` : nothing}
@@ -29,8 +29,10 @@ export const stage = ({photo, boxes = [], frame = photo, over = nothing, said = 
       ${photo.state === "asking" ? html`<span>asking …</span>` : nothing}
       ${said}
     </figcaption>
-    ${photo.fault ? html`<p class="note fault">${icons.fault} <span>${photo.fault}</span></p>` : nothing}
   </figure>`;
+
+/** Where a label goes that would leave the photo above its box, or to the right. */
+const where = (box, {width, height}) => `${box.y_min < 0.07 * height ? "inside" : ""} ${box.x_min > 0.7 * width ? "end" : ""}`;
 
 const ratio = photo => (photo.width ? photo.width / photo.height : 4 / 3);
 

@@ -1,4 +1,5 @@
 /** What people take along: the answer as a file, and the request as a line for the shell. */
+import {copy} from "./clipboard.js";
 import {facts} from "./facts.js";
 import {html} from "./lit-html.js";
 import {changed} from "./screen.js";
@@ -16,16 +17,6 @@ export const takeaway = (name, answer, line) => html`
     <button type="button" class="plain" @click=${() => copyLine(line)}>Copy as curl</button>
     <span class="quiet" role="status">${copied === line ? "Copied." : ""}</span>
   </p>`;
-
-/** Put a text into the clipboard. @returns {Promise<boolean>} whether the browser allowed it */
-export async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copyBySelection(text);
-  }
-}
 
 /** The line that asks what the page asked: `curl ... --data-binary @kitchen.jpg`. */
 export const curlLine = (path, options) =>
@@ -51,16 +42,4 @@ function download(name, text) {
 async function copyLine(line) {
   copied = (await copy(line)) ? line : "";
   changed();
-}
-
-/** For pages that come over plain HTTP from another machine: browsers give those no clipboard. */
-function copyBySelection(text) {
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "unseen";
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  return done;
 }
