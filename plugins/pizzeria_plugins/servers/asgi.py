@@ -69,8 +69,9 @@ class Routes:
         except Exception:  # a fault of ours; the client learns that it is, and nothing of our insides
             _logger.exception("%s %s failed", method, label)
             answer = _failure(500, "internal", "the service failed on this request", "its log says why")
-        self._worker.count(label, answer.status, time.perf_counter() - begun)
-        await _send(self._worker.cors.share(answer, headers), headers, body, send)
+        seconds = time.perf_counter() - begun
+        self._worker.count(label, answer.status, seconds)
+        await _send(self._worker.cors.share(answer, headers), seconds, headers, body, send)
 
     def _methods(self, path: str) -> Sequence[str]:
         """The methods that a path answers; none if there is no such path."""
@@ -157,8 +158,9 @@ def _failure(status: int, code: str, message: str, hint: str) -> Reply:
     return Reply(status, json.dumps({"error": {"code": code, "message": message, "hint": hint}}).encode())
 
 
-async def _send(answer: Reply, asked: Mapping[str, str], body: _Body, send: Send) -> None:
+async def _send(answer: Reply, seconds: float, asked: Mapping[str, str], body: _Body, send: Send) -> None:
     headers = encode(answer)
+    headers.append((b"server-timing", b"total;dur=%.1f" % (1000 * seconds)))
     # The rest of a body of decent size is skipped by uvicorn; of any other one, the connection is closed.
     endless = answer.status in (408, 413) or "transfer-encoding" in asked or "expect" in asked
     if body.read or not endless:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.requests import MAX_PHOTOS
+from pizzeria_plugins.servers.protocol import Protocol
 from pizzeria_plugins.servers.settings import Settings
 
 _KEY = ' -H "Authorization: Bearer $KEY"'
@@ -49,6 +50,8 @@ def _limits(bundle: Bundle, settings: Settings) -> Iterator[tuple[str, str]]:
     else:
         yield "Rows of a request", f"{settings.max_rows:,}, or 413"
     yield "Requests at work at once", f"{settings.max_concurrency}, or 429 with Retry-After"
+    yield "Head of a request", f"{Protocol.MAX_HEAD // 1024} KiB in {Protocol.MAX_HEADERS} headers, or 431"
+    yield "Time until the head is whole", f"{Protocol.HEAD_S:g} s, or 408"
     yield "Time of a request", f"{settings.timeout_s:g} s, or 504; 408 if its body is not whole by then"
 
 

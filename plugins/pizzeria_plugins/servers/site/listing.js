@@ -124,7 +124,8 @@ async function asked() {
   } catch (error) {
     const broken = error instanceof Refusal && photos.find(one => error.about.startsWith(`${one.name}: `));
     if (!broken) throw error;
-    Object.assign(broken, {state: "refused", fault: error.message.slice(broken.name.length + 2)});
+    const said = error.message.slice(broken.name.length + 2);
+    Object.assign(broken, {state: "refused", fault: said[0].toUpperCase() + said.slice(1)});
     return false;
   }
 }
