@@ -11,7 +11,7 @@ bounds each of them, and says what is wrong as the serving contract does: with J
 | sends no HTTP, or the two lengths of request smuggling | 400 |
 | pipelines more than `MAX_PIPELINED` requests | answers to those, then 400 |
 | goes on with a body that was answered already | `REST_S` seconds for it, then its connection is closed |
-| does not read its answer in `ANSWER_S` seconds | its connection is reset |
+| reads less than `ANSWER_STEP` bytes of its answer in `ANSWER_S` seconds | its connection is reset |
 | is one connection more than `MAX_CONNECTIONS` of a worker | the one that has waited longest for its client is closed |
 | asks for another protocol (`Upgrade`, WebSocket) | the answer that it would get without asking |
 
@@ -46,7 +46,8 @@ class Protocol(HttpToolsProtocol):
 
     HEAD_S = 10.0
     REST_S = 5.0
-    ANSWER_S = 60.0
+    ANSWER_S = 20.0
+    ANSWER_STEP = 65_536
     LINGER_S = 2.0
     """How long a refused client may go on sending: it would see a reset instead of the refusal."""
     LOOK_S = 1.0
@@ -69,7 +70,8 @@ class Protocol(HttpToolsProtocol):
         self._error: RequestError | None = None
         self._refused: RequestError | None = None
         self._closing_since: float | None = None
-        self._unread_since: float | None = None
+        self._unread = 0
+        self._unread_since = 0.0
         self._upgrade: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -164,10 +166,9 @@ class Protocol(HttpToolsProtocol):
     def _look(self) -> None:
         now = self.loop.time()
         self._timer = self.loop.call_later(self.LOOK_S, self._look)
-        if not self.transport.get_write_buffer_size():
-            self._unread_since = None
-        elif self._unread_since is None:
-            self._unread_since = now
+        unread = self.transport.get_write_buffer_size()
+        if not unread or not self._unread or unread <= self._unread - self.ANSWER_STEP:
+            self._unread, self._unread_since = unread, now
         elif now - self._unread_since > self.ANSWER_S:
             self.transport.abort()
             return
