@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -152,9 +153,14 @@ class TableAnswer:
             for i, row in zip(best, rounded, strict=True)
         ]
 
-    def records(self) -> list[dict[str, Any]]:
-        """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
-        columns: dict[str, Sequence[Any]] = {f"feature:{name}": column for name, column in self.features.items()}
+    def records(self, head: Mapping[str, Iterable[Any]] | None = None) -> list[dict[str, Any]]:
+        """See `pizzeria.inference.records`.
+
+        Args:
+            head: What the caller adds before, such as time and ids: N values each, or `itertools.repeat`.
+        """
+        columns: dict[str, Iterable[Any]] = {**(head or {}), "sha256": repeat(self.bundle.sha256)}
+        columns |= {f"feature:{name}": column for name, column in self.features.items()}
         classes = self.bundle.classes
         if self.values is not None:
             columns["pred"] = self.values.tolist()
@@ -163,9 +169,8 @@ class TableAnswer:
             by_class = zip(*_rounded(self.probabilities), strict=True)
             columns |= {f"p:{name}": column for name, column in zip(classes, by_class, strict=False)}
             columns["pred"] = [classes[i] for i in self.probabilities.argmax(axis=1).tolist()]
-        keys = ("sha256", *columns)
-        sha256 = self.bundle.sha256
-        return [dict(zip(keys, (sha256, *row), strict=True)) for row in zip(*columns.values(), strict=True)]
+        keys = tuple(columns)
+        return [dict(zip(keys, row)) for row in zip(*columns.values())]  # noqa: B905 -- `repeat` never ends
 
     def _feature_rows(self) -> list[dict[str, float | str | None]]:
         names = tuple(self.features)

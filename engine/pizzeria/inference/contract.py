@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 from pizzeria.errors import RequestError, nearest
@@ -23,10 +24,11 @@ from pizzeria.inference import requests
 from pizzeria.inference.answers import PhotoAnswer
 from pizzeria.inference.json_body import to_json
 from pizzeria.inference.listing import check_declared, verify
-from pizzeria.inference.photos import FORMATS, decode
+from pizzeria.inference.photos import FORMATS, Photo, decode
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.query import Query, read_query
 from pizzeria.inference.records import new_prediction_id
+from pizzeria.inference.rooms import RoomAnswer, Rooms
 from pizzeria.inference.row_reader import RowReader
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
@@ -81,12 +83,16 @@ class Contract:
         predictor: The model.
         limits: What a request may ask for.
         keep_photos: Whether records carry the photo itself.
+        rooms: Tells the room of each photo of a listing; None asks nobody.
     """
 
-    def __init__(self, predictor: Predictor, limits: Limits, *, keep_photos: bool = False) -> None:
+    def __init__(
+        self, predictor: Predictor, limits: Limits, *, keep_photos: bool = False, rooms: Rooms | None = None
+    ) -> None:
         self.predictor = predictor
         self.limits = limits
         self.keep_photos = keep_photos
+        self.rooms = rooms
         bundle = predictor.bundle
         self._reader = None if bundle.takes_photos else RowReader(bundle.preprocessing, limits.max_rows)
 
@@ -170,23 +176,31 @@ class Contract:
         assert self._reader is not None
         table = self._reader.read(body)
         answer = self.predictor.columns(table.columns)
-        request_id, now, listing_id = new_prediction_id(), _now(), query.listing_id or ""
-        predictions, records = answer.wire(), []
-        for i, (prediction, row_id, record) in enumerate(
-            zip(predictions, table.row_ids, answer.records(), strict=True)
-        ):
-            prediction["prediction_id"] = prediction_id = f"{request_id}/{i}"
-            records.append(_head(now, prediction_id, row_id, listing_id) | record)
-        return reply(200, {"predictions": predictions, "model": self.predictor.bundle.sha256}, *records)
+        request_id = new_prediction_id()
+        predictions = answer.wire()
+        ids = [f"{request_id}/{i}" for i in range(len(predictions))]
+        for prediction, prediction_id in zip(predictions, ids, strict=True):
+            prediction["prediction_id"] = prediction_id
+        head = {
+            "timestamp": repeat(_now()),
+            "prediction_id": ids,
+            "input_id": map(_whole, table.row_ids),
+            "listing_id": repeat(_whole(query.listing_id or "")),
+        }
+        wire = {"predictions": predictions, "model": self.predictor.bundle.sha256}
+        return reply(200, wire, *answer.records(head))
 
     def _verify(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
         sent = requests.listing(headers.get("content-type", ""), body)
         bundle = self.predictor.bundle
         check_declared(sent.declared, bundle.classes)
-        answers = {}
+        answers: dict[str, PhotoAnswer] = {}
+        room_of: dict[str, RoomAnswer] = {}
         for name, data in sent.photos.items():
             try:
                 answers[name] = self._answer(data)
+                if self.rooms is not None:
+                    room_of[name] = self.rooms.tell(self._decode(data, self.rooms.preprocessing))
             except RequestError as error:
                 raise RequestError(error.status, error.code, f"{name}: {error.message}", hint=error.hint) from None
         ids = {name: new_prediction_id() for name in answers}
@@ -194,16 +208,14 @@ class Contract:
             self._photo_record(ids[name], answer, sent.photos[name], name, sent.listing_id, query)
             for name, answer in answers.items()
         ]
-        return reply(200, verify(sent.declared, answers, bundle), *records)
+        return reply(200, verify(sent.declared, answers, bundle, ids, self.rooms, room_of), *records)
 
     def _answer(self, data: bytes) -> PhotoAnswer:
-        photo = decode(
-            data,
-            max_megapixels=self.limits.max_megapixels,
-            preprocessing=self.predictor.bundle.preprocessing,
-            formats=self.limits.formats,
-        )
-        return self.predictor.photo(photo)
+        return self.predictor.photo(self._decode(data, self.predictor.bundle.preprocessing))
+
+    def _decode(self, data: bytes, preprocessing: Mapping[str, Any]) -> Photo:
+        limits = self.limits
+        return decode(data, max_megapixels=limits.max_megapixels, preprocessing=preprocessing, formats=limits.formats)
 
     def _photo_record(
         self, prediction_id: str, answer: PhotoAnswer, data: bytes, name: str, listing_id: str, query: Query
@@ -237,17 +249,8 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _logged(prediction_id: str, record: dict[str, Any], input_id: str, listing_id: str) -> dict[str, Any]:
-    return _head(_now(), prediction_id, input_id, listing_id) | record
-
-
-def _head(timestamp: str, prediction_id: str, input_id: str, listing_id: str) -> dict[str, Any]:
-    """What every record begins with."""
-    return {
-        "timestamp": timestamp,
-        "prediction_id": prediction_id,
-        "input_id": _whole(input_id),
-        "listing_id": _whole(listing_id),
-    }
+    head = {"timestamp": _now(), "prediction_id": prediction_id}
+    return head | {"input_id": _whole(input_id), "listing_id": _whole(listing_id)} | record
 
 
 def _now() -> str:

@@ -202,4 +202,5 @@ def _plain(values: NDArray[np.float64] | list[str | None]) -> Sequence[float | s
     """A checked column as a record holds it: None for a missing number."""
     if isinstance(values, list):
         return values
-    return [None if number != number else number for number in values.tolist()]
+    numbers: list[float] = values.tolist()
+    return [None if number != number else number for number in numbers] if np.isnan(values).any() else numbers

@@ -92,6 +92,7 @@ class RowReader:
         except ValueError:  # a column's name holds quotes or the like
             return None
         self._unset = msgspec.UNSET
+        self._hold_texts = (*self._numeric.values(), *(True for _ in self._categorical), True)
         self._refusals = (msgspec.MsgspecError, ValueError, RecursionError)
         self._fields = msgspec.structs.astuple
         return msgspec.json.Decoder(body | listed)
@@ -107,17 +108,16 @@ class RowReader:
         if not 0 < len(rows) <= self._max_rows:
             return None
         *values, ids = zip(*map(self._fields, rows), strict=True)
-        given = len(rows) - ids.count(self._unset)
+        given = len(ids) - ids.count(self._unset)
         keys = len(rows) * len(values) + given + (not bare)
-        if _quotes(body) != 2 * (keys + _texts(ids) + sum(map(_texts, values))):
+        texts = sum(_texts(column) for column, holds in zip((*values, ids), self._hold_texts, strict=True) if holds)
+        if _quotes(body) != 2 * (keys + texts):
             return None  # a key is there twice, so msgspec took the last of them
         try:
             columns = self._to_columns(values)
         except RequestError:  # a text that is no time
             return None
-        return Table(
-            columns, [one if one.__class__ is str else self._row_id(one) for one in ids] if given else [""] * len(rows)
-        )
+        return Table(columns, [self._row_id(value) for value in ids] if given else [""] * len(rows))
 
     def _to_columns(self, values: Sequence[Sequence[Any]]) -> Columns:
         columns: Columns = {}
@@ -129,6 +129,8 @@ class RowReader:
         return columns
 
     def _row_id(self, value: Any) -> str:
+        if value.__class__ is str:
+            return str(value)
         return "" if value is self._unset else text(value) or ""
 
 
@@ -138,7 +140,6 @@ def _texts(values: Sequence[Any]) -> int:
 
 def _quotes(body: bytes) -> int:
     """Quotes that begin or end a text: two for each key and each text that the JSON holds."""
-    if b"\\" not in body:
-        return body.count(b'"')
-    unpaired = body.replace(b"\\\\", b"")  # what is left of backslashes now escapes what follows
-    return unpaired.count(b'"') - unpaired.count(b'\\"')
+    # Without pairs of backslashes, each that is left escapes what follows it.
+    plain = body.replace(b"\\\\", b"") if b"\\\\" in body else body
+    return plain.count(b'"') - plain.count(b'\\"')

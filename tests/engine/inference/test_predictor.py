@@ -16,6 +16,7 @@ from pizzeria.errors import BundleError, RequestError
 from pizzeria.inference.bundle import Bundle, draft_bundle, open_bundle, zip_bundle
 from pizzeria.inference.photos import Photo
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.rows import to_columns
 from pizzeria.inference.sample import check_sample
 
 Make = Callable[..., Predictor]
@@ -177,3 +178,20 @@ print(sorted(set(heavy) & set(sys.modules)))
     command = [sys.executable, "-c", code, str(tmp_path / "bundle"), str(tmp_path / "photo.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_table_is_answered_as_its_rows_are(make_predictor: Make) -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"price": p, "demand": d, "day": "tue"} for p, d in rng.normal(size=(300, 2)).tolist()]
+    rows[7]["price"] = None
+    for task in ("tabular_classification", "tabular_regression"):
+        predictor = make_predictor(task, folder=task)
+        answer = predictor.columns(to_columns(rows, predictor.bundle.preprocessing))
+        alone = predictor.rows(rows)
+        assert answer.wire() == [one.wire() for one in alone]
+        assert answer.records() == [one.record() for one in alone]
+        assert answer.records({"input_id": map(str, range(300))})[7]["input_id"] == "7"
+        assert answer.records()[7]["feature:price"] is None
+        if answer.probabilities is not None:
+            expected = [round(float(p), 6) for p in answer.probabilities[:, 1]]
+            assert [one["probabilities"]["up"] for one in answer.wire()] == expected
