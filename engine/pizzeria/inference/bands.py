@@ -83,9 +83,14 @@ def band_faults(calibration: Mapping[str, Any], classes: list[str]) -> list[str]
     if bands is not None:
         for name in classes:
             band = bands.get(name) if isinstance(bands, Mapping) else None
-            fits = isinstance(band, list) and len(band) == 2 and all(isinstance(x, int | float) for x in band)
-            if not fits or not 0 <= band[0] <= band[1] <= 1:
+            if not _is_band(band):
                 faults.append(f"calibration.bands.{name} is {band!r}, not [low, high]")
     if isinstance(usual, bool) or not isinstance(usual, int | float) or not usual >= 1:
         faults.append(f"calibration.listing_photos is {usual!r}, not 1 or more")
     return faults
+
+
+def _is_band(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(end, int | float) for end in value):
+        return False
+    return bool(0 <= value[0] <= value[1] <= 1)

@@ -198,13 +198,37 @@ def test_a_listing_is_verified(detector: Contract, jpeg: Jpeg) -> None:
     )
     reply = detector.answer("POST", "/verify", {"Content-Type": FORM}, sent)
     assert reply.status == 200, reply.body
+    dark, light = (record["prediction_id"] for record in reply.records)
+    tv_box = {"x_min": 0, "y_min": 0, "x_max": 64, "y_max": 64, "confidence": pytest.approx(0.6)}
+    bed_box = {"x_min": 8, "y_min": 4, "x_max": 24, "y_max": 20, "confidence": pytest.approx(0.9)}
     assert body(reply) == {
         "verdicts": [
-            {"amenity": "tv", "probability": pytest.approx(0.6), "evidence": "light.jpg", "verdict": "uncertain"},
-            {"amenity": "sofa", "probability": 0.0, "evidence": None, "verdict": "not shown"},
+            {
+                "amenity": "tv",
+                "verdict": "uncertain",
+                "probability": pytest.approx(0.6),
+                "reason": "something like a tv in light.jpg with 60 %: too unsure",
+                "evidence": {"photo": "light.jpg", "prediction_id": light, "box": tv_box},
+            },
+            {
+                "amenity": "sofa",
+                "verdict": "not shown",
+                "probability": 0.0,
+                "reason": "no photo shows it; that does not mean that it is absent",
+                "evidence": None,
+            },
         ],
-        "undeclared": [{"amenity": "bed", "probability": pytest.approx(0.9), "evidence": "light.jpg"}],
-        "photos": 2,
+        "undeclared": [
+            {
+                "amenity": "bed",
+                "probability": pytest.approx(0.9),
+                "evidence": {"photo": "light.jpg", "prediction_id": light, "box": bed_box},
+            }
+        ],
+        "photos": [
+            {"name": "dark.jpg", "prediction_id": dark, "width": 128, "height": 96},
+            {"name": "light.jpg", "prediction_id": light, "width": 64, "height": 64},
+        ],
         "model": detector.predictor.bundle.sha256,
     }
     assert [(r["input_id"], r["listing_id"]) for r in reply.records] == [("dark.jpg", "L-1"), ("light.jpg", "L-1")]
@@ -214,7 +238,7 @@ def test_photos_of_one_name_or_none_are_all_kept(detector: Contract, jpeg: Jpeg)
     names = ["a.jpg", "a.jpg (3)", "a.jpg", ""]
     sent = form(*[("photos", name, jpeg()) for name in names], ("declared", None, b'["bed"]'))
     reply = detector.answer("POST", "/verify", {"Content-Type": FORM}, sent)
-    assert body(reply)["photos"] == 4
+    assert len(body(reply)["photos"]) == 4
     assert body(reply)["verdicts"][0]["verdict"] == "confirmed"
     assert len({record["input_id"] for record in reply.records}) == 4
 

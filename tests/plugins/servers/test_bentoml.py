@@ -80,12 +80,10 @@ def test_a_listing_is_verified(service: Any) -> None:
     with service.client as client:
         answer = client.post("/verify", files=photos, data={"declared": "bed"})
     assert answer.status_code == 200
-    assert answer.json()["verdicts"][0] | {"probability": 0} == {
-        "amenity": "bed",
-        "verdict": "confirmed",
-        "probability": 0,
-        "evidence": "light.jpg",
-    }
+    [verdict] = answer.json()["verdicts"]
+    assert (verdict["amenity"], verdict["verdict"]) == ("bed", "confirmed")
+    assert verdict["evidence"]["photo"] == "light.jpg"
+    assert verdict["evidence"]["prediction_id"] == answer.json()["photos"][1]["prediction_id"]
     assert answer.json()["undeclared"][0]["amenity"] == "sofa"
 
 
