@@ -36,7 +36,7 @@ export async function startWithSample() {
 }
 
 export const rowsPage = () => html`
-  <main class="sides">
+  <main class="sides table">
     <section class="card">
       ${table.file ? fileCard(table.file) : html`
         <label class="title" for="json">Rows as JSON</label>
@@ -93,28 +93,31 @@ const answerRow = (one, place) => {
   return html`
     <tr>
       <th scope="row">${table.rows[place][ROW_ID] ?? place + 1}</th>
-      <td>${one.class === undefined ? html`<strong>${number(one.value)}</strong>`
-        : html`<strong>${one.class}</strong> ${bar(one.probability)}`}
-        <span class="inputs">${inputs(table.rows[place])}</span></td>
+      <td>
+        <span class="said"><strong>${one.class ?? number(one.value)}</strong>${one.class === undefined ? nothing : bar(one.probability)}</span>
+        ${table.rows.length > 1 ? html`<span class="inputs">${inputs(table.rows[place])}</span>` : nothing}
+      </td>
       <td>${why ? nothing : html`<button type="button" class="plain why" @click=${() => explain(place)}>Why?</button>`}</td>
     </tr>
     ${why ? html`<tr class="because"><td colspan="3">${why === "asking" ? "Looking into it …" : because(why, table.rows[place])}</td></tr>` : nothing}`;
 };
 
-const inputs = row => Object.entries(row).filter(([name]) => name !== ROW_ID).map(([name, value]) => `${name} ${value ?? "–"}`).join(" · ");
+const inputs = row => Object.entries(row).filter(([name]) => name !== ROW_ID).map(([name, value]) => `${name} ${shown(value)}`).join(" · ");
+
+const shown = value => (typeof value === "number" ? number(value) : value ?? "–");
 
 /** Which columns pulled the answer up or down, the strongest first. */
 function because(explanation, row) {
   const parts = Object.entries(explanation.contributions).sort(([, a], [, b]) => Math.abs(b) - Math.abs(a));
   const largest = Math.max(...parts.map(([, value]) => Math.abs(value)), Number.MIN_VALUE);
   const total = parts.reduce((sum, [, value]) => sum + value, explanation.base);
-  const shown = explanation.class === undefined ? number : percent;
+  const inItsUnit = explanation.class === undefined ? number : percent;
   const what = explanation.class === undefined ? "the value" : `the probability of ${explanation.class}`;
   return html`
-    <p class="quiet">From ${shown(explanation.base)} for a usual row to ${shown(total)} here: how each column moves ${what}.</p>
+    <p class="quiet">From ${inItsUnit(explanation.base)} for a usual row to ${inItsUnit(total)} here: how each column moves ${what}.</p>
     <ul class="pulls">${parts.map(([name, value]) => html`
       <li class=${value < 0 ? "down" : "up"}>
-        <span class="name">${name} <span class="quiet">${row[name] ?? "missing"}</span></span>
+        <span class="name">${name} <span class="quiet">${row[name] == null ? "missing" : shown(row[name])}</span></span>
         <span class="pull"><i .style=${`width: ${50 * Math.abs(value) / largest}%`}></i></span>
         <span class="number">${signed(value)}</span>
       </li>`)}</ul>`;
