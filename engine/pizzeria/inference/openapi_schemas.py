@@ -1,0 +1,127 @@
+"""JSON Schemas of what a served bundle reads and answers, with the model's own classes and columns.
+
+The answers are those of `pizzeria.inference.contract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pizzeria.inference.bands import VERDICTS
+from pizzeria.inference.bundle import Bundle
+
+Schema = dict[str, Any]
+
+PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+SHA256: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$", "description": "The bundle that answered."}
+_TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "number"}
+_SIDE: Schema = {"type": "integer", "minimum": 1, "description": "Pixels of the upright photo."}
+_CORNERS: Schema = {key: {"type": "number", "description": "Pixels."} for key in ("x_min", "y_min", "x_max", "y_max")}
+_PREDICTION_ID: Schema = {"type": "string", "description": "Names this answer in the prediction log."}
+
+
+def photo_answer(bundle: Bundle) -> Schema:
+    """`POST /predict` of a photo."""
+    about: Schema = {"width": _SIDE, "height": _SIDE, "model": SHA256, "prediction_id": _PREDICTION_ID}
+    if not bundle.judges_presence:
+        return _with(object_of(**_classified(bundle), **about), explanation=_saliency(bundle))
+    present = object_of(probability=PROBABILITY, present={"type": "boolean"})
+    presence = {"presence": object_of(**dict.fromkeys(bundle.classes, present))}
+    if bundle.task == "multilabel_classification":
+        return _with(object_of(**presence, **about), explanation=_saliency(bundle))
+    box = object_of(**{"class": _class(bundle)}, confidence=PROBABILITY, score=PROBABILITY, **_CORNERS)
+    return object_of(boxes={"type": "array", "items": box}, **presence, **about)
+
+
+def row_answer(bundle: Bundle) -> Schema:
+    """One of the predictions of `POST /predict` of rows."""
+    if bundle.task != "tabular_regression":
+        return _with(object_of(**_classified(bundle), prediction_id=_PREDICTION_ID), explanation=_contributions(bundle))
+    value: Schema = {"type": "number", "description": str(bundle.preprocessing["target"]["name"])}
+    return _with(object_of(value=value, prediction_id=_PREDICTION_ID), explanation=_contributions(bundle))
+
+
+def listing_answer(bundle: Bundle) -> Schema:
+    """`POST /verify`."""
+    box = _nullable(object_of(**_CORNERS, confidence=PROBABILITY), "Where; null where the model tells no boxes.")
+    evidence = _nullable(object_of(photo=_TEXT, prediction_id=_PREDICTION_ID, box=box), "The photo that shows it best.")
+    amenity: Schema = {"amenity": _class(bundle)}
+    seen = object_of(**amenity, probability=PROBABILITY, evidence=evidence)
+    verdict: Schema = {"enum": list(VERDICTS), "description": "`not shown` does not mean that it is absent."}
+    judged = object_of(**amenity, verdict=verdict, probability=PROBABILITY, reason=_TEXT, evidence=evidence)
+    photo = object_of(name=_TEXT, prediction_id=_PREDICTION_ID, width=_SIDE, height=_SIDE)
+    return object_of(
+        verdicts={"type": "array", "items": judged},
+        undeclared={"type": "array", "items": seen},
+        photos={"type": "array", "items": _with(photo, room=object_of(name=_TEXT, probability=PROBABILITY))},
+        model=SHA256,
+    )
+
+
+def row(preprocessing: Mapping[str, Any]) -> Schema:
+    """One row of a request: every column, and maybe `row_id`."""
+    number, time = ["number", "boolean", "null"], ["string", "number", "null"]
+    columns: Schema = {c["name"]: {"type": time if c.get("time") else number} for c in preprocessing["numeric"]}
+    columns |= {
+        c["name"]: {"type": ["string", "number", "boolean", "null"], "examples": c["values"][:5]}
+        for c in preprocessing["categorical"]
+    }
+    name: Schema = {"type": ["string", "number", "boolean", "null"], "description": "Its name in the prediction log."}
+    return _with(object_of(**columns), row_id=name)
+
+
+def error() -> Schema:
+    """The body of every refusal."""
+    return object_of(error=object_of(code=_TEXT, message=_TEXT, hint=_TEXT))
+
+
+def object_of(**properties: Any) -> Schema:
+    """An object of just these keys.
+
+    Example:
+        >>> object_of(status={"const": "ok"})["required"]
+        ['status']
+    """
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _with(schema: Schema, **properties: Any) -> Schema:
+    """The object's schema with keys that may be there."""
+    return schema | {"properties": schema["properties"] | properties}
+
+
+def _nullable(schema: Schema, description: str) -> Schema:
+    return schema | {"type": ["object", "null"], "description": description}
+
+
+def _class(bundle: Bundle) -> Schema:
+    return {"enum": list(bundle.classes)}
+
+
+def _classified(bundle: Bundle) -> Schema:
+    probabilities = object_of(**dict.fromkeys(bundle.classes, PROBABILITY))
+    return {"class": _class(bundle), "probability": PROBABILITY, "probabilities": probabilities}
+
+
+def _saliency(bundle: Bundle) -> Schema:
+    image: Schema = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "contentMediaType": "image/png",
+        "description": "8-bit grey over the whole upright photo; 255 matters most.",
+    }
+    out = object_of(**{"class": _class(bundle)}, method={"const": "rise"}, image=image)
+    return out | {"description": "With ?explain=true: what of the photo speaks for the class."}
+
+
+def _contributions(bundle: Bundle) -> Schema:
+    columns = [c["name"] for c in (*bundle.preprocessing["numeric"], *bundle.preprocessing["categorical"])]
+    out = object_of(
+        **({} if bundle.task == "tabular_regression" else {"class": _class(bundle)}),
+        method={"const": "shapley"},
+        base=_NUMBER,
+        contributions=object_of(**dict.fromkeys(columns, _NUMBER)),
+    )
+    return out | {"description": "With ?explain=true: base and contributions add up to the probability or the value."}
