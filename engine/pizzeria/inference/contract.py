@@ -13,7 +13,7 @@ Whatever a client sends wrong is a 4xx with {"error": {"code", "message", "hint"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import repeat
@@ -84,6 +84,9 @@ class Contract:
         limits: What a request may ask for.
         keep_photos: Whether records carry the photo itself.
         rooms: Tells the room of each photo of a listing; None asks nobody.
+
+    Attributes:
+        readiness: What `/readyz` says besides; a server may set it.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Contract:
         self.limits = limits
         self.keep_photos = keep_photos
         self.rooms = rooms
+        self.readiness: Callable[[], Mapping[str, Any]] = dict
         bundle = predictor.bundle
         self._reader = None if bundle.takes_photos else RowReader(bundle.preprocessing, limits.max_rows)
 
@@ -140,9 +144,10 @@ class Contract:
         except RequestError as error:
             return _allowing(route, refusal(error))
 
-    def _ready(self) -> dict[str, str]:
+    def _ready(self) -> dict[str, Any]:
         bundle = self.predictor.bundle
-        return {"status": "ready", "sha256": bundle.sha256, "name": bundle.name, "task": bundle.task}
+        own = {"status": "ready", "sha256": bundle.sha256, "name": bundle.name, "task": bundle.task}
+        return {**own, **self.readiness()}
 
     def _check_head(self, method: str, route: str, headers: Mapping[str, str]) -> None:
         if route not in ROUTES:

@@ -6,11 +6,28 @@ Import it in worker processes alone: prometheus_client decides on import where t
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-__all__ = ["CONTENT_TYPE", "IN_FLIGHT", "LOGGED", "MODEL", "REQUESTS", "SECONDS", "text"]
+__all__ = [
+    "CONTENT_TYPE",
+    "IN_FLIGHT",
+    "LOGGED",
+    "LOG_TROUBLE",
+    "LOG_WAITING",
+    "MODEL",
+    "REQUESTS",
+    "SECONDS",
+    "log_state",
+    "text",
+    "watch_log",
+]
 
 REQUESTS = Counter("pizzeria_requests", "Requests answered, by route and HTTP status.", ["route", "status"])
 SECONDS = Histogram(
@@ -20,12 +37,63 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 IN_FLIGHT = Gauge("pizzeria_requests_in_flight", "Requests at work now.", multiprocess_mode="livesum")
-LOGGED = Counter("pizzeria_prediction_records", "Prediction records, by what became of them.", ["outcome"])
+LOGGED = Counter(
+    "pizzeria_prediction_records",
+    "Prediction records: written, failed (the log refused them, and they are tried again) or dropped (lost).",
+    ["outcome"],
+)
+LOG_WAITING = Gauge(
+    "pizzeria_prediction_records_waiting", "Records that wait for their log.", multiprocess_mode="livesum"
+)
+LOG_TROUBLE = Gauge(
+    "pizzeria_prediction_log_trouble", "Workers whose last write the log refused.", multiprocess_mode="livesum"
+)
 MODEL = Gauge("pizzeria_model", "1 for the model that answers.", ["name", "task", "sha256"], multiprocess_mode="max")
 
 
 def text() -> bytes:
     """The counts of all workers together."""
+    return generate_latest(_all_workers())
+
+
+def watch_log(waiting: int, trouble: bool) -> None:
+    """Note how this worker's queue of records is."""
+    LOG_WAITING.set(waiting)
+    LOG_TROUBLE.set(trouble)
+
+
+def log_state() -> dict[str, Any]:
+    """How the prediction log is, all workers together.
+
+    Returns:
+        `waiting`: records not written yet, when each worker last looked. `dropped`: records lost since the start.
+        `trouble`: whether the log refused some worker's last write.
+    """
+    registry = _all_workers()
+    dropped = registry.get_sample_value("pizzeria_prediction_records_total", {"outcome": "dropped"})
+    return {
+        "waiting": int(registry.get_sample_value("pizzeria_prediction_records_waiting") or 0),
+        "dropped": int(dropped or 0),
+        "trouble": bool(registry.get_sample_value("pizzeria_prediction_log_trouble")),
+    }
+
+
+def _all_workers() -> CollectorRegistry:
+    _forget_the_dead()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return registry
+
+
+def _forget_the_dead() -> None:
+    """A worker that was killed left its requests in flight and its waiting records behind, and they would count on."""
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}
+    for pid in pids:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            with contextlib.suppress(FileNotFoundError):  # another worker was faster
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue

@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -125,9 +126,11 @@ def status(name: str, options: Options, state: Path) -> DeploymentStatus:
     if not processes.marked(deployment.token):
         detail = f"its processes are gone; {state / name / 'service.log'} may say why"
         return DeploymentStatus("dead", deployment.address, detail=detail)
-    answer = _ready(deployment)
+    body = _readiness(deployment)
+    answer = str(body.get("sha256", ""))
     if answer == deployment.sha256:
-        return DeploymentStatus("live", deployment.address, answer, f"process {deployment.pid}")
+        detail = "; ".join([f"process {deployment.pid}", *_trouble_of_log(body.get("log"))])
+        return DeploymentStatus("live", deployment.address, answer, detail)
     detail = f"/readyz says {answer[:12]} instead of {deployment.sha256[:12]}" if answer else "no answer at /readyz yet"
     return DeploymentStatus("starting", deployment.address, answer, detail)
 
@@ -231,7 +234,12 @@ def _holder(port: int, state: Path) -> str:
 
 
 def _ready(deployment: Deployment) -> str:
-    """The sha256 that `/readyz` says, or nothing. No proxy is asked, whatever the environment says."""
+    """The sha256 that `/readyz` says, or nothing."""
+    return str(_readiness(deployment).get("sha256", ""))
+
+
+def _readiness(deployment: Deployment) -> dict[str, Any]:
+    """What `/readyz` says when it is ready. No proxy is asked, whatever the environment says."""
     host, port = deployment.address.removeprefix("http://").rsplit(":", 1)
     with closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=0.8)) as connection:
         try:
@@ -239,8 +247,18 @@ def _ready(deployment: Deployment) -> str:
             answer = connection.getresponse()
             body = json.loads(answer.read(10_000)) if answer.status == 200 else {}
         except (OSError, http.client.HTTPException, ValueError):
-            return ""
-    return str(body.get("sha256", "")) if isinstance(body, dict) else ""
+            return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _trouble_of_log(log: Any) -> Iterator[str]:
+    """What `/readyz` says of the prediction log, where that is not well."""
+    if not isinstance(log, dict):
+        return
+    if log.get("trouble"):
+        yield f"its prediction log takes no records, {log.get('waiting', 0)} wait"
+    if log.get("dropped"):
+        yield f"{log['dropped']} prediction records are lost since it started"
 
 
 def _tail(log: Path) -> str:

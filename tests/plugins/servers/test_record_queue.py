@@ -2,83 +2,258 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import pytest
 
 from pizzeria_plugins.servers.record_queue import RecordQueue
 
 
 class Log:
-    """A log that can be out of order, or slow."""
+    """A log that can be out of order, slow, or unable to take some records; and what was counted."""
 
     def __init__(self) -> None:
-        self.records: list[Mapping[str, Any]] = []
+        self.batches: list[list[Mapping[str, Any]]] = []
+        self.tried = 0
         self.counted: Counter[str] = Counter()
-        self.broken = False
+        self.seen: list[tuple[int, bool]] = []
+        self.error: Exception | None = None
+        self.refuses: set[int] = set()
         self.open = threading.Event()
         self.open.set()
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self.tried += 1
         self.open.wait()
-        if self.broken:
-            raise OSError("disk full")
-        self.records.extend(records)
+        if self.error is not None:
+            raise self.error
+        if self.refuses & {record["n"] for record in records}:
+            raise ValueError("a value that the log does not take")
+        self.batches.append(list(records))
 
     def count(self, outcome: str, records: int) -> None:
         self.counted[outcome] += records
 
+    def watch(self, waiting: int, trouble: bool) -> None:
+        self.seen.append((waiting, trouble))
 
-def numbers(log: Log) -> list[int]:
-    return [record["n"] for record in log.records]
+    @property
+    def numbers(self) -> list[int]:
+        return [record["n"] for batch in self.batches for record in batch]
 
 
-def test_records_come_in_order_and_soon() -> None:
-    log = Log()
-    queue = RecordQueue(log.write, log.count, interval_s=0.05)
+@pytest.fixture
+def log() -> Iterator[Log]:
+    one = Log()
+    yield one
+    one.open.set()
+
+
+def queue_of(log: Log, **options: Any) -> RecordQueue:
+    return RecordQueue(log.write, log.count, watch=log.watch, **{"interval_s": 0.01, **options})
+
+
+def records(numbers: Iterable[int], **values: Any) -> list[dict[str, Any]]:
+    return [{"n": n, **values} for n in numbers]
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_records_come_in_order_and_by_themselves(log: Log) -> None:
+    queue = queue_of(log)
     for n in range(100):
-        queue.put([{"n": n}])
-    deadline = time.monotonic() + 1
-    while len(log.records) < 100 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert numbers(log) == list(range(100))
+        queue.put(records([n]))
+    until(lambda: len(log.numbers) == 100)
+    assert log.numbers == list(range(100))
     queue.close()
     assert log.counted == {"written": 100}
+    assert log.seen[-1] == (0, False)
 
 
-def test_close_writes_what_is_left() -> None:
-    log = Log()
-    queue = RecordQueue(log.write, log.count, interval_s=60)
-    queue.put([{"n": 1}, {"n": 2}])
+def test_close_writes_what_is_left(log: Log) -> None:
+    queue = queue_of(log, interval_s=60)
+    queue.put(records([1, 2]))
     queue.close()
-    assert numbers(log) == [1, 2]
+    assert log.numbers == [1, 2]
 
 
-def test_a_full_queue_drops_its_oldest_and_makes_nobody_wait() -> None:
-    log = Log()
+def test_batches_are_bounded_in_records_and_bytes(log: Log) -> None:
     log.open.clear()
-    queue = RecordQueue(log.write, log.count, capacity=10, interval_s=0.01)
-    begun = time.monotonic()
-    for n in range(100):
-        queue.put([{"n": n}])
-    assert time.monotonic() - begun < 0.5
+    queue = queue_of(log)
+    queue.put(records(range(5_000)))
+    queue.put(records(range(5_000, 5_010), photo=bytes(5_000_000)))
     log.open.set()
     queue.close()
-    assert numbers(log)[-10:] == list(range(90, 100))
-    assert log.counted["dropped"] + log.counted["written"] == 100
+    assert log.numbers == list(range(5_010))
+    assert max(map(len, log.batches)) <= 2_000
+    assert max(sum(len(one.get("photo", b"")) for one in batch) for batch in log.batches) <= 16 << 20
 
 
-def test_a_broken_log_gets_everything_when_it_is_well_again(caplog: Any) -> None:
-    log = Log()
-    log.broken = True
-    queue = RecordQueue(log.write, log.count, interval_s=0.01)
-    queue.put([{"n": 1}])
-    while not log.counted["failed"]:
-        time.sleep(0.01)
-    queue.put([{"n": 2}])
-    log.broken = False
+def test_a_full_batch_is_written_before_its_time(log: Log) -> None:
+    queue = queue_of(log, interval_s=600)
+    queue.put(records(range(2_000)))
+    until(lambda: log.numbers == list(range(2_000)))
+    queue.put(records(range(4), photo=bytes(5_000_000)))
+    until(lambda: len(log.numbers) == 2_004)
     queue.close()
-    assert numbers(log) == [1, 2]
+
+
+def test_a_full_queue_drops_its_oldest(log: Log) -> None:
+    log.open.clear()
+    queue = queue_of(log, capacity=10)
+    for n in range(100):
+        queue.put(records([n]))
+    log.open.set()
+    queue.close()
+    assert log.numbers[-5:] == [95, 96, 97, 98, 99]
+    assert log.counted["dropped"] + log.counted["written"] == 100
+    assert log.counted["written"] <= 10
+
+
+def test_photos_fill_the_queue_by_their_bytes(log: Log) -> None:
+    log.open.clear()
+    queue = queue_of(log, capacity_bytes=10_000_000)
+    for n in range(20):
+        queue.put(records([n], photo=bytes(1_000_000)))
+    assert log.counted["dropped"] >= 10
+    log.open.set()
+    queue.close()
+    assert log.numbers[-1] == 19
+    assert log.counted["dropped"] + log.counted["written"] == 20
+
+
+def test_a_size_that_is_told_counts_instead(log: Log) -> None:
+    log.open.clear()
+    queue = queue_of(log, capacity_bytes=1_000_000)
+    queue.put(records(range(10), text="x"), size=2_000_000)
+    until(lambda: log.tried or log.counted["dropped"])
+    log.open.set()
+    queue.close()
+    assert log.counted["dropped"] > 0
+
+
+def test_nothing_is_lost_while_the_log_is_out_of_order_for_a_while(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.error = OSError(28, "No space left on device")
+    queue = queue_of(log)
+    queue.put(records([1]))
+    until(lambda: log.counted["failed"] >= 2)
+    assert log.seen[-1] == (1, True)
+    queue.put(records([2]))
+    log.error = None
+    until(lambda: log.numbers == [1, 2])
+    until(lambda: log.seen[-1] == (0, False))
+    queue.close()
     assert log.counted["written"] == 2
+    assert log.counted["dropped"] == 0
+    messages = [one.getMessage() for one in caplog.records]
+    assert sum("the prediction log is in trouble" in one for one in messages) == 1, "said once, not at each try"
+    assert any("works again" in one for one in messages)
+
+
+def test_the_pauses_between_tries_grow(log: Log) -> None:
+    log.error = OSError("gone")
+    queue = queue_of(log, interval_s=0.02)
+    queue.put(records([1]))
+    time.sleep(0.5)
+    assert 2 <= log.tried <= 6, "0.02, 0.04, 0.08 ... and not each 0.02"
+    log.error = None
+    queue.close()
+    assert log.numbers == [1]
+
+
+@pytest.mark.parametrize("refused", [{0}, {57}, {99}, {3, 4, 5}, {0, 99}])
+def test_a_record_that_the_log_cannot_take_holds_up_no_other(log: Log, refused: set[int]) -> None:
+    log.refuses = refused
+    queue = queue_of(log)
+    queue.put(records(range(100)))
+    until(lambda: len(log.numbers) == 100 - len(refused))
+    queue.put(records([1_000]))  # one that came last is known by what comes after it
+    until(lambda: log.counted["dropped"] == len(refused))
+    queue.close()
+    assert sorted(log.numbers) == sorted({*range(100), 1_000} - refused)
+    assert log.counted["written"] == 101 - len(refused)
+    assert log.seen[-1] == (0, False)
+
+
+def test_a_log_out_of_order_is_no_records_fault(log: Log) -> None:
+    log.error = RuntimeError("no such table")  # not an OSError, so it might be
+    queue = queue_of(log)
+    queue.put(records(range(50)))
+    until(lambda: log.counted["failed"] >= 50 + 25 + 12 + 6 + 3 + 1 + 1 + 1)
+    log.error = None
+    queue.close()
+    assert sorted(log.numbers) == list(range(50))
+    assert log.counted["dropped"] == 0
+
+
+def test_close_gives_up_a_log_that_refuses(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.error = OSError("gone")
+    queue = queue_of(log)
+    queue.put(records(range(7)))
+    queue.close(timeout_s=0.3)
+    assert log.counted["dropped"] == 7
+    assert "7 prediction records are lost" in caplog.text
+
+
+def test_close_gives_up_a_log_that_hangs(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    log.open.clear()
+    queue = queue_of(log)
+    queue.put(records(range(7)))
+    until(lambda: log.tried)
+    queue.put(records([7]))
+    queue.close(timeout_s=0.2)
+    assert log.counted["dropped"] == 8
+    assert "8 prediction records are lost" in caplog.text
+
+
+def test_a_record_after_the_end_is_counted_as_lost(log: Log) -> None:
+    queue = queue_of(log)
+    queue.close()
+    queue.put(records([1]))
+    assert log.counted == {"dropped": 1}
+
+
+def test_old_records_are_deleted_now_and_then(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="bentoml.pizzeria")
+    calls: list[int] = []
+
+    def prune() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("gone")
+        return 3
+
+    queue = queue_of(log, prune=prune, prune_every_s=0.05)
+    queue.put(records([1]))
+    until(lambda: len(calls) >= 3)
+    queue.close()
+    assert log.numbers == [1], "a fault in deleting is none in writing"
+    assert "old prediction records could not be deleted" in caplog.text
+    assert "3 old prediction records were deleted" in caplog.text
+
+
+def test_many_threads_lose_nothing(log: Log) -> None:
+    queue = queue_of(log)
+
+    def put(start: int) -> None:
+        for n in range(start, start + 500):
+            queue.put(records([n]))
+
+    threads = [threading.Thread(target=put, args=(start,)) for start in range(0, 4_000, 500)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    queue.close()
+    assert sorted(log.numbers) == list(range(4_000))
+    assert log.counted == {"written": 4_000}

@@ -1,0 +1,82 @@
+"""A worker's side of the prediction log: what is left out of its records, their queue, what is too old, and the counts.
+
+Import it in worker processes alone, as `metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pizzeria.inference.bundle import Bundle
+from pizzeria.inference.statistics import NAMES
+from pizzeria.registry import load
+from pizzeria_plugins.servers import metrics
+from pizzeria_plugins.servers.record_queue import RecordQueue
+from pizzeria_plugins.servers.redaction import redactor
+from pizzeria_plugins.servers.settings import Settings
+
+_INTERVAL_S = 0.4
+"""Between two writes, where the plugin does not say otherwise."""
+
+
+class PredictionLog:
+    """Takes the records of one worker's answers to the log that the spec names, and what is too old out of it.
+
+    Every worker looks for what is too old once an hour; it does not matter how many do.
+
+    Raises:
+        PluginError: there is no such prediction log, or a library that it needs is not installed.
+        DeploymentError: the environment lacks what the log needs, or no record has what is to be left out.
+    """
+
+    def __init__(self, settings: Settings, bundle: Bundle) -> None:
+        assert settings.log is not None
+        plugin = load("prediction_logs", settings.log)
+        options, folder = plugin.Options(**settings.log_options), Path(settings.log_folder)
+        self._redact = redactor(settings.log_redact, _features(bundle))
+        self._queue = RecordQueue(
+            plugin.writer(options, folder),
+            _count,
+            watch=metrics.watch_log,
+            interval_s=plugin.interval_s(options) if hasattr(plugin, "interval_s") else _INTERVAL_S,
+            prune=_pruner(settings, plugin, options, folder),
+        )
+
+    def put(self, records: Sequence[dict[str, Any]], latency_ms: float, size: int | None = None) -> None:
+        """Send an answer's records on their way; returns at once.
+
+        Args:
+            records: As `pizzeria.inference.records` says, but for `latency_ms`, which is set here.
+            size: Bytes that their texts and photos have at most, where that is known: those of a body of rows, say.
+        """
+        for record in records:
+            record["latency_ms"] = latency_ms
+        self._queue.put(records if self._redact is None else self._redact(records), size)
+
+    def state(self) -> Mapping[str, Any]:
+        """How the log is, all workers together; see `metrics.log_state`."""
+        return metrics.log_state()
+
+    def close(self) -> None:
+        """Write what is left, for some seconds at most."""
+        self._queue.close()
+
+
+def _count(outcome: str, records: int) -> None:
+    metrics.LOGGED.labels(outcome).inc(records)
+
+
+def _features(bundle: Bundle) -> Sequence[str]:
+    if bundle.takes_photos:
+        return NAMES
+    return [column["name"] for kind in ("numeric", "categorical") for column in bundle.preprocessing[kind]]
+
+
+def _pruner(settings: Settings, plugin: Any, options: Any, folder: Path) -> Callable[[], int] | None:
+    keep = settings.log_keep_time
+    if keep is None:
+        return None
+    return lambda: int(plugin.prune(options, folder, datetime.now(UTC) - keep))
