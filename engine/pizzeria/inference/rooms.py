@@ -140,7 +140,7 @@ def shows(room: RoomAnswer, name: str) -> bool:
 
 
 def open_rooms(path: Path, prior: Prior, amenities: Bundle, threads: int | None = None) -> Rooms:
-    """Open the bundle of a classifier of rooms; every file is checked against its hash, and the golden request is asked.
+    """Open the bundle of a classifier of rooms; every file is checked against its hash, the golden request asked.
 
     Args:
         path: The bundle, a folder or a zip.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pizzeria.spec.section import Section
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Verdicts(Section):
@@ -40,11 +39,20 @@ class Verification(Section):
     rooms: str | None = Field(
         default=None, description="Bundle (folder or zip) of an image_classification model that tells rooms apart."
     )
-    prior: dict[str, dict[str, Probability]] = Field(
+    prior: dict[str, dict[str, float]] = Field(
         default_factory=dict,
         description="By room and amenity, the probability that a photo of that room shows it; "
         "from 0.5 on the amenity is expected there. What is left out says nothing.",
     )
+
+    @field_validator("prior")
+    @classmethod
+    def _probabilities(cls, prior: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for room, shares in prior.items():
+            for name, share in shares.items():
+                if not 0 <= share <= 1:
+                    raise ValueError(f"{room}: {name}: found {share:g}, which is no probability; write one from 0 to 1")
+        return prior
 
     @model_validator(mode="after")
     def _both(self) -> Verification:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -53,6 +54,8 @@ def render(release: Release, host: str, port: int) -> Rendered:
         cors=list(serving.cors),
         pages=serving.pages,
         metrics=serving.metrics,
+        rooms=None if serving.verification.rooms is None else str(Path(serving.verification.rooms).absolute()),
+        room_prior=serving.verification.prior,
         log=None,
         log_folder=str(release.log_folder.absolute()),
     )

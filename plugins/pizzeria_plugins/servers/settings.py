@@ -39,6 +39,9 @@ class Settings:
     cors: list[str] = field(default_factory=list)
     pages: bool = True
     metrics: bool = True
+    rooms: str | None = None
+    """Absolute path of the bundle that tells rooms apart, for listings."""
+    room_prior: dict[str, dict[str, float]] = field(default_factory=dict)
     log: str | None = "sqlite"
     """Prediction log plugin."""
     log_options: dict[str, Any] = field(default_factory=dict)

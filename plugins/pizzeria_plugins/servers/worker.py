@@ -8,23 +8,24 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pizzeria.inference.bundle import open_bundle
+from pizzeria.inference.bundle import Bundle, open_bundle
 from pizzeria.inference.contract import Contract, Reply
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.rooms import open_rooms
 from pizzeria.inference.sample import check_sample
 from pizzeria_plugins.servers import pages
 from pizzeria_plugins.servers.cors import Cors
 from pizzeria_plugins.servers.gate import Bodies, Gate
 from pizzeria_plugins.servers.keys import Keys
-from pizzeria_plugins.servers.record_queue import RecordQueue, Write
 from pizzeria_plugins.servers.settings import Settings
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from pizzeria_plugins.servers.pages import Pages
+    from pizzeria_plugins.servers.prediction_log import PredictionLog
 
 
 class Worker:
@@ -49,28 +50,34 @@ class Worker:
         """Load the model, let it answer its golden request, and start the prediction log.
 
         Raises:
-            BundleError: the bundle is damaged, its model cannot be loaded, or it does not repeat its golden answer.
-            PluginError: there is no such prediction log.
-            DeploymentError: the environment lacks the API keys, or one is too short.
+            BundleError: the bundle, or that of rooms, is damaged, its model cannot be loaded, or it does not repeat its
+                golden answer; or the two do not fit each other.
+            PluginError: there is no such prediction log, or a library that it needs is not installed.
+            DeploymentError: the environment lacks the API keys, or one is too short; or it lacks what the prediction
+                log needs, or no record has what is to be left out of the log.
         """
         settings = self.settings
         self.keys = Keys.of_environment(settings.keys_from, os.environ) if settings.keys_from else None
         bundle = open_bundle(Path(settings.bundle))
         predictor = Predictor(bundle, settings.threads)
         check_sample(predictor)
-        self.contract = Contract(predictor, settings.limits, keep_photos=settings.log_photos)
+        rooms = None
+        if settings.rooms is not None:
+            rooms = open_rooms(Path(settings.rooms), settings.room_prior, bundle, settings.threads)
+        self.contract = Contract(predictor, settings.limits, keep_photos=settings.log_photos, rooms=rooms)
         self._metrics = _metrics()
         self._metrics.MODEL.labels(bundle.name, bundle.task, bundle.sha256).set(1)
         self.pages = pages.make(bundle, settings)
-        self._queue = None if settings.log is None else RecordQueue(_log_writer(settings), self._count_records)
+        self._log = None if settings.log is None else _prediction_log(settings, bundle)
+        self.contract.readiness = self._readiness
         self.pool = ThreadPoolExecutor(settings.parallel_of_worker, thread_name_prefix="predict")
         self.gate = Gate(settings.concurrency_of_worker)
         self.bodies = Bodies(settings.concurrency_of_worker * self.contract.limits.max_body)
 
     def close(self) -> None:
         """Write the last predictions to their log."""
-        if self._queue is not None:
-            self._queue.close()
+        if self._log is not None:
+            self._log.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def enter(self) -> bool:
@@ -88,9 +95,9 @@ class Worker:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, begun: float) -> Reply:
         """The contract's answer to a request that was whole at `begun` (`time.perf_counter`); logs its predictions."""
         answer = self.contract.answer(method, target, headers, body)
-        if answer.records and self._queue is not None:
-            latency = {"latency_ms": round(1000 * (time.perf_counter() - begun), 3)}
-            self._queue.put([record | latency for record in answer.records])
+        if answer.records and self._log is not None:
+            size = None if self.contract.predictor.bundle.takes_photos else len(body)
+            self._log.put(answer.records, round(1000 * (time.perf_counter() - begun), 3), size)
         return answer
 
     async def metrics(self) -> Reply:
@@ -103,8 +110,8 @@ class Worker:
         self._metrics.REQUESTS.labels(route, status).inc()
         self._metrics.SECONDS.labels(route).observe(seconds)
 
-    def _count_records(self, outcome: str, records: int) -> None:
-        self._metrics.LOGGED.labels(outcome).inc(records)
+    def _readiness(self) -> dict[str, Any]:
+        return {} if self._log is None else {"log": self._log.state()}
 
 
 def _metrics() -> ModuleType:
@@ -114,10 +121,8 @@ def _metrics() -> ModuleType:
     return metrics
 
 
-def _log_writer(settings: Settings) -> Write:
-    from pizzeria.registry import load
+def _prediction_log(settings: Settings, bundle: Bundle) -> PredictionLog:
+    """Only here, for the same reason."""
+    from pizzeria_plugins.servers.prediction_log import PredictionLog
 
-    assert settings.log is not None
-    plugin = load("prediction_logs", settings.log)
-    write: Write = plugin.writer(plugin.Options(**settings.log_options), Path(settings.log_folder))
-    return write
+    return PredictionLog(settings, bundle)
