@@ -125,7 +125,9 @@ class ServiceAnswers:
 
     def thresholds(self) -> Mapping[str, float] | None:
         presence = self._schemas.get("Answer", {}).get("properties", {}).get("presence")
-        return None if presence is None else {name: one["x-threshold"] for name, one in presence["properties"].items()}
+        found = {} if presence is None else presence["properties"]
+        told = {name: one["x-threshold"] for name, one in found.items() if "x-threshold" in one}
+        return told if told.keys() == found.keys() and told else None
 
     @cached_property
     def _schemas(self) -> Mapping[str, Any]:

@@ -70,6 +70,7 @@ def describe(
         text = {"text/plain": {"schema": {"type": "string"}}}
         paths["/metrics"] = {"get": _get("What the service counted, for Prometheus.", text, keyed)}
     answer = schemas.photo_answer(bundle) if bundle.takes_photos else schemas.row_answer(bundle)
+    rows = {} if bundle.takes_photos else {"Row": schemas.row(bundle.preprocessing)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -79,7 +80,7 @@ def describe(
         },
         "paths": paths,
         "components": {
-            "schemas": {"Error": schemas.error(), "Answer": answer},
+            "schemas": {"Error": schemas.error(), "Answer": answer, **rows},
             **({"securitySchemes": _KEYS} if keyed else {}),
         },
     }
@@ -87,7 +88,7 @@ def describe(
 
 def _predict(bundle: Bundle, limits: Limits) -> Schema:
     if not bundle.takes_photos:
-        rows = {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": schemas.row(bundle.preprocessing)}
+        rows = {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": _reference("Row")}
         answers = object_of(predictions={"type": "array", "items": _reference("Answer")}, model=SHA256)
         body = {"application/json": {"schema": {"oneOf": [object_of(rows=rows), rows]}}}
         return {"summary": "Predict each row.", "requestBody": _required(body), "answer": answers}

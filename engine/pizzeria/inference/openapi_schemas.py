@@ -27,8 +27,7 @@ def photo_answer(bundle: Bundle) -> Schema:
     about: Schema = {"width": _SIDE, "height": _SIDE, "model": SHA256, "prediction_id": _PREDICTION_ID}
     if not bundle.judges_presence:
         return _with(object_of(**_classified(bundle), **about), explanation=_saliency(bundle))
-    present = object_of(probability=PROBABILITY, present={"type": "boolean"})
-    presence = {"presence": object_of(**dict.fromkeys(bundle.classes, present))}
+    presence = {"presence": object_of(**{name: _present(bundle.thresholds[name]) for name in bundle.classes})}
     if bundle.task == "multilabel_classification":
         return _with(object_of(**presence, **about), explanation=_saliency(bundle))
     box = object_of(**{"class": _class(bundle)}, confidence=PROBABILITY, score=PROBABILITY, **_CORNERS)
@@ -98,6 +97,12 @@ def _nullable(schema: Schema, description: str) -> Schema:
 
 def _class(bundle: Bundle) -> Schema:
     return {"enum": list(bundle.classes)}
+
+
+def _present(threshold: float) -> Schema:
+    """`x-threshold` is for clients that draw the boxes of an answer with `min_confidence`."""
+    said: Schema = {"type": "boolean", "description": f"Whether the probability is {threshold:g} or more."}
+    return object_of(probability=PROBABILITY, present=said) | {"x-threshold": threshold}
 
 
 def _classified(bundle: Bundle) -> Schema:
