@@ -62,7 +62,7 @@ def describe(
     paths: Schema = {
         "/predict": {"post": _post(_predict(bundle, limits), "/predict", bundle, keyed)},
         "/healthz": {"get": _get("Is the process alive?", _json(object_of(status={"const": "ok"})))},
-        "/readyz": {"get": _get("Which model answers?", _json(_ready()))},
+        "/readyz": {"get": _get("Which model answers?", _json(schemas.readiness()))},
     }
     if bundle.judges_presence:
         paths["/verify"] = {"post": _post(_verify(bundle), "/verify", bundle, keyed)}
@@ -101,12 +101,7 @@ def _predict(bundle: Bundle, limits: Limits) -> Schema:
 
 def _verify(bundle: Bundle) -> Schema:
     photos = {"type": "array", "minItems": 1, "maxItems": MAX_PHOTOS, "items": {"type": "string", "format": "binary"}}
-    declared = {
-        "type": "string",
-        "description": f"With commas between, or a JSON list; of {', '.join(bundle.classes)}.",
-        "examples": [",".join(bundle.classes[:2])],
-    }
-    form = object_of(photos=photos, declared=declared, listing_id={"type": "string"})
+    form = object_of(photos=photos, declared=schemas.declared(bundle.classes), listing_id={"type": "string"})
     form["required"] = ["photos", "declared"]
     return {
         "summary": "Check a listing's declared amenities against its photos.",
@@ -145,10 +140,6 @@ def _refused(statuses: Iterable[int], keyed: bool) -> Schema:
 
 def _security(keyed: bool) -> Schema:
     return {"security": [{name: []} for name in _KEYS]} if keyed else {}
-
-
-def _ready() -> Schema:
-    return object_of(status={"const": "ready"}, sha256=SHA256, name={"type": "string"}, task={"type": "string"})
 
 
 def _json(schema: Schema) -> Schema:

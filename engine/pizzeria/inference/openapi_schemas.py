@@ -5,7 +5,8 @@ The answers are those of `pizzeria.inference.contract`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pizzeria.inference.bands import VERDICTS
@@ -18,6 +19,9 @@ SHA256: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$", "description
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
 _SIDE: Schema = {"type": "integer", "minimum": 1, "description": "Pixels of the upright photo."}
+_FLOAT32, _FLOAT64 = 3.4e38, 1.7e308
+_SYNTAX = re.compile(r"[\^$\\.*+?()\[\]{}|/]")
+"""What means something in a pattern of ECMAScript."""
 _CORNERS: Schema = {key: {"type": "number", "description": "Pixels."} for key in ("x_min", "y_min", "x_max", "y_max")}
 _PREDICTION_ID: Schema = {"type": "string", "description": "Names this answer in the prediction log."}
 
@@ -61,14 +65,21 @@ def listing_answer(bundle: Bundle) -> Schema:
 
 def row(preprocessing: Mapping[str, Any]) -> Schema:
     """One row of a request: every column, and maybe `row_id`."""
-    number, time = ["number", "boolean", "null"], ["string", "number", "null"]
-    columns: Schema = {c["name"]: {"type": time if c.get("time") else number} for c in preprocessing["numeric"]}
+    columns: Schema = {c["name"]: _numeric(c) for c in preprocessing["numeric"]}
     columns |= {
         c["name"]: {"type": ["string", "number", "boolean", "null"], "examples": c["values"][:5]}
         for c in preprocessing["categorical"]
     }
     name: Schema = {"type": ["string", "number", "boolean", "null"], "description": "Its name in the prediction log."}
     return _with(object_of(**columns), row_id=name)
+
+
+def readiness() -> Schema:
+    """`GET /readyz`."""
+    count: Schema = {"type": "integer", "minimum": 0}
+    log = object_of(waiting=count, dropped=count, trouble={"type": "boolean"})
+    ready = object_of(status={"const": "ready"}, sha256=SHA256, name=_TEXT, task=_TEXT)
+    return _with(ready, log=log | {"description": "Records of the prediction log, where one is kept."})
 
 
 def error() -> Schema:
@@ -89,6 +100,27 @@ def object_of(**properties: Any) -> Schema:
 def _with(schema: Schema, **properties: Any) -> Schema:
     """The object's schema with keys that may be there."""
     return schema | {"properties": schema["properties"] | properties}
+
+
+def _numeric(column: Mapping[str, Any]) -> Schema:
+    """Numbers that a float32 holds once they are standardised."""
+    reach, mean = _FLOAT32 * float(column["std"]), float(column["mean"])
+    bounds = {"minimum": max(mean - reach, -_FLOAT64), "maximum": min(mean + reach, _FLOAT64)}
+    if column.get("time"):
+        moment = {"type": "string", "format": "date-time"}
+        return {"anyOf": [moment, {"type": ["number", "null"], **bounds}], "description": "ISO 8601, or Unix seconds."}
+    return {"type": ["number", "boolean", "null"], **bounds}
+
+
+def declared(classes: Sequence[str]) -> Schema:
+    """The amenities of a listing, in one field of a form."""
+    name = "(" + "|".join(_SYNTAX.sub(r"\\\g<0>", one) for one in classes) + ")"
+    return {
+        "type": "string",
+        "description": f"With commas between, or a JSON list; of {', '.join(classes)}.",
+        "pattern": rf'^(\s*{name}?\s*(,\s*{name}?\s*)*|\s*\[\s*("{name}"\s*(,\s*"{name}"\s*)*)?\]\s*)$',
+        "examples": [",".join(classes[:2])],
+    }
 
 
 def _nullable(schema: Schema, description: str) -> Schema:

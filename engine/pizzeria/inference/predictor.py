@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pizzeria.errors import BundleError
+from pizzeria.errors import BundleError, RequestError
 from pizzeria.inference.answers import PhotoAnswer, RowAnswer, TableAnswer
 from pizzeria.inference.bundle import MODEL, Bundle
 from pizzeria.inference.calibration import calibrate
@@ -104,9 +104,11 @@ class Predictor:
         """The answers for at least one row, as columns that were checked; see `pizzeria.inference.rows.to_columns`.
 
         Raises:
-            RequestError: 422, a number is out of reach; names it as `rows[3].price`.
+            RequestError: 422, a number is out of reach; names it as `rows[3].price`, or the row alone where its
+                numbers are each in reach and the network overflows on them together.
         """
         raw = self.table(*encode_columns(columns, self.bundle.preprocessing))
+        _check_finite(raw)
         features = {name: _plain(values) for name, values in columns.items()}
         if raw.values is not None:
             return TableAnswer(self.bundle, features, values=raw.values)
@@ -204,3 +206,13 @@ def _plain(values: NDArray[np.float64] | list[str | None]) -> Sequence[float | s
         return values
     numbers: list[float] = values.tolist()
     return [None if number != number else number for number in numbers] if np.isnan(values).any() else numbers
+
+
+def _check_finite(raw: Predictions) -> None:
+    out = raw.values if raw.probabilities is None else raw.probabilities
+    if out is None or np.isfinite(out).all():
+        return
+    row = int(np.argwhere(~np.isfinite(out))[0][0])
+    raise RequestError(
+        422, "out_of_reach", f"rows[{row}]: the model has no finite answer", hint="its numbers are far too large"
+    )

@@ -14,7 +14,7 @@ import numpy as np
 
 from pizzeria.errors import RequestError
 from pizzeria.inference import requests
-from pizzeria.inference.rows import ROW_ID, Columns, seconds, text, to_columns
+from pizzeria.inference.rows import ROW_ID, Columns, row_name, seconds, text, to_columns
 
 if TYPE_CHECKING:
     import msgspec
@@ -70,7 +70,7 @@ class RowReader:
             return table
         rows = requests.rows(body, self._max_rows)
         columns = to_columns(rows, self._preprocessing)
-        return Table(columns, [text(row.get(ROW_ID)) or "" for row in rows])
+        return Table(columns, [row_name(row.get(ROW_ID), i) for i, row in enumerate(rows)])
 
     def _typed_decoder(self) -> msgspec.json.Decoder[Any] | None:
         try:

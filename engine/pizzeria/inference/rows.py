@@ -123,6 +123,25 @@ def text(value: Any) -> str | None:
     return str(value)
 
 
+def row_name(value: Any, i: int) -> str:
+    """A row's name in the prediction log, empty for none.
+
+    Args:
+        value: Its `row_id`.
+        i: The row, for the error.
+
+    Raises:
+        RequestError: 422, it is a list or an object.
+
+    Example:
+        >>> row_name(7, 0), row_name(None, 0)
+        ('7', '')
+    """
+    if isinstance(value, list | Mapping):
+        raise _refused(f"rows[{i}].{ROW_ID}", f"found {_shown(value)}", "write a text or a number")
+    return text(value) or ""
+
+
 def seconds(value: Any, i: int, name: str) -> float:
     """A moment as Unix seconds, UTC where it names no zone; NaN for None.
 
