@@ -17,13 +17,22 @@ _Class = TypedDict("_Class", {"class": str})
 _MaybeClass = TypedDict("_MaybeClass", {"class": NotRequired[str]})
 
 
+class LogState(TypedDict):
+    """How the prediction log is: records not written yet, records lost, and whether the last write was refused."""
+
+    waiting: int
+    dropped: int
+    trouble: bool
+
+
 class Ready(TypedDict):
-    """`GET /readyz`: the model that answers."""
+    """`GET /readyz`: the model that answers, and its prediction log, if it keeps one."""
 
     status: Literal["ready"]
     sha256: str
     name: str
     task: Task
+    log: NotRequired[LogState]
 
 
 class Box(_Class):
