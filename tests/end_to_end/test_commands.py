@@ -50,6 +50,18 @@ def test_predict_draws_and_writes_coco_results(kitchen: Kitchen, tmp_path: Path)
         assert copy.size == original.size
 
 
+def test_predict_gives_the_same_through_the_service(kitchen: Kitchen, tmp_path: Path) -> None:
+    photos = [str(photo) for photo in sorted(_photos(kitchen).iterdir())[:8]]
+    found = {}
+    for name, source in {"run": ["amenities"], "service": ["--url", kitchen.address]}.items():
+        out, drawn = tmp_path / f"{name}.json", tmp_path / name
+        done = kitchen.run("predict", *source, *photos, "--out", str(out), "--drawn", str(drawn))
+        assert done.returncode == 0, done.stderr
+        found[name] = out.read_text(), {path.name: path.read_bytes() for path in drawn.iterdir()}
+    assert found["run"] == found["service"]
+    assert len(found["run"][1]) == 8
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_predict_writes_tables(kitchen: Kitchen, tmp_path: Path, ending: str) -> None:
     photo = min(_photos(kitchen).iterdir())

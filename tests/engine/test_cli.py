@@ -68,3 +68,28 @@ def test_public_names_are_pinned() -> None:
     import pizzeria
 
     assert sorted(pizzeria.__all__) == ["PizzeriaError", "Spec", "execute", "load_spec"]
+
+
+def test_status_tells_why_a_service_does_not_answer(working_folder: Path) -> None:
+    import json
+
+    import yaml
+    from click.testing import CliRunner
+
+    from pizzeria.cli import main
+    from pizzeria.loading import load_spec
+    from pizzeria.runs.ledger import Ledger
+    from pizzeria.runs.store import Store
+
+    store = Store()
+    run = store.open_run("amenities-0123456789ab", yaml.safe_dump(load_spec(["experiment=amenities"]).resolved()))
+    Ledger(store.root).add("promoted", "amenities", run=run.id, sha256="a" * 64, detail={"address": "http://x"})
+    state = store.root / ".deployments" / "amenities"
+    state.mkdir(parents=True)
+    gone = {"name": "amenities", "host": "127.0.0.1", "port": 9, "sha256": "a" * 64, "argv": ["true"]}
+    gone |= {"environment": {}, "folder": str(working_folder), "pid": 1, "token": "no process has this"}
+    (state / "deployment.json").write_text(json.dumps(gone))
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 1, done.output
+    assert "amenities  dead  http://127.0.0.1:9" in done.output
+    assert f"    its processes are gone; {state / 'service.log'} may say why" in done.output
