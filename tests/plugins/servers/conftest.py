@@ -194,6 +194,46 @@ def tabular_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle_of(folder, description, ("request.json", sample))
 
 
+def mixture(path: Path) -> None:
+    """How likely `up` is grows with the sum of two numbers and a category's code."""
+    nodes = [
+        helper.make_node("Cast", ["categorical"], ["codes"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["numeric", "codes"], ["all"], axis=1),
+        helper.make_node("ReduceSum", ["all", "axis"], ["sum"], keepdims=1),
+        helper.make_node("Mul", ["sum", "slopes"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("numeric", TensorProto.FLOAT, ["N", 2]),
+        helper.make_tensor_value_info("categorical", TensorProto.INT64, ["N", 1]),
+    ]
+    constants = {"axis": np.array([1], np.int64), "slopes": np.array([[-1e-3, 1e-3]], np.float32)}
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 2])]
+    _save(nodes, inputs, outputs, constants, path)
+
+
+@pytest.fixture(scope="session")
+def mixed_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Classifies rows of a number, a time and a text."""
+    folder = tmp_path_factory.mktemp("mixed")
+    mixture(folder / "model.onnx")
+    numeric = [
+        {"name": "demand", "median": 0, "mean": 0, "std": 1},
+        {"name": "at", "median": 1.7e9, "mean": 1.7e9, "std": 1e7, "time": True},
+    ]
+    how = {
+        "kind": "columns",
+        "numeric": numeric,
+        "categorical": [{"name": "day", "values": ["mon", "tue"]}],
+        "target": {"name": "direction"},
+    }
+    description = describe(
+        "tabular_classification", classes=["down", "up"], preprocessing=how, calibration={"method": "none"}
+    )
+    sample = json.dumps({"rows": [{"demand": 2, "at": "2024-05-31T12:00:00Z", "day": "tue"}]}).encode()
+    return bundle_of(folder, description, ("request.json", sample))
+
+
 @dataclass
 class Service:
     """A running service."""
@@ -241,11 +281,17 @@ def starting(folder: Path) -> Iterator[Start]:
     services: list[Service] = []
 
     def start(
-        bundle: Path, *, log: PredictionLog | None = None, environment: dict[str, str] | None = None, **options: Any
+        bundle: Path,
+        *,
+        log: PredictionLog | None = None,
+        unlogged: bool = False,
+        environment: dict[str, str] | None = None,
+        **options: Any,
     ) -> Service:
         own = {key: options.pop(key) for key in list(options) if key in bentoml.Options.model_fields}
         state = folder / f"state-{len(services)}"
-        serving = Serving(log=log or PredictionLog(options=sqlite.Options()), options=bentoml.Options(**own), **options)
+        kept = None if unlogged else log or PredictionLog(options=sqlite.Options())
+        serving = Serving(log=kept, options=bentoml.Options(**own), **options)
         release = Release(
             name="amenities",
             bundle=bundle,

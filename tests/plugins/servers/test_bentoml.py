@@ -57,6 +57,7 @@ def test_it_is_ready_soon_and_says_which_model_answers(service: Any) -> None:
             "sha256": service.release.sha256,
             "name": "amenities",
             "task": "object_detection",
+            "log": {"waiting": 0, "dropped": 0, "trouble": False},
         }
     assert service.seconds < 30
 
