@@ -42,7 +42,8 @@ if mode == "mute":
     time.sleep(600)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = json.dumps({"status": "ready", "sha256": sha256}).encode()
+        log = {"log": {"waiting": 7, "dropped": 2, "trouble": True}} if mode == "troubled" else {}
+        body = json.dumps({"status": "ready", "sha256": sha256, **log}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -254,6 +255,18 @@ def test_a_dead_service_is_known_as_dead(release: Release, options: local.Option
     now = local.status("amenities", options, state)
     assert now.state == "dead"
     assert "service.log" in now.detail
+
+
+def test_trouble_with_the_prediction_log_is_said(release: Release, options: local.Options, state: Path) -> None:
+    well = local.apply(release, options, Silent())
+    assert "prediction" not in local.status("amenities", options, state).detail
+    local.apply(replace(release, server=SmallServer("troubled")), options, Silent())
+    now = local.status("amenities", options, state)
+    assert now.state == "live"
+    assert now.address == well.address
+    assert "its prediction log takes no records, 7 wait" in now.detail
+    assert "2 prediction records are lost" in now.detail
+    local.remove("amenities", options, state)
 
 
 def test_a_stubborn_service_is_killed_in_the_end(release: Release, options: local.Options, state: Path) -> None:
