@@ -3,10 +3,10 @@ import {facts} from "./facts.js";
 import {html, nothing} from "./lit-html.js";
 import {count} from "./format.js";
 import {icons} from "./icons.js";
-import {add, album, remove, removeAll, show} from "./photos.js";
+import {add, album, asksEach, remove, removeAll, show} from "./photos.js";
 import {drawn} from "./screen.js";
 
-const SAID = {new: "waiting", asking: "being asked about", answered: "answered", refused: "refused"};
+const SAID = {new: "not asked about yet", asking: "being asked about", answered: "answered", refused: "refused"};
 const STEPS = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1};
 
 /** @param {(photo: object) => object} mark what is drawn over a small photo */
@@ -14,7 +14,7 @@ export const gallery = mark => html`
   <section class="gallery" aria-label="All photos">
     <ul @keydown=${moved}>
       ${album.photos.map((photo, place) => html`
-        <li class=${photo.state}>
+        <li class=${photo.state === "new" && !asksEach() ? "" : photo.state}>
           <button type="button" class="tile" aria-current=${place === album.shown} tabindex=${place === album.shown ? 0 : -1}
             @click=${() => show(place)} title=${photo.name}>
             ${photo.thumbnail ? html`<img src=${photo.thumbnail} alt="">` : html`<span class="blank">${icons.photo}</span>`}
@@ -43,7 +43,7 @@ export const chooser = (label, look) => html`
 /** "12 photos, 3 to go", and nothing where there is only one. */
 export function progress() {
   const total = album.photos.length;
-  const waiting = album.photos.filter(one => one.state === "new" || one.state === "asking").length;
+  const waiting = album.photos.filter(one => one.state === "asking" || (one.state === "new" && asksEach())).length;
   const refused = album.photos.filter(one => one.state === "refused").length;
   if (total < 2 && !refused) return "";
   return [count(total, "photo"), waiting ? `${waiting} to go` : "", refused ? `${refused} refused` : ""].filter(Boolean).join(", ");

@@ -1,6 +1,7 @@
 /** A listing: what it declares, against what its photos show. */
 import {facts} from "./facts.js";
 import {count, latency, percent} from "./format.js";
+import {showTile} from "./gallery.js";
 import {icons} from "./icons.js";
 import {html, nothing} from "./lit-html.js";
 import {album, show} from "./photos.js";
@@ -72,7 +73,7 @@ const verdicts = answer => html`
     <h3>Seen, but not declared</h3>
     <ul class="verdicts" aria-label="Seen, but not declared">${answer.undeclared.map(one => verdict(one, "extra", "seen"))}</ul>` : nothing}
   ${answer.verdicts.length || answer.undeclared.length ? nothing : html`<p class="quiet">Nothing is declared, and nothing was seen.</p>`}
-  <p class="quiet">Answered in <span class="latency">${latency(listing.time)}</span>. “Not shown” does not mean that it is not there.</p>
+  <p class="quiet">Answered in <span class="latency">${latency(listing.time)}</span>.</p>
   ${takeaway(`${facts.name}-listing`, answer, curlListing(listing.photos, [...listing.declared]))}`;
 
 const verdict = (one, kind, word) => html`
@@ -82,7 +83,7 @@ const verdict = (one, kind, word) => html`
       <span class="amenity">${one.amenity}</span>
       <span class="word">${word}</span>
       <span class="number">${percent(one.probability)}</span>
-      ${one.reason ? html`<span class="reason">${one.reason}</span>` : nothing}
+      ${one.reason ? html`<span class="reason">${one.reason.replaceAll(" %", "\u00a0%")}</span>` : nothing}
     </button>
   </li>`;
 
@@ -91,10 +92,14 @@ const evidenceOf = amenity => [...listing.answer.verdicts, ...listing.answer.und
 const photoOf = evidence => listing.photos[listing.answer.photos.findIndex(one => one.name === evidence?.photo)];
 
 /** Show the photo that a verdict rests on, with its box; once more shows all boxes again. */
-function choose(one) {
+async function choose(one) {
   listing.chosen = listing.chosen === one.amenity ? "" : one.amenity;
   const place = album.photos.indexOf(photoOf(one.evidence));
-  if (listing.chosen && place >= 0) show(place);
+  if (listing.chosen && place >= 0) {
+    show(place);
+    await showTile();
+    document.querySelector(".stage").scrollIntoView({block: "nearest"});
+  }
   changed();
 }
 

@@ -36,7 +36,6 @@ export const album = {
   leftOut: 0,
 };
 
-/** Which photos are asked about as soon as they come; the listing asks about all of them together. */
 let asking = true;
 let busy = 0;
 let thumbnails = Promise.resolve();
@@ -77,7 +76,10 @@ export function remove(photo) {
 
 export const removeAll = () => [...album.photos].forEach(remove);
 
-/** Whether new photos are asked about one by one. */
+/** Whether photos are asked about one by one. */
+export const asksEach = () => asking;
+
+/** Ask about each photo as it comes, or leave them to the listing. */
 export function askEach(yes) {
   asking = yes;
   pump();

@@ -3,7 +3,7 @@ import {facts} from "./facts.js";
 import {changed} from "./screen.js";
 
 const KEPT = "pizzeria-key";
-const TRIES = 8;
+const TRIES = 12;
 const LONGEST_WAIT_S = 30;
 
 /** What the whole page should know of the service. */
@@ -41,7 +41,7 @@ export function useKey(key) {
 }
 
 /**
- * Ask the service, and ask again when it is busy, after the time that it names.
+ * Ask the service, and ask again when it is busy, after the time that it names, then longer.
  *
  * @returns {Promise<{answer: object, trip: number, server: number|null}>} the JSON answer, the milliseconds of the round
  *   trip, and those that the service counted itself, where it tells them.
@@ -52,7 +52,7 @@ export async function ask(path, body, type) {
     const begun = performance.now();
     const {status, headers, answer} = await send(path, body, type);
     if (status === 429 && tries < TRIES) {
-      await pause(Number(headers.get("Retry-After")) || 1);
+      await pause((Number(headers.get("Retry-After")) || 1) * Math.min(tries, 5));
     } else if (status === 200) {
       return {answer, trip: performance.now() - begun, server: ownTime(headers)};
     } else {
