@@ -95,7 +95,7 @@ def _verify_first(client: httpx.Client, tables: Tables, photos: dict[str, Path])
     files = [("photos", (name, photos[name].read_bytes(), "image/jpeg")) for name in names]
     response = client.post("/verify", data={"declared": json.dumps(list(listing["declared"]))}, files=files)
     response.raise_for_status()
-    print_verdicts([{"listing_id": listing["listing_id"], "not_judged": [], "unreadable": {}, **response.json()}])
+    print_verdicts([{"listing_id": listing["listing_id"], **response.json()}])
 
 
 def _send(client: httpx.Client, photos: dict[str, Path], progress: Progress) -> None:

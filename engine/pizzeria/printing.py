@@ -15,24 +15,35 @@ if TYPE_CHECKING:
     from pizzeria.monitoring import Pass
 
 _COLOURS = {"confirmed": "green", "uncertain": "yellow", "not shown": "red", "seen but not declared": "cyan"}
+_TOLD_APART = ("unreadable photo", "broken listing")
 
 
 def print_verdicts(results: Sequence[Mapping[str, Any]]) -> None:
-    """One line for each listing and amenity."""
+    """One line for each listing and amenity, with the reason; what could not be judged goes to standard error.
+
+    Args:
+        results: From `pizzeria.verification.verify_listings`; or answers of `POST /verify`, each with its listing_id.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("listing", "amenity", "verdict", "probability", "evidence"):
+    for column in ("listing", "amenity", "verdict", "probability", "reason"):
         table.add_column(column, justify="right" if column == "probability" else "left")
     previous = None
     for row in verdict_rows(results):
+        if row["verdict"] in _TOLD_APART:
+            continue
         shown = "" if row["listing_id"] == previous else str(row["listing_id"])
         previous = row["listing_id"]
         verdict = Text(row["verdict"], style=_COLOURS.get(row["verdict"], "dim"))
         probability = "" if row["probability"] is None else f"{row['probability']:.2f}"
-        table.add_row(Text(shown), Text(row["amenity"]), verdict, probability, Text(row["evidence"] or ""))
+        reason = row["reason"] or (f"seen in {row['evidence']}" if row["evidence"] else "")
+        table.add_row(Text(shown), Text(row["amenity"]), verdict, probability, Text(reason))
     Console(highlight=False).print(table)
+    apart = Console(stderr=True, highlight=False)
     for result in results:
-        for name, reason in result["unreadable"].items():
-            Console(stderr=True, highlight=False).print(Text(f"listing {result['listing_id']}: {name}: {reason}"))
+        for name, reason in result.get("unreadable", {}).items():
+            apart.print(Text(f"listing {result['listing_id']}: {name}: {reason}"))
+        if result.get("fault"):
+            apart.print(Text(f"listing {result['listing_id']}: {result['fault']}"))
 
 
 def print_pass(done: Pass) -> None:

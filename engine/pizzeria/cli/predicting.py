@@ -68,27 +68,33 @@ def predict(
 
 @click.command()
 @click.argument("run_name", metavar="RUN")
-@click.argument("listings", type=click.Path(path_type=Path), metavar="LISTINGS.CSV")
+@click.argument("listings", type=click.Path(path_type=Path), metavar="LISTINGS")
 @click.option("--photos", type=click.Path(file_okay=False, path_type=Path), help="Folder of the photos.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all verdicts: .json, .csv or .parquet."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all verdicts: .csv, .parquet, .json or .jsonl.",
 )
 def verify(run_name: str, listings: Path, photos: Path | None, out: Path | None) -> None:
-    """Check what each listing of a CSV file (listing_id, declared, photos) declares against what its photos show."""
+    """Check what each listing of a .csv or .parquet file (listing_id, declared, photos) declares against its photos.
+
+    With --out, a call that was cut off goes on where it was when the same command is given again.
+    """
+    from pizzeria.errors import DataError
     from pizzeria.printing import print_verdicts
-    from pizzeria.verification import read_listings, verify_listings, write_verdicts
+    from pizzeria.verification import Judge, read_listings, verify_listings, verify_to
 
     _, found, spec = open_run(run_name)
     wanted = read_listings(listings, photos)
-    bundle = found.stage("package") / "bundle"
-    results = with_progress(
-        lambda progress: list(verify_listings(bundle, wanted, spec.serving.max_megapixels, progress))
-    )
-    if out is not None:
-        write_verdicts(results, out)
-        click.echo(f"verdicts of {len(results)} listings in {out}")
-    else:
-        print_verdicts(results)
+    judge = Judge(found.stage("package") / "bundle", spec.serving)
+    if out is None:
+        print_verdicts(with_progress(lambda progress: list(verify_listings(judge, wanted, progress))))
+        return
+    done = with_progress(lambda progress: verify_to(out, judge, wanted, progress))
+    click.echo(f"verdicts of {done.listings} listings in {out}")
+    if done.faults or done.unreadable:
+        click.echo(f"not judged: {done.faults} listings and {done.unreadable} photos; {out} says why", err=True)
+        sys.exit(DataError.exit_code)
 
 
 def _run_and_inputs(arguments: Sequence[str], url: str | None) -> tuple[str, list[Path]]:
