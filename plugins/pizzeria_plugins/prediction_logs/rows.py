@@ -20,7 +20,6 @@ COLUMNS = ("timestamp", "sha256", "prediction_id", "input_id", "listing_id", "la
 """What every record has, in the order in which frames show it."""
 CHUNK = 10_000
 """Rows that `read` holds as Python objects at a time; a frame takes a tenth of their memory."""
-_PHOTO = "photo"
 _Item = TypeVar("_Item")
 
 
@@ -57,14 +56,12 @@ def as_row(record: Mapping[str, Any]) -> Row:
         >>> as_row(record).rest
         '{"p:bed":0.9}'
     """
-    latency = record.get("latency_ms")
-    fixed = (
-        *(record["timestamp"], record["sha256"], record["prediction_id"]),
-        *(whole(record.get("input_id")), whole(record.get("listing_id"))),
-        None if latency is None else float(latency),
-    )
-    rest = {key: value for key, value in record.items() if key not in COLUMNS and key != _PHOTO}
-    return Row(fixed, _as_json(rest), record.get(_PHOTO))
+    rest = dict(record)
+    timestamp, sha256, prediction_id = rest.pop("timestamp"), rest.pop("sha256"), rest.pop("prediction_id")
+    input_id, listing_id = whole(rest.pop("input_id", None)), whole(rest.pop("listing_id", None))
+    latency, photo = rest.pop("latency_ms", None), rest.pop("photo", None)
+    fixed = (timestamp, sha256, prediction_id, input_id, listing_id, None if latency is None else float(latency))
+    return Row(fixed, _as_json(rest), photo)
 
 
 def whole(value: Any) -> Any:
@@ -134,10 +131,10 @@ def join(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _as_json(values: dict[str, Any]) -> str:
     """Six times faster than the standard library, which counts where a request has a thousand rows."""
-    import msgspec
+    from msgspec import json as fast
 
     try:
-        data = msgspec.json.encode(values)
+        data = fast.encode(values)
     except UnicodeEncodeError:
         data = b"\\u0000"
     if b"\\u0000" in data:
