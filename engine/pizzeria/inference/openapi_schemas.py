@@ -11,6 +11,7 @@ from typing import Any
 
 from pizzeria.inference.bands import VERDICTS
 from pizzeria.inference.bundle import Bundle
+from pizzeria.inference.rows import bounds
 
 Schema = dict[str, Any]
 
@@ -19,7 +20,6 @@ SHA256: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$", "description
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
 _SIDE: Schema = {"type": "integer", "minimum": 1, "description": "Pixels of the upright photo."}
-_FLOAT32, _FLOAT64 = 3.4e38, 1.7e308
 _SYNTAX = re.compile(r"[\^$\\.*+?()\[\]{}|/]")
 """What means something in a pattern of ECMAScript."""
 _CORNERS: Schema = {key: {"type": "number", "description": "Pixels."} for key in ("x_min", "y_min", "x_max", "y_max")}
@@ -103,22 +103,22 @@ def _with(schema: Schema, **properties: Any) -> Schema:
 
 
 def _numeric(column: Mapping[str, Any]) -> Schema:
-    """Numbers that a float32 holds once they are standardised."""
-    reach, mean = _FLOAT32 * float(column["std"]), float(column["mean"])
-    bounds = {"minimum": max(mean - reach, -_FLOAT64), "maximum": min(mean + reach, _FLOAT64)}
+    low, high = bounds(column)
+    reach = {"minimum": low, "maximum": high}
     if column.get("time"):
         moment = {"type": "string", "format": "date-time"}
-        return {"anyOf": [moment, {"type": ["number", "null"], **bounds}], "description": "ISO 8601, or Unix seconds."}
-    return {"type": ["number", "boolean", "null"], **bounds}
+        return {"anyOf": [moment, {"type": ["number", "null"], **reach}], "description": "ISO 8601, or Unix seconds."}
+    return {"type": ["number", "boolean", "null"], **reach}
 
 
 def declared(classes: Sequence[str]) -> Schema:
     """The amenities of a listing, in one field of a form."""
     name = "(" + "|".join(_SYNTAX.sub(r"\\\g<0>", one) for one in classes) + ")"
+    listed, gap = rf'"{name}"', r"[ \t\r\n]*"
     return {
         "type": "string",
         "description": f"With commas between, or a JSON list; of {', '.join(classes)}.",
-        "pattern": rf'^(\s*{name}?\s*(,\s*{name}?\s*)*|\s*\[\s*("{name}"\s*(,\s*"{name}"\s*)*)?\]\s*)$',
+        "pattern": rf"^\s*({name}?\s*(,\s*{name}?\s*)*|\[{gap}({listed}{gap}(,{gap}{listed}{gap})*)?\]\s*)$",
         "examples": [",".join(classes[:2])],
     }
 
@@ -149,7 +149,7 @@ def _saliency(bundle: Bundle) -> Schema:
         "contentMediaType": "image/png",
         "description": "8-bit grey over the whole upright photo; 255 matters most.",
     }
-    out = object_of(**{"class": _class(bundle)}, method={"const": "rise"}, image=image)
+    out = object_of(**{"class": _class(bundle)}, method={"const": "rise"}, masks={"type": "integer"}, image=image)
     return out | {"description": "With ?explain=true: what of the photo speaks for the class."}
 
 

@@ -109,7 +109,7 @@ def declared_names(field: str) -> tuple[str, ...]:
     """
     if not field.lstrip().startswith("["):
         return tuple(name.strip() for name in field.split(",") if name.strip())
-    found = read_json(field.encode("utf-8", "surrogatepass"))
+    found = read_json(field.strip().encode("utf-8", "surrogatepass"))
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise RequestError(422, "wrong_declared", "`declared` is no list of texts", hint='send ["bed", "sofa"]')
     return tuple(found)

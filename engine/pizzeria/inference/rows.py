@@ -1,8 +1,9 @@
 """Turns table rows into the network's inputs, the same way for training and for serving.
 
 `preprocessing` is {"kind": "columns", "numeric": [{"name", "median", "mean", "std"}],
-"categorical": [{"name", "values"}], "target": {"name", ...}}. A missing number becomes the median; each number is then
-(x - mean) / std. A category becomes 1 + its index in `values`, and 0 when it is missing or was not seen in training.
+"categorical": [{"name", "values", "mode"}], "target": {"name", ...}}. A missing number becomes the median; each number
+is then (x - mean) / std. A category becomes 1 + its index in `values`, and 0 when it is missing or was not seen in
+training. `mode`, the most frequent value, is for explanations; bundles of old do not have it.
 A numeric column with "time": true holds moments, which count as Unix seconds (UTC where they name no zone).
 """
 
@@ -21,6 +22,8 @@ from pizzeria.errors import RequestError, nearest
 
 ROW_ID = "row_id"
 """Key under which a row may carry an identifier; it is no input of the model."""
+_FLOAT32, _FLOAT64 = 3.4e38, 1.7e308
+"""Numbers a little smaller than the largest of their kind."""
 Columns = dict[str, NDArray[np.float64] | list[str | None]]
 """By name, N values each: float64 [N] with NaN for missing, or N texts with None for missing."""
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -72,14 +75,27 @@ def encode_columns(
     for i, column in enumerate(preprocessing["numeric"]):
         values = np.asarray(columns[column["name"]], np.float64)
         filled = np.where(np.isnan(values), float(column["median"]), values)
-        with np.errstate(over="ignore"):
-            numeric[:, i] = (filled - float(column["mean"])) / float(column["std"])
-        if not np.isfinite(numeric[:, i]).all():
-            row = int(np.flatnonzero(~np.isfinite(numeric[:, i]))[0])
-            raise _refused(f"rows[{row}].{column['name']}", f"found {values[row]:g}", "write a finite number, or null")
+        low, high = bounds(column)
+        out = (filled < low) | (filled > high)
+        if out.any():
+            row = int(np.flatnonzero(out)[0])
+            hint = f"write a number from {low:g} to {high:g}, or null"
+            raise _refused(f"rows[{row}].{column['name']}", f"found {values[row]:g}", hint)
+        numeric[:, i] = (filled - float(column["mean"])) / float(column["std"])
     for i, column in enumerate(preprocessing["categorical"]):
         categorical[:, i] = _codes(columns[column["name"]], column["values"])
     return numeric, categorical
+
+
+def bounds(column: Mapping[str, Any]) -> tuple[float, float]:
+    """The smallest and the largest number of a column that a float32 holds once it is standardised.
+
+    Example:
+        >>> bounds({"name": "price", "mean": 5.0, "std": 0.5})
+        (-1.7e+38, 1.7e+38)
+    """
+    mean, reach = float(column["mean"]), _FLOAT32 * float(column["std"])
+    return max(mean - reach, -_FLOAT64), min(mean + reach, _FLOAT64)
 
 
 def to_columns(rows: Sequence[Mapping[str, Any]], preprocessing: Mapping[str, Any]) -> Columns:
@@ -160,6 +176,8 @@ def seconds(value: Any, i: int, name: str) -> float:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if isinstance(moment, datetime):
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, bool):
+            raise ValueError
     except (ValueError, OverflowError):
         raise _refused(f"rows[{i}].{name}", f"found {_shown(value)}", "write a time as 2024-05-31T12:00:00Z") from None
     return _number(value, i, name)

@@ -348,3 +348,10 @@ def service(detection_bundle: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """One detection service for all tests that do not need their own."""
     with starting(tmp_path_factory.mktemp("service")) as function:
         yield function(detection_bundle, max_body_mb=0.2, max_megapixels=1)
+
+
+@pytest.fixture(scope="session")
+def tabular_service(tabular_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service of rows for all tests that do not need their own."""
+    with starting(tmp_path_factory.mktemp("tabular-service")) as function:
+        yield function(tabular_bundle, max_rows=50)
