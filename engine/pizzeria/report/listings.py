@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pizzeria.report.measures import Tested
 from pizzeria.report.photos import THUMB, Album
 from pizzeria.report.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from pizzeria.inference.bundle import Bundle
 
 SHOWN = 9
 """So many listings are shown; the table counts all."""
@@ -27,9 +30,14 @@ def section(run: RunFolder, test: Tested | None, album: Album) -> dict[str, Any]
     for key, listing in zip(images["image_id"].astype(str), images["listing_id"].astype(str), strict=True):
         if key in place:
             photos.setdefault(listing, []).append(place[key])
+    bundle = _bundle(run, test)
     found = [
         _verified(
-            test, str(entry["listing_id"]), [str(name) for name in entry["declared"]], photos[str(entry["listing_id"])]
+            test,
+            bundle,
+            str(entry["listing_id"]),
+            [str(name) for name in entry["declared"]],
+            photos[str(entry["listing_id"])],
         )
         for entry in table[["listing_id", "declared"]].to_dict("records")
         if str(entry["listing_id"]) in photos
@@ -40,22 +48,31 @@ def section(run: RunFolder, test: Tested | None, album: Album) -> dict[str, Any]
         "count": len(found),
         "truth": _truth(found),
         "undeclared": _undeclared(found),
+        "figures": _figures(run),
         "cards": [_card(test, album, one) for one in _telling(found)],
     }
 
 
-def _verified(test: Tested, listing: str, declared: list[str], rows: list[int]) -> dict[str, Any]:
-    """The verdict of `pizzeria.inference.listing`, as the service gives it, and what is truly to be seen."""
-    from pizzeria.inference.answers import PhotoAnswer
+def _bundle(run: RunFolder, test: Tested) -> Bundle:
+    """Verdicts need the calibration alone; a run that stopped at the gate has no bundle."""
     from pizzeria.inference.bundle import Bundle
     from pizzeria.inference.bundle_files import FolderFiles
-    from pizzeria.inference.listing import verify
 
     calibration = {**test.calibration, "thresholds": dict(zip(test.classes, test.thresholds.tolist(), strict=True))}
-    # Verdicts need the calibration alone; a run that stopped at the gate has no bundle.
-    description = {"name": "", "task": "multilabel_classification", "classes": test.classes, "calibration": calibration}
-    bundle = Bundle("test split", "", description, FolderFiles("test split", {}), {})
-    answers = {test.keys[row]: PhotoAnswer(bundle, 0, 0, test.probabilities[row], {}) for row in rows}
+    description = {"name": "", "task": run.task, "classes": test.classes, "calibration": calibration}
+    return Bundle("test split", "", description, FolderFiles("test split", {}), {})
+
+
+def _verified(test: Tested, bundle: Bundle, listing: str, declared: list[str], rows: list[int]) -> dict[str, Any]:
+    """The verdict of `pizzeria.inference.listing`, as the service without rooms gives it, and what is truly there."""
+    from pizzeria.inference.answers import PhotoAnswer
+    from pizzeria.inference.listing import verify
+
+    boxes = test.predictions.boxes
+    answers = {
+        test.keys[row]: PhotoAnswer(bundle, 0, 0, test.probabilities[row], {}, None if boxes is None else boxes[row])
+        for row in rows
+    }
     verdict = verify([name for name in declared if name in test.classes], answers, bundle)
     shown = test.true[rows].max(axis=0).tolist()
     return {
@@ -87,6 +104,15 @@ def _truth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _figures(run: RunFolder) -> dict[str, Any] | None:
+    """How right verdicts on all classes are, declared or not, beside what the spec asks; None for older runs."""
+    figures = (run.json("evaluate", "metrics.json") or {}).get("verdicts")
+    if not figures:
+        return None
+    wanted = (run.spec.get("evaluation") or {}).get("verdicts") or {}
+    return {**figures, "wanted": {name: wanted.get(name) for name in ("precision", "omission")}}
+
+
 def _undeclared(found: list[dict[str, Any]]) -> dict[str, int]:
     seen = [(one["true"][entry["amenity"]]) for one in found for entry in one["undeclared"]]
     return {"count": len(seen), "right": sum(seen)}
@@ -108,9 +134,8 @@ def _card(test: Tested, album: Album, one: dict[str, Any]) -> dict[str, Any]:
         ("not shown", "Declared, not shown", "missing"),
     ):
         entries = [entry for entry in one["verdicts"] if entry["verdict"] == verdict]
-        evidence = verdict != "not shown"
-        groups.append((title, style, [_chip(test, album, entry, evidence=evidence) for entry in entries]))
-    groups.append(("Seen but not declared", "extra", [_chip(test, album, entry) for entry in one["undeclared"]]))
+        groups.append((title, style, [_chip(album, entry) for entry in entries]))
+    groups.append(("Seen but not declared", "extra", [_chip(album, entry) for entry in one["undeclared"]]))
     smalls = [album.small(test.keys[row], 2 * THUMB) for row in one["rows"][:PHOTOS]]
     return {
         "title": one["listing"],
@@ -120,15 +145,12 @@ def _card(test: Tested, album: Album, one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _chip(test: Tested, album: Album, entry: dict[str, Any], *, evidence: bool = True) -> dict[str, Any]:
-    """An amenity with its probability and, cut out of its photo, what it was seen by."""
-    key, label = entry["evidence"], test.classes.index(entry["amenity"])
-    uri = None
-    if evidence and key is not None:
-        box = None
-        if test.predictions.boxes is not None:
-            boxes = test.predictions.boxes[test.keys.index(key)]
-            mine = np.flatnonzero(boxes.labels == label)
-            box = boxes.xyxy[mine[boxes.scores[mine].argmax()]] if len(mine) else None
-        uri = album.cut(key, box)
-    return {"name": entry["amenity"], "probability": entry["probability"], "uri": uri, "evidence": key or ""}
+def _chip(album: Album, entry: dict[str, Any]) -> dict[str, Any]:
+    """An amenity with its probability, why it was judged so and, cut out of its photo, what it was seen by."""
+    evidence = entry["evidence"]
+    uri, why = None, entry.get("reason", "")
+    if evidence is not None:
+        box = evidence["box"]
+        corners = None if box is None else np.array([box[corner] for corner in ("x_min", "y_min", "x_max", "y_max")])
+        uri, why = album.cut(evidence["photo"], corners), why or f"seen in {evidence['photo']}"
+    return {"name": entry["amenity"], "probability": entry["probability"], "uri": uri, "why": why}

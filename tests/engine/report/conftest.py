@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from pizzeria.predictions import Boxes, Predictions, save_predictions
 from pizzeria.spec.problem import Problem
+from pizzeria.spec.verification import Verdicts
 from pizzeria.tables import Tables, write_tables
 from pizzeria_plugins.evaluators import torchmetrics as evaluator
 
@@ -99,7 +100,12 @@ class RunBuilder:
         calibration = (
             evaluator.calibrate("isotonic", problem, predictions, truth) if problem.classes else {"method": "none"}
         )
+        listings = [key.split("-")[0] for key in predictions.keys]
+        if "thresholds" in calibration:
+            calibration |= evaluator.verdict_bands(Verdicts(), problem, predictions, truth, calibration, listings)
         report = evaluator.evaluate(evaluator.Options(), problem, predictions, truth, calibration)
+        if "thresholds" in calibration:
+            report["verdicts"] = evaluator.verdict_figures(problem, predictions, truth, calibration, listings)
         text = json.dumps(report).replace("NaN", "null")
         report = json.loads(text)
         self.json("evaluate", "metrics.json", report)

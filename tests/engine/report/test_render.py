@@ -63,6 +63,13 @@ def test_listing_verdicts_are_those_of_the_service(text: str) -> None:
     assert 0 < int(counts[1]) <= int(counts[2])
 
 
+def test_realised_verdicts_stand_beside_the_table(deployed: Path, text: str) -> None:
+    figures = json.loads((deployed / "stages/evaluate/metrics.json").read_text())["verdicts"]
+    assert figures["listings"] == 8
+    assert f"{100 * figures['precision']:.1f} % of {figures['confirmed']} <em>confirmed</em>" in text
+    assert f"and {figures['uncertain']} stay <em>uncertain</em>" in text
+
+
 def test_monitoring_shows_the_newest_pass_first(text: str) -> None:
     assert text.index("2026-11-23 19:20 UTC") < text.index("2026-11-23 19:10 UTC")
     assert "f1 is estimated at 0.66, below 0.80, in 6 of 6 chunks" in text
