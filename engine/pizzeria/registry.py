@@ -26,7 +26,7 @@ KINDS = {
     "evaluators": ("Options", "calibrate", "evaluate"),
     "servers": ("Options", "render"),
     "targets": ("Options", "render", "apply", "status", "remove"),
-    "prediction_logs": ("Options", "writer", "read"),
+    "prediction_logs": ("Options", "writer", "read", "photo", "prune"),
     "monitors": ("Options", "judge"),
     "alerts": ("Options", "send"),
 }

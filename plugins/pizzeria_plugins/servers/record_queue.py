@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -40,8 +41,8 @@ class RecordQueue:
         capacity: Records held at most.
         capacity_bytes: What they may weigh, about.
         interval_s: Time between two writes; a full batch is written at once.
-        prune: Deletes what is too old, and returns how many records; called by the thread.
-        prune_every_s: Time between two calls of it; the first one comes with the first interval.
+        prune: Deletes what is too old, and returns how many records; called in a thread of its own.
+        prune_every_s: Time between its end and its next call; the first call comes with the first interval.
 
     Example:
         >>> log = []
@@ -129,8 +130,11 @@ class RecordQueue:
             if give_up_at is not None and (not waiting or time.monotonic() >= give_up_at):
                 return
             if give_up_at is None and self._prune is not None and time.monotonic() >= self._prune_at:
-                self._prune_at = time.monotonic() + self._prune_every_s
-                self._delete_old(self._prune)
+                self._prune_at = math.inf
+                # The first time it may take minutes, and the records of these must be written meanwhile.
+                threading.Thread(
+                    target=self._delete_old, args=(self._prune,), name="prediction-log-prune", daemon=True
+                ).start()
 
     def _pause(self) -> None:
         """Until it is time for the next write."""
@@ -237,6 +241,7 @@ class RecordQueue:
             _logger.exception("old prediction records could not be deleted; that is tried again later")
         else:
             _logger.info("%d old prediction records were deleted", deleted)
+        self._prune_at = time.monotonic() + self._prune_every_s
 
 
 def _weight(record: Record) -> int:

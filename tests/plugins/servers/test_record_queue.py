@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ class Log:
 
     def __init__(self) -> None:
         self.batches: list[list[Mapping[str, Any]]] = []
-        self.tried = 0
+        self.times: list[float] = []
         self.counted: Counter[str] = Counter()
         self.seen: list[tuple[int, bool]] = []
         self.error: Exception | None = None
@@ -28,7 +29,7 @@ class Log:
         self.open.set()
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
-        self.tried += 1
+        self.times.append(time.monotonic())
         self.open.wait()
         if self.error is not None:
             raise self.error
@@ -41,6 +42,10 @@ class Log:
 
     def watch(self, waiting: int, trouble: bool) -> None:
         self.seen.append((waiting, trouble))
+
+    @property
+    def tried(self) -> int:
+        return len(self.times)
 
     @property
     def numbers(self) -> list[int]:
@@ -164,10 +169,11 @@ def test_the_pauses_between_tries_grow(log: Log) -> None:
     log.error = OSError("gone")
     queue = queue_of(log, interval_s=0.02)
     queue.put(records([1]))
-    time.sleep(0.5)
-    assert 2 <= log.tried <= 6, "0.02, 0.04, 0.08 ... and not each 0.02"
+    until(lambda: log.tried >= 4)
     log.error = None
     queue.close()
+    pauses = [later - earlier for earlier, later in pairwise(log.times[:4])]
+    assert [pause >= least for pause, least in zip(pauses, (0.04, 0.08, 0.16), strict=True)] == [True] * 3
     assert log.numbers == [1]
 
 
@@ -240,6 +246,22 @@ def test_old_records_are_deleted_now_and_then(log: Log, caplog: pytest.LogCaptur
     assert log.numbers == [1], "a fault in deleting is none in writing"
     assert "old prediction records could not be deleted" in caplog.text
     assert "3 old prediction records were deleted" in caplog.text
+
+
+def test_records_are_written_while_old_ones_are_deleted(log: Log) -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def prune() -> int:
+        begun.set()
+        done.wait()
+        return 0
+
+    queue = queue_of(log, prune=prune)
+    assert begun.wait(20)
+    queue.put(records([1]))
+    until(lambda: log.numbers == [1])
+    queue.close()
+    done.set()
 
 
 def test_many_threads_lose_nothing(log: Log) -> None:
