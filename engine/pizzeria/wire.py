@@ -54,9 +54,13 @@ class Presence(TypedDict):
 
 
 class Saliency(_Class):
-    """What of a photo speaks for `class`: `image` is a grey PNG of the whole upright photo in base64, 255 the most."""
+    """What of a photo speaks for `class`: `image` is a grey PNG of the whole upright photo in base64, 255 the most.
+
+    It rests on so many `masks`.
+    """
 
     method: str
+    masks: int
     image: str
 
 

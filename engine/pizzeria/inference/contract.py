@@ -22,6 +22,7 @@ from typing import Any
 from pizzeria.errors import RequestError, nearest
 from pizzeria.inference import requests
 from pizzeria.inference.answers import PhotoAnswer
+from pizzeria.inference.contributions import explain_rows
 from pizzeria.inference.json_body import to_json
 from pizzeria.inference.listing import check_declared, verify
 from pizzeria.inference.photos import FORMATS, Photo, decode
@@ -30,6 +31,7 @@ from pizzeria.inference.query import Query, read_query
 from pizzeria.inference.records import new_prediction_id
 from pizzeria.inference.rooms import RoomAnswer, Rooms
 from pizzeria.inference.row_reader import RowReader
+from pizzeria.inference.saliency import explain_photo
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/predict": ("POST",),
@@ -49,12 +51,14 @@ class Limits:
         max_megapixels: Millions of pixels of one photo.
         max_rows: Rows of one request.
         formats: Formats of photos that are welcome, of `pizzeria.inference.photos.FORMATS`.
+        explain_s: Seconds after which the explanation of a photo makes do with what it has.
     """
 
     max_body: int = 10_000_000
     max_megapixels: float = 40
     max_rows: int = 10_000
     formats: tuple[str, ...] = FORMATS
+    explain_s: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -172,8 +176,11 @@ class Contract:
     def _photo(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
         sent = requests.one_photo(headers.get("content-type", ""), body)
         prediction_id = new_prediction_id()
-        answer = self._answer(sent.data)
+        photo = self._decode(sent.data, self.predictor.bundle.preprocessing)
+        answer = self.predictor.photo(photo)
         wire = answer.wire(query.min_confidence) | {"prediction_id": prediction_id}
+        if query.explain:
+            wire["explanation"] = explain_photo(self.predictor, photo, answer, self.limits.explain_s)
         name = sent.name if query.input_id is None else query.input_id
         return reply(200, wire, self._photo_record(prediction_id, answer, sent.data, name, sent.listing_id, query))
 
@@ -186,6 +193,10 @@ class Contract:
         ids = [f"{request_id}/{i}" for i in range(len(predictions))]
         for prediction, prediction_id in zip(predictions, ids, strict=True):
             prediction["prediction_id"] = prediction_id
+        if query.explain:
+            explanations = explain_rows(self.predictor, table.columns, answer)
+            for prediction, explanation in zip(predictions, explanations, strict=True):
+                prediction["explanation"] = explanation
         head = {
             "timestamp": repeat(_now()),
             "prediction_id": ids,

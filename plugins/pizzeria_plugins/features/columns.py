@@ -90,8 +90,9 @@ def build(
             fitted = _fit_numbers(name, table, columns[name], train)
             preprocessing["numeric"].append({"name": name, **time, **fitted})
         else:
-            values = _fit_categories(columns[name], train, options.max_values)
-            preprocessing["categorical"].append({"name": name, "values": values})
+            preprocessing["categorical"].append(
+                {"name": name, **_fit_categories(columns[name], train, options.max_values)}
+            )
     try:
         encoded = encode_columns(columns, preprocessing)
     except RequestError as error:
@@ -181,13 +182,13 @@ def _fit_numbers(
     return {"median": median, "mean": float(filled.mean()), "std": deviation if deviation > 0 else 1.0}
 
 
-def _fit_categories(values: list[str | None], train: NDArray[np.bool_], most: int) -> list[str]:
-    """The training split's values, sorted, so that the order of rows does not matter."""
+def _fit_categories(values: list[str | None], train: NDArray[np.bool_], most: int) -> dict[str, Any]:
+    """The training split's values, sorted, so that the order of rows does not matter; and the most frequent one."""
     from collections import Counter
 
     counts = Counter(value for value, seen in zip(values, train, strict=True) if seen and value is not None)
     kept = sorted(counts, key=lambda value: (-counts[value], value))[:most]
-    return sorted(kept)
+    return {"values": sorted(kept), "mode": kept[0] if kept else None}
 
 
 def _target(table: pd.DataFrame, problem: Problem, train: NDArray[np.bool_]) -> tuple[NDArray[Any], dict[str, Any]]:

@@ -59,7 +59,7 @@ def test_the_training_split_alone_is_fitted(tmp_path: Path, progress: Any) -> No
     numeric, busy = dataset.preprocessing["numeric"]
     assert numeric == {"name": "price", "median": 3.0, "mean": 2.5, "std": pytest.approx(np.std([1, 3, 3, 3]))}
     assert busy["mean"] == 0.5
-    assert dataset.preprocessing["categorical"] == [{"name": "day", "values": ["mon", "tue"]}]
+    assert dataset.preprocessing["categorical"] == [{"name": "day", "values": ["mon", "tue"], "mode": "mon"}]
     assert dataset.preprocessing["target"] == {"name": "move", "classes": ["down", "up"]}
     assert dataset.targets.tolist() == [1, 0, 1, 0, 1, 1]
     assert dataset.categorical[:, 0].tolist() == [2, 1, 0, 1, 0, 1]
@@ -152,7 +152,7 @@ def test_odd_columns(tmp_path: Path, progress: Any) -> None:
     assert "infinite in the rows r1" in refused(table(price=[1, np.inf, 1, 1, 1, 1.0]), tmp_path, progress)
     assert "out of reach" in refused(table(price=[1, 2, 1, 1, 1, 1e300]), tmp_path, progress)
     nothing = build(table(day=[None] * 4 + ["mon", "tue"]), tmp_path / "b", progress)
-    assert nothing.preprocessing["categorical"] == [{"name": "day", "values": []}]
+    assert nothing.preprocessing["categorical"] == [{"name": "day", "values": [], "mode": None}]
     assert (nothing.categorical == 0).all()
 
 
