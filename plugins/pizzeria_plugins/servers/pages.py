@@ -35,6 +35,7 @@ _TYPES = {
     ".webp": "image/webp",
     ".json": "application/json",
 }
+_ZIPPED = ("text/", "application/json", "image/svg+xml")
 _FOR_EVER = "public, max-age=31536000, immutable"
 # A page that runs and loads only what this service brought along, and talks to nobody else, whatever names may contain.
 _POLICY = (
@@ -180,9 +181,9 @@ def _page(reply: Reply) -> _Page:
     tag = f'"{_hash(reply.body)}"'
     # Weak, as it stands for the plain and for the zipped form.
     reply = replace(reply, headers={**reply.headers, "ETag": f"W/{tag}", "Vary": "Accept-Encoding"})
-    small = gzip.compress(reply.body, 9, mtime=0)
-    if len(small) > 0.9 * len(reply.body):  # photos
+    if not reply.content_type.startswith(_ZIPPED):
         return _Page(reply, reply, tag)
+    small = gzip.compress(reply.body, 9, mtime=0)
     return _Page(reply, replace(reply, body=small, headers={**reply.headers, "Content-Encoding": "gzip"}), tag)
 
 

@@ -343,6 +343,32 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield function
 
 
+@pytest.fixture(scope="module")
+def start_many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same for services that several tests share."""
+    with starting(tmp_path_factory.mktemp("services")) as function:
+        yield function
+
+
+@pytest.fixture(scope="session")
+def make_release() -> Callable[..., Release]:
+    """A release of a bundle that nobody has started."""
+
+    def make(bundle: Path, folder: Path, **options: Any) -> Release:
+        log = PredictionLog(options=sqlite.Options())
+        return Release(
+            name="amenities",
+            bundle=bundle,
+            sha256=open_bundle(bundle).sha256,
+            serving=Serving(options=bentoml.Options(), **{"log": log, **options}),
+            server=bentoml,
+            log_folder=folder / "log",
+            state=folder / "state",
+        )
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def service(detection_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One detection service for all tests that do not need their own."""

@@ -1,7 +1,7 @@
 /** Smaller copies of photos, made by the browser: for the gallery, and where the service would refuse the whole size. */
 import {facts} from "./facts.js";
 
-const SMALLEST = 320;
+const SMALLEST = 96;
 
 /**
  * A copy whose longer side has `longest` pixels at most, upright, over white, as a JPEG.
