@@ -20,7 +20,8 @@ from typing import NoReturn
 import psutil
 
 HERE = Path(__file__).parent
-WRK_THREADS = 1
+_WRK_THREADS = 1
+_READY_S = 180
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,9 @@ class Server(Group):
         while not _answers(f"http://127.0.0.1:{port}{ready}"):
             if self.process.poll() is not None:
                 self.fail(f"{' '.join(command)} ended with {self.process.returncode}")
-            if time.perf_counter() - self.begun > 90:
+            if time.perf_counter() - self.begun > _READY_S:
                 self.stop()
-                self.fail(f"{' '.join(command)} is not ready after 90 s")
+                self.fail(f"{' '.join(command)} is not ready after {_READY_S} s")
             time.sleep(0.02)
         self.seconds = time.perf_counter() - self.begun
 
@@ -170,7 +171,7 @@ class Server(Group):
         before = self.cpu_seconds()
         done = subprocess.run(
             [
-                *("wrk", f"-t{WRK_THREADS}", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"),
+                *("wrk", f"-t{_WRK_THREADS}", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"),
                 *("-s", str(HERE / "serving_rotate.lua"), self.url, "--", str(bodies), str(count), content_type),
             ],
             capture_output=True,

@@ -1,4 +1,4 @@
-"""A BentoML service by hand, with BentoML's own image descriptor, over ONNX Runtime.
+"""A BentoML service by hand, with BentoML's own image descriptor, over ONNX Runtime; one worker for each core.
 
 RIVAL_BUNDLE=... bentoml serve bentoml_image:service
 """
@@ -14,7 +14,7 @@ from onnx_model import OnnxModel
 from PIL import Image
 
 
-@bentoml.service(name="image", threads=len(os.sched_getaffinity(0)), logging={"access": {"enabled": False}})
+@bentoml.service(name="image", workers=len(os.sched_getaffinity(0)), logging={"access": {"enabled": False}})
 class ImageService:
     def __init__(self) -> None:
         self.model = OnnxModel(Path(os.environ["RIVAL_BUNDLE"]))

@@ -1,4 +1,4 @@
-"""A BentoML service by hand over PyTorch: what one writes first, with the timm model as it came from training.
+"""A BentoML service by hand over PyTorch: the timm model as it came from training; one worker for each core.
 
 RIVAL_BUNDLE=... RIVAL_WEIGHTS=... bentoml serve bentoml_torch:service
 """
@@ -18,7 +18,7 @@ from timm.data import resolve_model_data_config
 from torchvision.transforms import v2
 
 
-@bentoml.service(name="torch", threads=len(os.sched_getaffinity(0)), logging={"access": {"enabled": False}})
+@bentoml.service(name="torch", workers=len(os.sched_getaffinity(0)), logging={"access": {"enabled": False}})
 class TorchService:
     def __init__(self) -> None:
         torch.set_num_threads(1)
