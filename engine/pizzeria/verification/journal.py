@@ -29,7 +29,7 @@ class Journal:
         header: What is being judged by what. A journal with another one is of no use, and is begun anew.
 
     Attributes:
-        results: Those that were there, in their order.
+        results: Those that were there, in their order, and those added since.
         anew: Whether there was one that had to be begun anew.
 
     Raises:
@@ -65,12 +65,17 @@ class Journal:
         self._stream.truncate(0 if self.anew else sound)
         self._synced = time.monotonic()
         if self.anew or not lines:
-            self.add(head)
+            self._append(_dump(head))
             atomic.sync(path.parent)
 
-    def add(self, line: Mapping[str, Any]) -> None:
+    def add(self, result: Mapping[str, Any]) -> None:
         """Keep one result: at once against a kill of the process, within a second against the loss of power."""
-        self._stream.write(_dump(line))
+        line = _dump(result)
+        self._append(line)
+        self.results.append(json.loads(line))  # as a later call would read it
+
+    def _append(self, line: bytes) -> None:
+        self._stream.write(line)
         self._stream.flush()
         if time.monotonic() - self._synced >= _SYNC_S:
             os.fsync(self._stream.fileno())

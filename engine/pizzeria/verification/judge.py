@@ -24,7 +24,7 @@ _AHEAD = 4  # photos in the threads' queue, for each core
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """What is said of one photo."""
 
     answer: PhotoAnswer
@@ -69,20 +69,20 @@ class Judge:
             "formats": list(self._formats),
         }
 
-    def look(self, path: Path) -> _Seen | str:
+    def look(self, path: Path) -> Seen | str:
         """What the bundle says of one photo, or why it cannot."""
         try:
             data = path.read_bytes()
             answer = self._predictor.photo(self._decode(data, self.bundle.preprocessing))
             if self._rooms is None:
-                return _Seen(answer, None)
-            return _Seen(answer, self._rooms.tell(self._decode(data, self._rooms.preprocessing)))
+                return Seen(answer, None)
+            return Seen(answer, self._rooms.tell(self._decode(data, self._rooms.preprocessing)))
         except OSError as error:
             return f"it cannot be read: {error.strerror}"
         except RequestError as error:
             return error.message
 
-    def judge(self, one: Listing, seen: Sequence[_Seen | str]) -> dict[str, Any]:
+    def judge(self, one: Listing, seen: Sequence[Seen | str]) -> dict[str, Any]:
         """`pizzeria.inference.listing.verify` of one listing, with its id and what could not be judged.
 
         Args:
@@ -144,7 +144,7 @@ def verify_listings(
         start: How many of them are judged already.
     """
     pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="verify")
-    ahead: deque[tuple[Listing, list[Future[_Seen | str]]]] = deque()
+    ahead: deque[tuple[Listing, list[Future[Seen | str]]]] = deque()
     waiting = iter(listings[start:])
     done = start
     try:

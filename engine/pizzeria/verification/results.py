@@ -63,13 +63,11 @@ def verify_to(out: Path, judge: Judge, listings: Sequence[Listing], progress: Pr
     with Journal(out.with_name(f"{out.name}.journal"), header) as journal:
         if journal.anew:
             progress.say(f"{journal.path} is of another bundle, of other settings or listings; beginning anew")
-        results = journal.results
-        resumed = len(results)
+        results, resumed = journal.results, len(journal.results)
         if resumed:
             progress.say(f"going on after {resumed} of {len(listings)} listings")
         for result in verify_listings(judge, listings, progress, resumed):
             journal.add(result)
-            results.append(result)
         _write(results, out)
         journal.remove()
     faults = sum(bool(result["fault"]) for result in results)
