@@ -1,7 +1,7 @@
 /** Numbers, counts and colours as people read them. */
 import {facts} from "./facts.js";
 
-/** 0.973 -> "97 %"; no certainty is claimed by rounding: 0.9996 -> "99.9 %", 0.0004 -> "< 0.1 %". */
+/** 0.973 -> "97 %"; no certainty is claimed by rounding: 0.9996 -> "> 99.9 %", 0.0004 -> "< 0.1 %". */
 export function percent(p) {
   if (p > 0 && p < 0.001) return "< 0.1 %";
   if (p < 1 && p > 0.999) return "> 99.9 %";
@@ -20,8 +20,12 @@ export const size = bytes => (bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e
 /** A number with the digits that matter. */
 export const number = value => value.toLocaleString("en", {maximumSignificantDigits: 6});
 
-/** 0.25 -> "+0.25", -3 -> "−3". */
-export const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toLocaleString("en", {maximumSignificantDigits: 3})}`;
+/** A share of a sum with its sign, with as many decimals as the largest share needs: 0.25 -> "+0.250", -3 -> "−3.00". */
+export function signed(value, largest) {
+  const decimals = Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(largest))));
+  const shown = Math.abs(value).toLocaleString("en", {minimumFractionDigits: decimals, maximumFractionDigits: decimals});
+  return Number(shown.replaceAll(",", "")) === 0 ? "0" : `${value < 0 ? "−" : "+"}${shown}`;
+}
 
 /** The colour of a class: the same each time, neighbours far apart, all dark enough for white letters. */
 export const colour = name => `oklch(51% 0.16 ${Math.round(30 + 137.508 * Math.max(0, facts.classes.indexOf(name))) % 360})`;

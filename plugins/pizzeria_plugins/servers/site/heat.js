@@ -20,15 +20,16 @@ async function draw(canvas, base64) {
   await image.decode();
   canvas.width = image.naturalWidth;
   canvas.height = image.naturalHeight;
-  const pen = canvas.getContext("2d");
+  const pen = canvas.getContext("2d", {willReadFrequently: true});
   pen.drawImage(image, 0, 0);
   const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
   for (let at = 0; at < pixels.data.length; at += 4) pixels.data.set(glow(pixels.data[at] / 255), at);
   pen.putImageData(pixels, 0, 0);
 }
 
-/** From a dark, cool veil over warm red to bright yellow, all the clearer the more it matters. */
-function glow(weight) {
+/** From a dark, cool veil over warm red to bright yellow; squared, so that the middle stays calm. */
+function glow(share) {
+  const weight = share * share;
   const red = Math.min(1, 0.15 + 1.9 * weight), green = Math.max(0, 1.7 * weight - 0.7), blue = Math.max(0, 0.35 - weight);
   return [255 * red, 255 * green, 255 * blue, 255 * (0.75 - 0.35 * weight)];
 }

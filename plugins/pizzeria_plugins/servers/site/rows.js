@@ -119,7 +119,7 @@ function because(explanation, row) {
       <li class=${value < 0 ? "down" : "up"}>
         <span class="name">${name} <span class="quiet">${row[name] == null ? "missing" : shown(row[name])}</span></span>
         <span class="pull"><i .style=${`width: ${50 * Math.abs(value) / largest}%`}></i></span>
-        <span class="number">${signed(value)}</span>
+        <span class="number">${signed(value, largest)}</span>
       </li>`)}</ul>`;
 }
 
