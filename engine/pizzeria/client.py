@@ -22,6 +22,7 @@ from pizzeria.wire import ListingAnswer, PhotoAnswer, Ready, RowAnswers
 if TYPE_CHECKING:
     import httpx
 
+_BUSY = (429, 503)
 _START = "start one with `pizzeria serve RUN` or `pizzeria deploy RUN`; `pizzeria status` shows what is deployed"
 
 
@@ -32,8 +33,8 @@ class Client:
         url: Where the service is, such as http://127.0.0.1:3000.
         api_key: Sent as `Authorization: Bearer`; None where the service asks for none.
         timeout_s: Seconds that one call may take, waiting and trying again included.
-        retries: How often a call whose connection fails is tried again. While a service says 429, it is tried until
-            `timeout_s`, each time after the seconds of its Retry-After.
+        retries: How often a call whose connection fails is tried again. While a service is busy (429 or 503), it is
+            tried until `timeout_s`, each time after the seconds of its Retry-After.
         expect_sha256: Answers of another model are refused; the first 8 or more digits suffice.
 
     Raises:
@@ -190,7 +191,7 @@ class Client:
                     raise DeploymentError(f"no service answers at {self.url}: {error}", hint=_START) from None
             else:
                 wait_s = _retry_after(response)
-                if response.status_code != 429 or time.monotonic() + wait_s > until:
+                if response.status_code not in _BUSY or time.monotonic() + wait_s > until:
                     return self._read(response)
             time.sleep(wait_s)
 

@@ -17,7 +17,7 @@ import pytest
 from pizzeria.client import Client
 from pizzeria.errors import DeploymentError, PizzeriaError, RequestError
 
-from .conftest import Service, Start, photo
+from .conftest import Service, Start, bundle_of, describe, detector, photo
 
 
 @pytest.fixture
@@ -92,16 +92,21 @@ def test_another_model_than_the_expected_one_is_refused(service: Service) -> Non
                 ask()
 
 
-def test_a_busy_service_is_waited_for(start: Start, slow_bundle: Path) -> None:
-    service = start(slow_bundle, max_concurrency=1)
-    with Client(service.url) as client, ThreadPoolExecutor(3) as pool:
+def test_a_busy_service_is_waited_for(start: Start, tmp_path: Path) -> None:
+    detector(tmp_path / "model.onnx", work=4)
+    service = start(bundle_of(tmp_path, describe("object_detection"), ("request.jpg", photo())), max_concurrency=1)
+    with Client(service.url, timeout_s=300) as client, ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: client.predict_photo(photo()), range(3)))
     assert len({answer["prediction_id"] for answer in answers}) == 3
     with service.client as plain:
-        told = plain.get("/metrics").text
-    assert 'status="429"' in told
-    with Client(service.url, timeout_s=0.05) as hasty, pytest.raises(DeploymentError, match=r"within 0.05 s"):
-        hasty.predict_photo(photo())
+        assert 'status="429"' in plain.get("/metrics").text
+
+
+def test_a_server_that_never_answers_is_given_up() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with Client(url, timeout_s=0.2) as client, pytest.raises(DeploymentError, match="no answer from"):
+            client.ready()
 
 
 def test_a_key_is_sent(start: Start, detection_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

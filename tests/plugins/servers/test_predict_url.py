@@ -72,6 +72,13 @@ def test_a_service_gives_the_rows_of_its_bundle_in_parts_as_small_as_it_takes(
                 predict_rows(answering, table, SILENT)
 
 
+def test_a_busy_service_is_waited_for(start: Start, detection_bundle: Path, photos: Path) -> None:
+    with Client(start(detection_bundle, max_concurrency=1).url, timeout_s=120) as client:
+        done = predict_photos(ServiceAnswers(client), find_photos([photos]), None, SILENT)
+    assert len(done.records) == 10
+    assert [Path(name).name for name in done.failed] == ["cut.jpg", "text.png"]
+
+
 def test_a_service_without_pages_is_asked_all_the_same(start: Start, detection_bundle: Path, photos: Path) -> None:
     drawn = photos / "drawn"
     with Client(start(detection_bundle, pages=False).url) as client:
