@@ -69,7 +69,7 @@ def measure(case: Case, folder: Path, rounds: int, seconds: int) -> list[Line]:
             print(f"  {lines[-1].contender.name}: ready after {lines[-1].contender.group.seconds:.1f} s", flush=True)
         for line in lines:
             line.contender.check()
-            line.contender.turn(1)  # warms up
+            line.contender.warm_up()
         for number in range(rounds):
             for line in lines:
                 line.turns.append(line.contender.turn(seconds))
