@@ -10,10 +10,11 @@ is the highest among its photos. Photos that belong to no listing are judged one
   at most the target.
 
 Where no probability does (22 listings without one error are needed for a precision of 0.9 at the confidence 0.9, and 45
-for an omission of 0.05) the calibrated probability itself decides: `high` is the target precision, `low` the target
-omission, and `band_notes` says so. No band is narrower than `pizzeria.inference.bands.widest`. Each bound holds for a
-probability that was fixed before; the search among many makes it a little too kind, so what a model reaches on the
-test split (`realised`) is the figure to trust.
+for an omission of 0.05) the calibrated probability itself decides, and `band_notes` says so: `high` is the target
+precision, and `low` the target omission shared out among the photos of a usual listing, because the probability that
+any of them shows it is at most the sum over them. No band is narrower than `pizzeria.inference.bands.widest`. Each
+bound holds for a probability that was fixed before; the search among many makes it a little too kind, so what a model
+reaches on the test split (`realised`) is the figure to trust.
 """
 
 from __future__ import annotations
@@ -57,19 +58,20 @@ def fit(
     """
     best, there, photos = by_listing(probabilities, true, listings)
     usual = float(np.median(photos)) if len(photos) else 1.0
+    share = wanted.omission / usual
     bands, notes = {}, {}
     for i, name in enumerate(classes):
         spread = np.array([weighed(p, n, usual) for p, n in zip(best[:, i].tolist(), photos.tolist(), strict=True)])
         high = lowest_sure(spread, there[:, i], wanted.precision, wanted.confidence)
         low = highest_safe(best[:, i], there[:, i], wanted.omission, wanted.confidence)
         said = [f"from {wanted.precision:g}: confirmed"] if high is None else []
-        said += [f"below {wanted.omission:g}: not shown"] if low is None else []
+        said += [f"below {share:.3g}: not shown"] if low is None else []
         if said:
             counts = f"{int(there[:, i].sum())} listings with it and {int((~there[:, i]).sum())} without"
             notes[name] = f"{counts} do not bound the errors; the probability itself decides ({', '.join(said)})"
         most_low, least_high = widest(thresholds[name])
         bands[name] = [
-            min(wanted.omission if low is None else low, most_low),
+            min(share if low is None else low, most_low),
             max(wanted.precision if high is None else high, least_high),
         ]
     prevalence = (true.sum(axis=0) + 1) / (len(true) + 2)

@@ -80,7 +80,7 @@ def test_a_stricter_target_widens_the_band() -> None:
 def test_few_listings_fall_back_on_the_probability_and_say_so() -> None:
     calibration = fitted(12)
     for name in CLASSES:
-        assert calibration["bands"][name] == [0.05, 0.9]
+        assert calibration["bands"][name] == [0.05 / 4, 0.9], "the omission is shared out among four photos"
         assert "do not bound the errors" in calibration["band_notes"][name]
     empty = bands.fit(WANTED, CLASSES, dict.fromkeys(CLASSES, 0.4), np.zeros((0, 2)), np.zeros((0, 2), bool), [])
     assert empty["bands"]["bed"] == [0.05, 0.9]
