@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 from pizzeria.errors import RequestError
+
+# What is wrong with a form is told to the client; in a log it would let strangers fill the disk.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 MAX_PARTS = 256
 _HINT = "send multipart/form-data as a browser or `curl -F` does"
@@ -114,7 +118,7 @@ def read_parts(content_type: str, body: bytes) -> list[Part]:
         raise RequestError(
             415, "no_multipart", "this service reads no forms", hint="send one photo as the raw body"
         ) from None
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    boundary = parse_options_header(content_type.encode("latin-1", "replace"))[1].get(b"boundary")
     if not boundary:
         raise RequestError(400, "bad_multipart", "the Content-Type names no boundary", hint=_HINT)
     reader = _Reader()
