@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 
 import bentoml
 from _bentoml_sdk import Service
@@ -20,6 +21,8 @@ from pizzeria_plugins.servers.settings import Settings
 from pizzeria_plugins.servers.worker import Worker
 
 _logger = logging.getLogger("bentoml.pizzeria")
+# Pillow warns of damaged EXIF data in ever new words; strangers could fill the disk with them.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 _settings = Settings.of_environment(os.environ)
 _worker = Worker(_settings)
 _SUPERVISOR = "PIZZERIA_SUPERVISOR"
