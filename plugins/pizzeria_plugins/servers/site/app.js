@@ -6,6 +6,7 @@ import {heat} from "./heat.js";
 import {icons} from "./icons.js";
 import {html, nothing} from "./lit-html.js";
 import {evidenceIn, evidenceMark, listingPanel} from "./listing.js";
+import {fault, note, quiet} from "./notes.js";
 import {PREDICT, add, album, askEach, show, shownPhoto, tryAgain} from "./photos.js";
 import {rowsPage, startWithSample, take} from "./rows.js";
 import {changed, start} from "./screen.js";
@@ -22,29 +23,35 @@ const whole = () => html`
       <p class="facts">${facts.task.replaceAll("_", " ")} <span aria-hidden="true">·</span>
         model <code title=${facts.sha256}>${facts.sha256.slice(0, 12)}</code></p>
     </div>
-    <nav aria-label="Pages"><a href="/docs">Docs</a><a href="/openapi.json">OpenAPI</a>${facts.metrics
-      ? html`<a href="/metrics">Metrics</a>` : nothing}</nav>
+    <nav aria-label="Pages"><a href="/docs">Docs</a><a href="/openapi.json">OpenAPI</a>${
+      facts.metrics ? html`<a href="/metrics">Metrics</a>` : nothing
+    }</nav>
   </header>
   ${facts.needs_key ? keyForm() : nothing}
-  <div class="banner" role="status">${banner()}</div>
+  <div class="banner">${banner()}</div>
   ${facts.photos ? photosPage() : rowsPage()}
-  <div class="curtain" ?hidden=${!page.dropping} aria-hidden="true"><p>Let go to ask about ${facts.photos ? "the photos" : "the rows"}</p></div>`;
+  <div class="curtain" ?hidden=${!page.dropping} aria-hidden="true">
+    <p>Let go to ask about ${facts.photos ? "the photos" : "the rows"}</p>
+  </div>`;
 
 const keyForm = () => html`
   <form class="key" @submit=${submitKey}>
     <label for="key">API key</label>
-    <input id="key" type="password" autocomplete="off" spellcheck="false" .value=${service.key} aria-describedby="keysaid">
+    <input id="key" type="password" autocomplete="off" spellcheck="false" aria-describedby="keysaid"
+      .value=${service.key}>
     <button type="submit" class="plain">Use it</button>
-    <span id="keysaid" class=${service.refusedKey ? "fault" : "quiet"} role="status">${service.refusedKey
-      || (service.key ? "Kept in this tab alone, until it is closed." : "This service answers only with a key.")}</span>
+    <span id="keysaid" class=${service.refusedKey ? "fault" : "quiet"} role="status">${
+      service.refusedKey ||
+      (service.key ? "Kept in this tab alone, until it is closed." : "This service answers only with a key.")
+    }</span>
   </form>`;
 
 const banner = () => {
   if (service.gone) {
-    return html`<p class="note fault">${icons.fault} <span>The service does not answer. It may be stopped, or the network is down.</span>
-      <button type="button" class="plain" @click=${tryAgain}>Try again</button></p>`;
+    const again = html`<button type="button" class="plain" @click=${tryAgain}>Try again</button>`;
+    return fault("The service does not answer. It may be stopped, or the network is down.", again);
   }
-  return service.waiting ? html`<p class="note">The service is busy; asking again in ${service.waiting} s.</p>` : nothing;
+  return service.waiting ? note(`The service is busy; asking again in ${service.waiting} s.`) : nothing;
 };
 
 function photosPage() {
@@ -56,7 +63,11 @@ function photosPage() {
         ${photo ? large(photo) : welcome()}
         ${photo ? gallery(page.listing ? evidenceMark : () => nothing) : nothing}
       </section>
-      ${photo || page.listing ? html`<section class="card answer" aria-label="Answer">${side(photo)}</section>` : nothing}
+      ${
+        photo || page.listing
+          ? html`<section class="card answer" aria-label="Answer">${side(photo)}</section>`
+          : nothing
+      }
     </main>
     <p class="unseen" role="status">${progress()}</p>`;
 }
@@ -64,9 +75,17 @@ function photosPage() {
 const modes = () => html`
   <fieldset class="modes">
     <legend class="unseen">What to do</legend>
-    ${[["Photos", false], ["Listing", true]].map(([label, value]) => html`
-      <label><input type="radio" name="mode" .checked=${page.listing === value} @change=${() => setMode(value)}><span>${label}</span></label>`)}
+    ${[
+      ["Photos", false],
+      ["Listing", true],
+    ].map(
+      ([label, value]) => html`
+      <label><input type="radio" name="mode" .checked=${page.listing === value} @change=${() => setMode(value)}>
+        <span>${label}</span></label>`,
+    )}
   </fieldset>`;
+
+const FORMATS = facts.types?.map(one => one.slice("image/".length).toUpperCase().replace("WEBP", "WebP")).join(", ");
 
 const welcome = () => html`
   <div class="welcome">
@@ -74,8 +93,7 @@ const welcome = () => html`
     <p><strong>Drop ${page.listing ? "the photos of a listing" : "photos"} here</strong></p>
     <p class="row">${chooser(html`Choose photos`, "button")}
       <button type="button" class="plain" id="sample" @click=${addSample}>Try the sample photo</button></p>
-    <p class="quiet">or paste one. ${facts.types.map(one => one.slice(6).toUpperCase().replace("WEBP", "WebP")).join(", ")};
-      they are sent to this service alone.</p>
+    <p class="quiet">or paste one. ${FORMATS}; they are sent to this service alone.</p>
   </div>`;
 
 function large(photo) {
@@ -91,7 +109,8 @@ function large(photo) {
 
 function side(photo) {
   if (page.listing) return listingPanel();
-  if (!photo.answer) return html`<p class="quiet">${photo.state === "refused" ? "There is no answer for this photo." : "Waiting for the answer …"}</p>`;
+  if (!photo.answer)
+    return quiet(photo.state === "refused" ? "There is no answer for this photo." : "Waiting for the answer …");
   return html`
     ${facts.presence ? presence(photo) : classes(photo)}
     ${why(photo)}

@@ -4,8 +4,13 @@
 export function parse(text) {
   const separator = separatorOf(text);
   const records = [];
-  let record = [], field = "", quoted = false;
-  const endField = () => { record.push(field); field = ""; };
+  let record = [],
+    field = "",
+    quoted = false;
+  const endField = () => {
+    record.push(field);
+    field = "";
+  };
   const endRecord = () => {
     endField();
     if (record.length > 1 || record[0] !== "") records.push(record);
@@ -15,8 +20,10 @@ export function parse(text) {
     const letter = text[at];
     if (quoted) {
       if (letter !== '"') field += letter;
-      else if (text[at + 1] === '"') { field += '"'; at += 1; }
-      else quoted = false;
+      else if (text[at + 1] === '"') {
+        field += '"';
+        at += 1;
+      } else quoted = false;
     } else if (letter === '"' && field === "") quoted = true;
     else if (letter === separator) endField();
     else if (letter === "\n" || letter === "\r") endRecord();

@@ -10,7 +10,9 @@ for (const line of document.querySelectorAll("pre.line")) {
   button.textContent = "Copy";
   button.addEventListener("click", async () => {
     button.textContent = (await copy(line.querySelector("code").textContent)) ? "Copied" : "Not copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 2000);
   });
   line.append(button);
 }

@@ -30,6 +30,8 @@ async function draw(canvas, base64) {
 /** From a dark, cool veil over warm red to bright yellow; squared, so that the middle stays calm. */
 function glow(share) {
   const weight = share * share;
-  const red = Math.min(1, 0.15 + 1.9 * weight), green = Math.max(0, 1.7 * weight - 0.7), blue = Math.max(0, 0.35 - weight);
+  const red = Math.min(1, 0.15 + 1.9 * weight),
+    green = Math.max(0, 1.7 * weight - 0.7),
+    blue = Math.max(0, 0.35 - weight);
   return [255 * red, 255 * green, 255 * blue, 255 * (0.75 - 0.35 * weight)];
 }

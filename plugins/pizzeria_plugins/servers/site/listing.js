@@ -4,6 +4,7 @@ import {count, latency, percent} from "./format.js";
 import {showTile} from "./gallery.js";
 import {icons} from "./icons.js";
 import {html, nothing} from "./lit-html.js";
+import {fault, note, quiet} from "./notes.js";
 import {album, show} from "./photos.js";
 import {changed} from "./screen.js";
 import {Refusal, ask, held} from "./service.js";
@@ -32,17 +33,19 @@ const about = () => JSON.stringify([[...listing.declared], readable().map(one =>
 export const listingPanel = () => html`
   <fieldset class="declared">
     <legend>What the listing declares</legend>
-    <div class="chips">${facts.classes.map(name => html`
+    <div class="chips">${facts.classes.map(
+      name => html`
       <label class="chip"><input type="checkbox" .checked=${listing.declared.has(name)}
-        @change=${event => declare(name, event.target.checked)}><span>${icons.tick}${name}</span></label>`)}
+        @change=${event => declare(name, event.target.checked)}><span>${icons.tick}${name}</span></label>`,
+    )}
     </div>
   </fieldset>
   <div class="row">
     <button type="button" id="verify" ?disabled=${listing.asking || !readable().length} @click=${verify}>
       ${listing.asking ? "Looking …" : "Verify"}</button>
-    <span class="quiet">${album.photos.length ? count(readable().length, "photo") : "Add the listing's photos first."}</span>
+    <span class="quiet">${counted()}</span>
   </div>
-  ${listing.fault ? html`<p class="note fault" role="alert">${icons.fault} <span>${listing.fault}</span></p>` : nothing}
+  ${fault(listing.fault)}
   ${listing.answer ? verdicts(listing.answer) : nothing}`;
 
 /** The evidence that lies in a photo, for `stage`. */
@@ -52,13 +55,25 @@ export function evidenceIn(photo) {
   const frame = listing.answer.photos[place];
   const boxes = [...listing.answer.verdicts, ...listing.answer.undeclared]
     .filter(one => one.evidence?.photo === frame.name && one.evidence.box)
-    .map(one => ({box: one.evidence.box, name: one.amenity, dim: listing.chosen !== "" && listing.chosen !== one.amenity}));
-  return {boxes, frame, said: frame.room ? html`<span>${frame.room.name}, ${percent(frame.room.probability)}</span>` : nothing};
+    .map(one => ({
+      box: one.evidence.box,
+      name: one.amenity,
+      dim: listing.chosen !== "" && listing.chosen !== one.amenity,
+    }));
+  return {
+    boxes,
+    frame,
+    said: frame.room ? html`<span>${frame.room.name}, ${percent(frame.room.probability)}</span>` : nothing,
+  };
 }
 
 /** A sign on the small photos that hold the chosen evidence. */
 export const evidenceMark = photo =>
-  (listing.chosen && photoOf(evidenceOf(listing.chosen)) === photo ? html`<span class="mark">${icons.tick}</span>` : nothing);
+  listing.chosen && photoOf(evidenceOf(listing.chosen)) === photo
+    ? html`<span class="mark">${icons.tick}</span>`
+    : nothing;
+
+const counted = () => (album.photos.length ? count(readable().length, "photo") : "Add the listing's photos first.");
 
 function declare(name, yes) {
   if (yes) listing.declared.add(name);
@@ -67,18 +82,25 @@ function declare(name, yes) {
 }
 
 const verdicts = answer => html`
-  ${listing.about === about() ? nothing : html`<p class="note" role="status">The listing has changed since. Verify it again.</p>`}
+  ${listing.about === about() ? nothing : note("The listing has changed since. Verify it again.")}
   <ul class="verdicts" aria-label="Verdicts">${answer.verdicts.map(one => verdict(one, one.verdict, one.verdict))}</ul>
-  ${answer.undeclared.length ? html`
+  ${
+    answer.undeclared.length
+      ? html`
     <h3>Seen, but not declared</h3>
-    <ul class="verdicts" aria-label="Seen, but not declared">${answer.undeclared.map(one => verdict(one, "extra", "seen"))}</ul>` : nothing}
-  ${answer.verdicts.length || answer.undeclared.length ? nothing : html`<p class="quiet">Nothing is declared, and nothing was seen.</p>`}
+    <ul class="verdicts" aria-label="Seen, but not declared">
+      ${answer.undeclared.map(one => verdict(one, "extra", "seen"))}
+    </ul>`
+      : nothing
+  }
+  ${answer.verdicts.length + answer.undeclared.length ? nothing : quiet("Nothing is declared, and nothing was seen.")}
   <p class="quiet">Answered in <span class="latency">${latency(listing.time)}</span>.</p>
   ${takeaway(`${facts.name}-listing`, answer, curlListing(listing.photos, [...listing.declared]))}`;
 
 const verdict = (one, kind, word) => html`
   <li class=${`verdict ${kind.replace(" ", "-")}`}>
-    <button type="button" ?disabled=${!one.evidence} aria-pressed=${listing.chosen === one.amenity} @click=${() => choose(one)}>
+    <button type="button" ?disabled=${!one.evidence} aria-pressed=${listing.chosen === one.amenity}
+      @click=${() => choose(one)}>
       ${icons[kind]}
       <span class="amenity">${one.amenity}</span>
       <span class="word">${word}</span>
@@ -87,7 +109,8 @@ const verdict = (one, kind, word) => html`
     </button>
   </li>`;
 
-const evidenceOf = amenity => [...listing.answer.verdicts, ...listing.answer.undeclared].find(one => one.amenity === amenity)?.evidence;
+const evidenceOf = amenity =>
+  [...listing.answer.verdicts, ...listing.answer.undeclared].find(one => one.amenity === amenity)?.evidence;
 
 const photoOf = evidence => listing.photos[listing.answer.photos.findIndex(one => one.name === evidence?.photo)];
 
@@ -107,7 +130,9 @@ async function verify() {
   Object.assign(listing, {asking: true, fault: "", chosen: ""});
   changed();
   try {
-    while (readable().length && !(await asked())) { /* once more, without the photo that was refused */ }
+    while (readable().length && !(await asked())) {
+      /* once more, without the photo that was refused */
+    }
     if (!readable().length) listing.fault = "None of the photos can be read.";
   } catch (error) {
     listing.fault = held() ? "" : error.message;
@@ -118,7 +143,8 @@ async function verify() {
 
 /** Ask once. @returns {Promise<boolean>} false if a photo was refused, which is marked now */
 async function asked() {
-  const photos = readable(), now = about();
+  const photos = readable(),
+    now = about();
   const form = new FormData();
   for (const {photo, body} of await bodies(photos)) form.append("photos", body, photo.name);
   form.append("declared", JSON.stringify([...listing.declared]));
@@ -140,6 +166,7 @@ async function bodies(photos) {
   const room = facts.limits.bytes - FORM_BYTES_A_PHOTO * (photos.length + 1);
   const whole = photos.reduce((sum, one) => sum + one.blob.size, 0);
   const out = [];
-  for (const photo of photos) out.push({photo, body: await fitting(photo, whole <= room ? Infinity : room / photos.length)});
+  for (const photo of photos)
+    out.push({photo, body: await fitting(photo, whole <= room ? Infinity : room / photos.length)});
   return out;
 }

@@ -49,8 +49,19 @@ export function add(blobs) {
   const first = album.photos.length;
   for (const blob of [...blobs].slice(0, room)) {
     const photo = {
-      name: uniqueName(blob.name ?? ""), blob, url: URL.createObjectURL(blob), thumbnail: "", width: 0, height: 0,
-      prepared: false, state: "new", answer: null, time: null, fault: "", sent: 0, why: "no",
+      name: uniqueName(blob.name ?? ""),
+      blob,
+      url: URL.createObjectURL(blob),
+      thumbnail: "",
+      width: 0,
+      height: 0,
+      prepared: false,
+      state: "new",
+      answer: null,
+      time: null,
+      fault: "",
+      sent: 0,
+      why: "no",
     };
     album.photos.push(photo);
     thumbnails = thumbnails.then(() => prepare(photo));
@@ -113,7 +124,9 @@ async function prepare(photo) {
   try {
     const {blob, width, height} = await shrink(photo.blob, THUMBNAIL);
     Object.assign(photo, {thumbnail: URL.createObjectURL(blob), width, height});
-  } catch { /* the browser cannot show it; perhaps the service can read it, or says what is wrong */ }
+  } catch {
+    /* the browser cannot show it; perhaps the service can read it, or says what is wrong */
+  }
   photo.prepared = true;
   changed();
   pump();
@@ -152,7 +165,12 @@ async function answerTo(photo) {
 
 /** A name as the service will tell it again: without a folder, in characters that a form carries unchanged. */
 function uniqueName(given) {
-  const name = given.replace(/^.*[\\/]/s, "").replaceAll('"', "'").replace(/\p{C}/gu, "").slice(-150) || "photo";
+  const name =
+    given
+      .replace(/^.*[\\/]/s, "")
+      .replaceAll('"', "'")
+      .replace(/\p{C}/gu, "")
+      .slice(-150) || "photo";
   const taken = new Set(album.photos.map(one => one.name));
   const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(name);
   let found = name;

@@ -15,8 +15,15 @@ export function start(view, root) {
 export function changed() {
   if (due) return;
   due = true;
-  queueMicrotask(() => { due = false; draw(); });
+  queueMicrotask(() => {
+    due = false;
+    draw();
+  });
 }
 
 /** After the next drawing. */
-export const drawn = () => new Promise(resolve => { changed(); queueMicrotask(() => queueMicrotask(resolve)); });
+export const drawn = () =>
+  new Promise(resolve => {
+    changed();
+    queueMicrotask(() => queueMicrotask(resolve));
+  });

@@ -37,13 +37,17 @@ export const held = () => service.gone || service.refusedKey !== "" || (facts.ne
 export function useKey(key) {
   service.key = key;
   service.refusedKey = "";
-  try { sessionStorage.setItem(KEPT, key); } catch { /* a browser that keeps nothing; the key lives with the page */ }
+  try {
+    sessionStorage.setItem(KEPT, key);
+  } catch {
+    /* a browser that keeps nothing; the key lives with the page */
+  }
 }
 
 /**
  * Ask the service, and ask again when it is busy, after the time that it names, then longer.
  *
- * @returns {Promise<{answer: object, trip: number, server: number|null}>} the JSON answer, the milliseconds of the round
+ * @returns {Promise<{answer: object, trip: number, server: number|null}>} the answer, the milliseconds of the round
  *   trip, and those that the service counted itself, where it tells them.
  * @throws {Refusal|Gone}
  */
@@ -101,5 +105,9 @@ function sentence(text) {
 }
 
 function remembered() {
-  try { return sessionStorage.getItem(KEPT) ?? ""; } catch { return ""; }
+  try {
+    return sessionStorage.getItem(KEPT) ?? "";
+  } catch {
+    return "";
+  }
 }

@@ -1,4 +1,4 @@
-/** Smaller copies of photos, made by the browser: for the gallery, and where the service would refuse the whole size. */
+/** Smaller copies of photos, made by the browser: for the gallery, and of those that the service would refuse. */
 import {facts} from "./facts.js";
 
 const SMALLEST = 96;
@@ -22,7 +22,9 @@ export async function shrink(blob, longest) {
   pen.imageSmoothingQuality = "high";
   pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  const copy = await new Promise(resolve => { canvas.toBlob(resolve, "image/jpeg", 0.9); });
+  const copy = await new Promise(resolve => {
+    canvas.toBlob(resolve, "image/jpeg", 0.9);
+  });
   return {blob: copy, width, height};
 }
 
