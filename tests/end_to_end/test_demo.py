@@ -47,6 +47,21 @@ def test_the_gate_was_met_and_parity_shown(kitchen: Kitchen) -> None:
     assert json.loads((kitchen.only_run / "stages" / "package" / "parity.json").read_text())["passed"]
 
 
+def test_the_bundle_says_from_where_on_a_verdict_is_sure(kitchen: Kitchen) -> None:
+    stages = kitchen.only_run / "stages"
+    described = json.loads((stages / "package" / "bundle" / "bundle.json").read_text())
+    calibration = described["calibration"]
+    assert set(calibration["bands"]) == set(calibration["prevalence"]) == set(described["classes"])
+    assert calibration["listing_photos"] == 3
+    for name, (low, high) in calibration["bands"].items():
+        assert 0 < low <= calibration["thresholds"][name] / 2, name
+        assert max(0.5, calibration["thresholds"][name]) <= high < 1, name
+    figures = json.loads((stages / "evaluate" / "metrics.json").read_text())["verdicts"]
+    assert figures["listings"] == 60
+    assert figures["confirmed"] > 200
+    assert figures["precision"] > 0.85
+
+
 def test_a_group_is_never_on_two_sides(kitchen: Kitchen) -> None:
     import pandas as pd
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from pizzeria.errors import RequestError, nearest
 from pizzeria.inference.answers import PhotoAnswer
-from pizzeria.inference.bands import band_of, verdict_of
+from pizzeria.inference.bands import band_of, verdict_of, widest
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.rooms import RoomAnswer, Rooms, shows
 
@@ -168,7 +168,8 @@ def _verdict(sight: Sight, seen: bool, told: Told, bundle: Bundle) -> tuple[str,
     """The verdict, and why in a short sentence; `seen` says whether the photo alone gives reason to think of it."""
     name, count, calibration = sight.name, len(told.answers), bundle.calibration
     verdict = verdict_of(name, sight.probability, count, calibration)
-    share = f"{sight.photo} with {_percent(sight.probability)}"
+    percent = _percent(sight.probability)
+    share = f"{sight.photo} with {percent}"
     if verdict == "confirmed" and seen:
         return verdict, f"seen in {share}"
     if verdict == "not shown":
@@ -178,7 +179,9 @@ def _verdict(sight: Sight, seen: bool, told: Told, bundle: Bundle) -> tuple[str,
         rooms = " or ".join(_with_article(room) for room in unseen)
         return "uncertain", f"no photo of {rooms}, where {_with_article(name)} would be"
     if not seen:
-        return "uncertain", "no photo shows it clearly, but too likely to say that none does"
+        return "uncertain", "no photo shows it clearly, but too likely to say that none shows it"
+    if sight.probability < widest(calibration["thresholds"][name])[0]:
+        return "uncertain", f"hardly seen, {percent} in {sight.photo}: too much to say that none shows it"
     _, high = band_of(name, calibration)
     among = f" among {count} photos" if sight.probability >= high else ""
     return "uncertain", f"something like {_with_article(name)} in {share}: too unsure{among}"

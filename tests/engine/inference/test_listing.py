@@ -77,6 +77,8 @@ def test_the_band_decides_and_the_reason_says_why() -> None:
     assert verdicts["sofa"]["reason"] == "no photo shows it; that does not mean that it is absent"
     assert verdicts["tv"]["reason"] == "something like a tv in two with 41 %: too unsure"
     assert verdicts["sofa"]["evidence"] is None
+    [hint] = verify(["tv"], answers_of(bundle, one=[0, 0, 0.12]), bundle)["verdicts"]
+    assert hint["reason"] == "hardly seen, 12 % in one: too much to say that none shows it"
 
 
 def test_among_many_photos_more_evidence_is_needed() -> None:
@@ -103,7 +105,7 @@ def test_the_surest_box_is_the_evidence() -> None:
     assert bed["evidence"] == {"photo": "room", "prediction_id": "id-2", "box": box}
     # Too likely to be called absent, but there is no box that could be shown for it.
     assert (tv["verdict"], tv["evidence"]) == ("uncertain", None)
-    assert tv["reason"] == "no photo shows it clearly, but too likely to say that none does"
+    assert tv["reason"] == "no photo shows it clearly, but too likely to say that none shows it"
 
 
 def test_nothing_is_confirmed_without_a_box() -> None:

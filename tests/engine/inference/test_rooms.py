@@ -100,7 +100,7 @@ def test_a_room_alone_confirms_nothing(amenities: Bundle, rooms: Rooms) -> None:
     [bed] = judge(amenities, rooms, ["bed"], a=([0.2, 0, 0], sure_of("bedroom")))
     assert (bed["verdict"], bed["reason"]) == (
         "uncertain",
-        "no photo shows it clearly, but too likely to say that none does",
+        "no photo shows it clearly, but too likely to say that none shows it",
     )
     [bed] = judge(amenities, rooms, ["bed"], a=([0.4, 0, 0], sure_of("bedroom")))
     assert bed["verdict"] == "confirmed"
