@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.calibration import calibrate_boxes
-from pizzeria.inference.records import class_record, encode_embedding, presence_record
+from pizzeria.inference.records import class_record, encode_embedding, presence_record, unpack
 from pizzeria.predictions import Boxes
 
 
@@ -106,7 +105,8 @@ class RowAnswer:
 
     def record(self) -> dict[str, Any]:
         """See `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
-        return self._alone().records()[0]
+        [record] = unpack(self._alone().record())
+        return {key: value for key, value in record.items() if key != "prediction_id"}
 
     def _alone(self) -> TableAnswer:
         return TableAnswer(
@@ -153,24 +153,18 @@ class TableAnswer:
             for i, row in zip(best, rounded, strict=True)
         ]
 
-    def records(self, head: Mapping[str, Iterable[Any]] | None = None) -> list[dict[str, Any]]:
-        """See `pizzeria.inference.records`.
-
-        Args:
-            head: What the caller adds before, such as time and ids: N values each, or `itertools.repeat`.
-        """
-        columns: dict[str, Iterable[Any]] = {**(head or {}), "sha256": repeat(self.bundle.sha256)}
-        columns |= {f"feature:{name}": column for name, column in self.features.items()}
-        classes = self.bundle.classes
+    def record(self) -> dict[str, Any]:
+        """The table record of `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
+        columns: dict[str, Sequence[Any]] = {f"feature:{name}": column for name, column in self.features.items()}
         if self.values is not None:
             columns["pred"] = self.values.tolist()
         else:
             assert self.probabilities is not None
-            by_class = zip(*_rounded(self.probabilities), strict=True)
-            columns |= {f"p:{name}": column for name, column in zip(classes, by_class, strict=False)}
+            classes = self.bundle.classes
+            by_class = _rounded(self.probabilities.T)
+            columns |= {f"p:{name}": column for name, column in zip(classes, by_class, strict=True)}
             columns["pred"] = [classes[i] for i in self.probabilities.argmax(axis=1).tolist()]
-        keys = tuple(columns)
-        return [dict(zip(keys, row)) for row in zip(*columns.values())]  # noqa: B905 -- `repeat` never ends
+        return {"sha256": self.bundle.sha256, "rows": len(columns["pred"]), "columns": columns}
 
     def _feature_rows(self) -> list[dict[str, float | str | None]]:
         names = tuple(self.features)

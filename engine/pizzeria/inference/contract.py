@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import repeat
 from typing import Any
 
 from pizzeria.errors import RequestError, nearest
@@ -68,8 +67,8 @@ class Reply:
     Attributes:
         status: HTTP status.
         body: JSON in UTF-8.
-        records: One for each photo or row that was answered, as `pizzeria.inference.records` says; `latency_ms` is the
-            caller's to add.
+        records: One for each photo or table that was answered, as `pizzeria.inference.records` says; `latency_ms` is
+            the caller's to add.
         headers: Besides Content-Type and Content-Length.
     """
 
@@ -197,14 +196,11 @@ class Contract:
             explanations = explain_rows(self.predictor, table.columns, answer)
             for prediction, explanation in zip(predictions, explanations, strict=True):
                 prediction["explanation"] = explanation
-        head = {
-            "timestamp": repeat(_now()),
-            "prediction_id": ids,
-            "input_id": map(_whole, table.row_ids),
-            "listing_id": repeat(_whole(query.listing_id or "")),
-        }
         wire = {"predictions": predictions, "model": self.predictor.bundle.sha256}
-        return reply(200, wire, *answer.records(head))
+        record = _logged(request_id, answer.record(), "", query.listing_id or "")
+        if any(table.row_ids):
+            record["columns"] = {"input_id": list(map(_whole, table.row_ids)), **record["columns"]}
+        return reply(200, wire, record)
 
     def _verify(self, query: Query, headers: Mapping[str, str], body: bytes) -> Reply:
         sent = requests.listing(headers.get("content-type", ""), body)

@@ -15,6 +15,10 @@
 | `pred:<class>` | 0 or 1, detection and multi-label: whether it is said to be present |
 | `pred` | single-label: the class said; regression: the value |
 | `true:<class>`, `true` | the same for the truth, where it is known |
+
+The rows of one request go to the log as one table record, so that a thousand rows cost the log little more than one:
+`rows` is their count, `columns` {key: list of values} what differs between them, and `prediction_id` that of the
+request, to which `/<row>` is added. Logs may keep it as it is, and give back what `unpack` makes of it.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +45,34 @@ def new_prediction_id() -> str:
     chance = int.from_bytes(os.urandom(10))
     number = milliseconds << 80 | 7 << 76 | (chance >> 68) << 64 | 2 << 62 | chance & (1 << 62) - 1
     return str(UUID(int=number))
+
+
+def unpack(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The flat records of a table record; a record that is flat already comes as it is.
+
+    Example:
+        >>> table = {"prediction_id": "01", "sha256": "ab", "rows": 2, "columns": {"pred": [3.5, 4.0]}}
+        >>> list(unpack(table))
+        [{'prediction_id': '01/0', 'sha256': 'ab', 'pred': 3.5}, {'prediction_id': '01/1', 'sha256': 'ab', 'pred': 4.0}]
+    """
+    if "columns" not in record:
+        yield dict(record)
+        return
+    shared = {key: value for key, value in record.items() if key not in ("rows", "columns")}
+    columns: Mapping[str, Sequence[Any]] = record["columns"]
+    for row, values in enumerate(zip(*columns.values(), strict=True)):
+        own = dict(zip(columns, values, strict=True))
+        yield {**shared, "prediction_id": f"{shared.get('prediction_id', '')}/{row}", **own}
+
+
+def predictions_in(record: Mapping[str, Any]) -> int:
+    """How many predictions a record tells of.
+
+    Example:
+        >>> predictions_in({"rows": 2, "columns": {"pred": [3.5, 4.0]}}), predictions_in({"pred": 3.5})
+        (2, 1)
+    """
+    return int(record.get("rows", 1))
 
 
 def encode_embedding(values: NDArray[np.floating[Any]]) -> str:

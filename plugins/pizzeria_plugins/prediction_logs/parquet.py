@@ -24,6 +24,7 @@ from pydantic import Field, field_validator
 
 from pizzeria.atomic import write_bytes
 from pizzeria.errors import DataError, PluginError
+from pizzeria.inference.records import unpack
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, join, utc, whole
 
@@ -91,7 +92,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
     store = _Store.open(options, folder)
 
     def write(records: Sequence[Mapping[str, Any]]) -> None:
-        unique = {record["prediction_id"]: record for record in records}
+        unique = {record["prediction_id"]: record for one in records for record in unpack(one)}
         if not unique:
             return
         moments = [utc(datetime.fromisoformat(record["timestamp"])) for record in unique.values()]

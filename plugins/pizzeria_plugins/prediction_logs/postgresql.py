@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pizzeria.errors import DataError, DeploymentError, PluginError
+from pizzeria.inference.records import unpack
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, Row, as_frame, as_row, utc
 
@@ -197,7 +198,7 @@ def _records(connection: Connection, options: Options, sha256: str | None) -> It
     with connection.transaction(), connection.cursor("records") as cursor:
         cursor.itersize = CHUNK
         for *fixed, rest in cursor.execute(_filled(query, options), arguments):
-            yield dict(zip(COLUMNS, fixed, strict=True)) | rest
+            yield from unpack(dict(zip(COLUMNS, fixed, strict=True)) | rest)
 
 
 def _make_tables(connection: Connection, options: Options) -> None:

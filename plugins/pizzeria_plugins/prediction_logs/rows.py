@@ -24,7 +24,7 @@ _Item = TypeVar("_Item")
 
 
 class Row(NamedTuple):
-    """One record, ready to be written.
+    """One record, flat or of a table, ready to be written.
 
     Attributes:
         fixed: Values of `COLUMNS`; the first three are always texts.
@@ -138,6 +138,12 @@ def _as_json(values: dict[str, Any]) -> str:
     except UnicodeEncodeError:
         data = b"\\u0000"
     if b"\\u0000" in data:
-        clean = {whole(key): whole(value) for key, value in values.items()}
-        return json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(_all_whole(values), ensure_ascii=False, separators=(",", ":"))
     return data.decode()
+
+
+def _all_whole(value: Any) -> Any:
+    """`whole`, for all that a table record's columns hold."""
+    if isinstance(value, Mapping):
+        return {whole(key): _all_whole(item) for key, item in value.items()}
+    return [_all_whole(item) for item in value] if isinstance(value, list | tuple) else whole(value)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pizzeria.errors import DataError
+from pizzeria.inference.records import unpack
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_frame, as_row, utc
 
@@ -169,7 +170,7 @@ def _records(connection: sqlite3.Connection, sha256: str | None) -> Iterator[dic
     where, arguments = ("WHERE sha256 = ?", (sha256,)) if sha256 else ("", ())
     query = f"SELECT {columns}, record_json FROM predictions {where} ORDER BY timestamp, id"  # noqa: S608
     for *fixed, rest in connection.execute(query, arguments):
-        yield dict(zip(COLUMNS, fixed, strict=True)) | json.loads(rest)
+        yield from unpack(dict(zip(COLUMNS, fixed, strict=True)) | json.loads(rest))
 
 
 def _file(options: Options, folder: Path) -> Path:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pizzeria.inference.records import predictions_in
+
 _logger = logging.getLogger("bentoml.pizzeria")
 
 Record = Mapping[str, Any]
@@ -36,9 +38,9 @@ class RecordQueue:
 
     Args:
         write: Appends records to the log, all or none.
-        count: Told of records that were `written`, `dropped` (lost) or `failed` (refused, and tried again).
+        count: Told how many predictions were `written`, `dropped` (lost) or `failed` (refused, and tried again).
         watch: Told, whenever the thread has tried, how many records wait and whether the log is in trouble.
-        capacity: Records held at most.
+        capacity: Predictions held at most.
         capacity_bytes: What they may weigh, about.
         interval_s: Time between two writes; a full batch is written at once.
         prune: Deletes what is too old, and returns how many records; called in a thread of its own.
@@ -59,7 +61,7 @@ class RecordQueue:
         count: Count,
         *,
         watch: Watch = lambda waiting, trouble: None,
-        capacity: int = 50_000,
+        capacity: int = 1_000_000,
         capacity_bytes: int = 64 << 20,
         interval_s: float = 0.4,
         prune: Callable[[], int] | None = None,
@@ -98,7 +100,7 @@ class RecordQueue:
             items = [(each + _VALUE_BYTES * len(record), record) for record in records]
         with self._changed:
             self._items.extend(items)
-            self._waiting += len(items)
+            self._waiting += _predictions(items)
             self._bytes += sum([weight for weight, _ in items])
             dropped = self._drop_oldest(all_of_them=self._closed)
             if self._has_full_batch():
@@ -165,7 +167,7 @@ class RecordQueue:
                 _logger.error("a prediction record is dropped, as the log takes others and not this one: %s", error)
                 self._refusals = 0
                 self._release(batch)
-                self._count("dropped", 1)
+                self._count("dropped", _predictions(batch))
             else:
                 self._put_last(batch)
                 return
@@ -186,14 +188,14 @@ class RecordQueue:
                 self._trouble_since = time.monotonic()
                 _logger.exception("the prediction log is in trouble; its records wait, and will be tried again")
             self._refusals += 1
-            self._count("failed", len(batch))
+            self._count("failed", _predictions(batch))
             return error
         if self._refusals:
             _logger.warning("the prediction log works again after %.1f s", time.monotonic() - self._trouble_since)
             self._refusals = 0
         self._taken += 1
         self._release(batch)
-        self._count("written", len(batch))
+        self._count("written", _predictions(batch))
         return None
 
     def _take(self, most: int) -> list[_Item]:
@@ -216,17 +218,17 @@ class RecordQueue:
 
     def _release(self, batch: list[_Item]) -> None:
         with self._changed:
-            self._waiting -= len(batch)
+            self._waiting -= _predictions(batch)
             self._bytes -= sum([weight for weight, _ in batch])
 
     def _drop_oldest(self, all_of_them: bool) -> int:
         """As many as are too many. A batch in the thread's hand may yet be written."""
         dropped = 0
         while self._items and (all_of_them or self._waiting > self._capacity or self._bytes > self._capacity_bytes):
-            weight, _ = self._items.popleft()
-            self._bytes -= weight
-            self._waiting -= 1
-            dropped += 1
+            item = self._items.popleft()
+            self._bytes -= item[0]
+            self._waiting -= _predictions([item])
+            dropped += _predictions([item])
         if dropped:
             self._suspects.clear()  # it must not hold what is gone
         return dropped
@@ -242,6 +244,10 @@ class RecordQueue:
         else:
             _logger.info("%d old prediction records were deleted", deleted)
         self._prune_at = time.monotonic() + self._prune_every_s
+
+
+def _predictions(batch: Sequence[_Item]) -> int:
+    return sum([predictions_in(record) for _, record in batch])
 
 
 def _weight(record: Record) -> int:

@@ -41,14 +41,16 @@ def redactor(names: Iterable[str], features: Iterable[str]) -> Redact | None:
     every = _ALL_FEATURES in wanted
     empty = dict.fromkeys((name for name in _EMPTY if name in wanted), "")
 
+    def goes(key: str) -> bool:
+        return key in wanted or (every and key.startswith(_FEATURE))
+
+    def redacted(record: Mapping[str, Any]) -> Mapping[str, Any]:
+        out = {key: empty.get(key, value) for key, value in record.items() if key in empty or not goes(key)}
+        if "columns" in out:
+            out["columns"] = {key: values for key, values in out["columns"].items() if not goes(key)}
+        return out
+
     def redact(records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        return [
-            {
-                key: empty.get(key, value)
-                for key, value in record.items()
-                if key in empty or not (key in wanted or (every and key.startswith(_FEATURE)))
-            }
-            for record in records
-        ]
+        return list(map(redacted, records))
 
     return redact

@@ -11,6 +11,7 @@ from pizzeria.inference.contract import Contract, Limits, Reply
 from pizzeria.inference.listing import verify
 from pizzeria.inference.openapi import describe
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.records import unpack
 from pizzeria.inference.requests import declared_names
 
 Make = Callable[..., Predictor]
@@ -151,8 +152,12 @@ def test_rows_as_object_or_list(table: Contract) -> None:
         reply = predict_rows(table, value)
         assert reply.status == 200
         assert [one["class"] for one in body(reply)["predictions"]] == ["up", "up"]
-        assert [record["input_id"] for record in reply.records] == ["", "12"]
-        assert reply.records[0]["feature:day"] == "tue"
+        [record] = reply.records
+        first, second = unpack(record)
+        assert (first["input_id"], second["input_id"]) == ("", "12")
+        assert first["feature:day"] == "tue"
+        ids = [one["prediction_id"] for one in body(reply)["predictions"]]
+        assert [first["prediction_id"], second["prediction_id"]] == ids
 
 
 @pytest.mark.parametrize(
@@ -183,10 +188,11 @@ def test_bad_rows(table: Contract, sent: bytes, status: int, code: str) -> None:
 
 def test_half_characters_never_reach_the_log(table: Contract) -> None:
     reply = predict_rows(table, json.dumps([ROW | {"row_id": "\ud800"}]).encode())
-    assert reply.records[0]["input_id"] == "?"
+    assert [one["input_id"] for one in unpack(reply.records[0])] == ["?"]
     error = refused(predict_rows(table, json.dumps([ROW | {"day": "\ud800"}]).encode()), 422, "wrong_rows")
     assert error["message"].startswith("rows[0].day: ")
-    assert predict_rows(table, [ROW | {"day": "Tübingen 😀"}]).records[0]["feature:day"] == "Tübingen 😀"
+    [record] = predict_rows(table, [ROW | {"day": "Tübingen 😀"}]).records
+    assert record["columns"]["feature:day"] == ["Tübingen 😀"]
 
 
 def test_a_listing_is_verified(detector: Contract, jpeg: Jpeg) -> None:

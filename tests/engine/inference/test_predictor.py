@@ -16,6 +16,7 @@ from pizzeria.errors import BundleError, RequestError
 from pizzeria.inference.bundle import Bundle, draft_bundle, open_bundle, zip_bundle
 from pizzeria.inference.photos import Photo
 from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.records import predictions_in, unpack
 from pizzeria.inference.rows import to_columns
 from pizzeria.inference.sample import check_sample
 
@@ -189,9 +190,10 @@ def test_a_table_is_answered_as_its_rows_are(make_predictor: Make) -> None:
         answer = predictor.columns(to_columns(rows, predictor.bundle.preprocessing))
         alone = predictor.rows(rows)
         assert answer.wire() == [one.wire() for one in alone]
-        assert answer.records() == [one.record() for one in alone]
-        assert answer.records({"input_id": map(str, range(300))})[7]["input_id"] == "7"
-        assert answer.records()[7]["feature:price"] is None
+        record = answer.record() | {"prediction_id": "01"}
+        assert predictions_in(record) == 300
+        assert list(unpack(record)) == [one.record() | {"prediction_id": f"01/{i}"} for i, one in enumerate(alone)]
+        assert record["columns"]["feature:price"][7] is None
         if answer.probabilities is not None:
             expected = [round(float(p), 6) for p in answer.probabilities[:, 1]]
             assert [one["probabilities"]["up"] for one in answer.wire()] == expected

@@ -60,6 +60,20 @@ def test_one_column_may_hold_several_types(log: Log) -> None:
     assert found[6] == ["a", {"b": 1}]
 
 
+def test_the_rows_of_one_request_come_back_flat(log: Log) -> None:
+    columns = {"input_id": ["r1", "a\x00b"], "feature:price": [90, None], "pred": ["up", "down"]}
+    table = {**record(1), "rows": 2, "columns": columns}
+    log.write([record(0), table])
+    log.write([table, record(2)])
+    frame = log.read()
+    assert frame["input_id"].tolist() == ["photo-0.jpg", "r1", "a\ufffdb", "photo-2.jpg"]
+    assert frame["prediction_id"].tolist()[1:3] == [f"{table['prediction_id']}/0", f"{table['prediction_id']}/1"]
+    assert frame["feature:price"].isna().tolist() == [True, False, True, True]
+    assert frame["pred"].tolist()[1:3] == ["up", "down"]
+    assert frame["latency_ms"].tolist() == [3.5] * 4
+    assert not {"rows", "columns"} & set(frame)
+
+
 def test_one_bundle_can_be_read_alone(log: Log) -> None:
     log.write([record(1, "aa"), record(2, "bb", **{"feature:only": 1}), record(3, "aa")])
     log.write([record(4, "bb")])

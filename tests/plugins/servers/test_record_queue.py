@@ -279,3 +279,16 @@ def test_many_threads_lose_nothing(log: Log) -> None:
     queue.close()
     assert sorted(log.numbers) == list(range(4_000))
     assert log.counted == {"written": 4_000}
+
+
+def test_each_row_of_a_table_counts_as_a_prediction(log: Log) -> None:
+    queue = queue_of(log, capacity=500)
+    log.open.clear()
+    queue.put(records([0]))
+    until(lambda: log.tried)
+    for n in (1, 2):
+        queue.put(records([n], rows=300, columns={"pred": [1.0] * 300}))
+    log.open.set()
+    queue.close()
+    assert log.counted == {"written": 301, "dropped": 300}
+    assert log.numbers == [0, 2]

@@ -58,3 +58,12 @@ def test_a_name_that_no_record_has_is_refused(name: str, hint: str) -> None:
     with pytest.raises(DeploymentError, match=f"no record has '{name}'") as refused:
         redactor([name], ["price", "rooms"])
     assert hint in refused.value.hint
+
+
+def test_the_columns_of_a_table_are_redacted_too() -> None:
+    redact = redactor(["input_id", "feature:price"], ["price", "rooms"])
+    assert redact is not None
+    columns = {"input_id": ["Anna"], "feature:price": [90], "feature:rooms": [2], "pred": [100.0]}
+    (one,) = redact([{"prediction_id": "1", "input_id": "", "rows": 1, "columns": columns}])
+    assert one == {"prediction_id": "1", "input_id": "", "rows": 1, "columns": {"feature:rooms": [2], "pred": [100.0]}}
+    assert set(columns) == {"input_id", "feature:price", "feature:rooms", "pred"}
