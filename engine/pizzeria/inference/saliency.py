@@ -4,9 +4,8 @@ Parts of the photo are hidden at random, and the network is asked again: a part 
 higher where it shows. No gradient is needed, so this works on any ONNX graph.
 
 Each mask shows what another one hides. Then every pixel is shown in just half of them, and the noise of a plain draw,
-in which some pixels are shown more often than others, is gone; a few hundred masks do where the paper takes thousands.
-What is hidden takes the photo's mean colour: black, or the network's grey, would be a new thing to see, and make the
-photo darker or lighter as a whole.
+in which some pixels are shown more often than others, is gone. What is hidden takes the photo's mean colour: black, or
+the network's grey, would be a new thing to see, and make the photo darker or lighter as a whole.
 """
 
 from __future__ import annotations
