@@ -26,7 +26,7 @@ def parts(bundle: Bundle, settings: Settings, description: Mapping[str, Any]) ->
     """
     paths = sorted(description["paths"], key=lambda path: "post" not in description["paths"][path])
     routes = [
-        _route(method, path, route, description, keyed=settings.keys_from is not None)
+        _route(method, path, route, description)
         for path in paths
         for method, route in description["paths"][path].items()
     ]
@@ -35,6 +35,7 @@ def parts(bundle: Bundle, settings: Settings, description: Mapping[str, Any]) ->
         "limits": _table("What", "At most", list(_limits(bundle, settings))),
         "keys": _keys(settings),
         "routes": "\n".join(routes),
+        "refusals": _refusals(description),
         "error": _schema("The schema of a refusal", description["components"]["schemas"]["Error"], description),
         "metrics": '<a href="/metrics">Metrics</a>' if settings.metrics else "",
     }
@@ -49,7 +50,7 @@ def _limits(bundle: Bundle, settings: Settings) -> Iterator[tuple[str, str]]:
             yield "Photos of a listing", f"{MAX_PHOTOS}, or 413"
     else:
         yield "Rows of a request", f"{settings.max_rows:,}, or 413"
-    yield "Requests at work at once", f"{settings.max_concurrency}, or 429 with Retry-After"
+    yield "Requests at work at once", f"{settings.concurrency}, or 429 with Retry-After"
     yield "Head of a request", f"{Protocol.MAX_HEAD // 1024} KiB in {Protocol.MAX_HEADERS} headers, or 431"
     yield "Time until the head is whole", f"{Protocol.HEAD_S:g} s, or 408"
     yield "Time of a request", f"{settings.timeout_s:g} s, or 504; 408 if its body is not whole by then"
@@ -66,12 +67,11 @@ def _keys(settings: Settings) -> str:
     )
 
 
-def _route(method: str, path: str, route: Mapping[str, Any], description: Mapping[str, Any], *, keyed: bool) -> str:
-    keyed = keyed and method == "post"
+def _route(method: str, path: str, route: Mapping[str, Any], description: Mapping[str, Any]) -> str:
     out = [
         f'<section class="route" id="{_anchor(path)}"><h3><b>{method.upper()}</b> {escape(path)}</h3>',
         f"<p>{escape(route['summary'])}</p>",
-        _code(_curl(method, path, route) + _KEY * keyed),
+        _code(_curl(method, path, route) + _KEY * ("security" in route)),
     ]
     asked = [one for one in route.get("parameters", []) if one["in"] in _PLACES]
     if asked:
@@ -81,15 +81,25 @@ def _route(method: str, path: str, route: Mapping[str, Any], description: Mappin
     if files:
         out.append(f"<p>Body: the bytes of the file, as {escape(', '.join(files))}.</p>")
     out += [_schema(f"Body as {kind}", bodies[kind]["schema"], description) for kind in bodies if kind not in files]
-    refusals = []
-    for status, told in route["responses"].items():
-        if status == "200":
-            out.extend(_schema("Answer", one["schema"], description) for one in told.get("content", {}).values())
-        else:
-            refusals.append((status, told["description"]))
-    if refusals:
-        out.append(_table("Refusal", "When", refusals))
+    told = route["responses"]["200"].get("content", {})
+    out += [_schema("Answer", one["schema"], description) for one in told.values() if "schema" in one]
     return "\n".join((*out, "</section>"))
+
+
+def _refusals(description: Mapping[str, Any]) -> str:
+    """Which routes refuse with which status, and when."""
+    when: dict[tuple[str, str], list[str]] = {}
+    for path, methods in description["paths"].items():
+        for route in methods.values():
+            for status, told in route["responses"].items():
+                if status != "200":
+                    when.setdefault((status, told["description"]), []).append(path)
+    everywhere = len(description["paths"])
+    rows = [
+        (status, text if len(paths) == everywhere else f"{text} ({', '.join(paths)})")
+        for (status, text), paths in sorted(when.items())
+    ]
+    return _table("Status", "When", rows)
 
 
 def _curl(method: str, path: str, route: Mapping[str, Any]) -> str:
