@@ -289,7 +289,10 @@ class Target(Plugin, Protocol):
 
 
 class PredictionLog(Plugin, Protocol):
-    """`prediction_logs`: keeps one record for each prediction; see `pizzeria.inference.records`."""
+    """`prediction_logs`: keeps one record for each prediction; see `pizzeria.inference.records`.
+
+    It may also have `interval_s(options) -> float`: seconds between two writes of a service, which are 0.4 otherwise.
+    """
 
     def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
         """A function that appends records, all of a call or none; called from one background thread.

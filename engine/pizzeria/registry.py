@@ -23,7 +23,7 @@ KINDS = {
     "features": ("Options", "TASKS", "build"),
     "models": ("Options", "TASKS", "build", "export"),
     "trainers": ("Options", "train", "predict"),
-    "evaluators": ("Options", "calibrate", "evaluate"),
+    "evaluators": ("Options", "calibrate", "evaluate", "verdict_bands", "verdict_figures"),
     "servers": ("Options", "render"),
     "targets": ("Options", "render", "apply", "status", "remove"),
     "prediction_logs": ("Options", "writer", "read", "photo", "prune"),

@@ -191,4 +191,7 @@ def test_limits_are_the_defaults() -> None:
     serving = Serving(use="bentoml")
     for name, told in rows.items():
         value = getattr(serving, name)
+        if value is None:  # from the machine
+            assert told == "four for each core"
+            continue
         assert told == (", ".join(value) if isinstance(value, tuple) else f"{value:g}")

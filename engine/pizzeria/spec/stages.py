@@ -86,7 +86,12 @@ class Serving(PluginSection):
     max_body_mb: float = Field(default=10, gt=0, le=1024, description="Larger bodies are refused with 413.")
     max_megapixels: float = Field(default=40, gt=0, le=1000, description="Larger photos are refused with 413.")
     max_rows: int = Field(default=10_000, gt=0, description="Tabular: rows in one request, or 413.")
-    max_concurrency: int = Field(default=16, gt=0, description="Requests at work at once; one more gets 429.")
+    max_concurrency: int | None = Field(
+        default=None,
+        gt=0,
+        description="Requests at work at once; one more gets 429. null: four for each core that the service may use, "
+        "so that nobody waits much longer than an answer takes.",
+    )
     timeout_s: float = Field(default=30, gt=0, description="A request that takes longer is given up with 504.")
     formats: tuple[Literal["jpeg", "png", "webp"], ...] = Field(
         default=("jpeg", "png", "webp"), min_length=1, description="Photos of another format are refused with 415."

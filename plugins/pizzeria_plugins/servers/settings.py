@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _BUNDLE = "PIZZERIA_BUNDLE"
 _SETTINGS = "PIZZERIA_SERVICE"
+_PLACES_OF_CORE = 4
+"""One is at work and three wait: a core is never idle, and the last to be let in waits for three others."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Settings:
     max_body_mb: float
     max_megapixels: float
     max_rows: int
-    max_concurrency: int
-    """Of the whole service; each worker takes its share."""
+    max_concurrency: int | None
+    """Of the whole service; each worker takes its share. None: from the machine."""
     timeout_s: float
     workers: int = 1
     parallel: int | None = None
@@ -66,8 +68,15 @@ class Settings:
         return timedelta(**{{"h": "hours", "d": "days"}[self.log_keep[-1]]: int(self.log_keep[:-1])})
 
     @property
+    def concurrency(self) -> int:
+        """Requests that the whole service lets in at once."""
+        from pizzeria.inference.predictor import usable_cores
+
+        return self.max_concurrency or _PLACES_OF_CORE * usable_cores()
+
+    @property
     def concurrency_of_worker(self) -> int:
-        return math.ceil(self.max_concurrency / self.workers)
+        return math.ceil(self.concurrency / self.workers)
 
     @property
     def parallel_of_worker(self) -> int:

@@ -32,7 +32,7 @@ def test_faults(override: str, expected: list[str]) -> None:
 
 def test_a_model_that_judges_no_presence_has_no_rooms() -> None:
     with pytest.raises(SpecError, match="a model for tabular_classification cannot verify listings"):
-        load_spec(["experiment=electricity", 'serving.verification={rooms: r, prior: {kitchen: {up: 0.7}}}'])
+        load_spec(["experiment=electricity", "serving.verification={rooms: r, prior: {kitchen: {up: 0.7}}}"])
 
 
 def test_a_right_one_is_taken_whole() -> None:

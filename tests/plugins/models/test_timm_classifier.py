@@ -80,7 +80,8 @@ def test_a_model_whose_head_is_not_its_last_layer_goes_without_embeddings(tmp_pa
     network = timm_classifier.build(options(), problem("image_classification"), PREPROCESSING, pretrained=True).eval()
     photos = torch.randint(0, 255, (2, 64, 64, 3), dtype=torch.uint8)
     assert network.embeds(photos)
-    network.body.forward_head = lambda features, pre_logits=False: features.mean(dim=(2, 3))[:, :3]  # not the input of the last layer
+    # Not the input of the last layer, which wants as many numbers as the backbone has channels.
+    network.body.forward_head = lambda features, pre_logits=False: features.mean(dim=(2, 3))[:, :3]
     assert not network.embeds(photos)
     assert Probabilities(network, photos).outputs == ["probabilities"]
     assert len(Probabilities(network, photos)(photos)) == 1

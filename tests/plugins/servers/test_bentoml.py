@@ -338,7 +338,7 @@ def test_render_is_pure_and_says_all_in_the_environment(detection_bundle: Path, 
     assert command[command.index("--port") + 1] == "3123"
     assert rendered.environment["BENTOML_DO_NOT_TRACK"] == "True"
     assert rendered.environment["PIZZERIA_BUNDLE"] == str(detection_bundle)
-    assert json.loads(rendered.environment["PIZZERIA_SERVICE"])["max_concurrency"] == 16
+    assert json.loads(rendered.environment["PIZZERIA_SERVICE"])["max_concurrency"] is None
     assert not list(tmp_path.iterdir())
 
 
