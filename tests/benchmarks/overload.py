@@ -2,10 +2,11 @@
 
     .venv/bin/python tests/benchmarks/overload.py [--seconds 60] [--workers 1] [--quick]
 
-One service with its default limits (16 requests at work) and its prediction log, photos of 61 kB to a classifier.
-Measured one after another: one connection (unloaded), 16 connections (its capacity), then requests at random moments at
-four times that rate (open loop), then 64 connections that never wait (closed loop); `/healthz` and memory all the
-while. A whole run writes its table into docs/performance.md; `--quick` just prints.
+One service with its default limits (four requests at work for each core) and its prediction log, photos of 61 kB to a
+classifier. Measured one after another: one connection (unloaded), as many as there are places (its capacity), then
+requests at random moments at four times that rate (open loop), then four times as many connections that never wait
+(closed loop); `/healthz` and memory all the while. A whole run writes its table into docs/performance.md; `--quick` just
+prints.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from serving_contenders import start_pizzeria
 from serving_page import PAGE, circumstances, write_section
 from serving_process import Server
 
+from pizzeria.inference.predictor import usable_cores
+
 PACKAGES = ("bentoml", "uvicorn", "onnxruntime", "uvloop")
 OVERLOAD = 4
-PLACES = 16
+PLACES = 4 * usable_cores()
+"""What the service lets in by default."""
 _UNLOADED_S, _CAPACITY_S, _WARM_S = 5, 8, 2
 
 
@@ -136,7 +140,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pizzeria-overload-") as name:
         root = Path(name)
         case = prepare(arguments.bundles or root / "bundles", "classifier")
-        server = start_pizzeria(case, root, workers=arguments.workers, log=True, max_concurrency=PLACES)
+        server = start_pizzeria(case, root, workers=arguments.workers, log=True, max_concurrency=None)
         try:
             phases = uvloop.run(run(server, case, 5 if arguments.quick else arguments.seconds))
         finally:

@@ -156,7 +156,7 @@ def pizzeria(case: Case, folder: Path, *, workers: int, log: bool) -> Contender:
     return Contender(name, server, case, case.bundle.parent / "bodies", case.content_type, golden(case, own=True))
 
 
-def start_pizzeria(case: Case, state: Path, *, workers: int, log: bool, max_concurrency: int) -> Server:
+def start_pizzeria(case: Case, state: Path, *, workers: int, log: bool, max_concurrency: int | None) -> Server:
     """The service on a free port; its prediction log goes to `state`."""
     serving = Serving(
         options=bentoml.Options(workers=workers),
