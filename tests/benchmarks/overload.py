@@ -5,8 +5,8 @@
 One service with its default limits (four requests at work for each core) and its prediction log, photos of 61 kB to a
 classifier. Measured one after another: one connection (unloaded), as many as there are places (its capacity), then
 requests at random moments at four times that rate (open loop), then four times as many connections that never wait
-(closed loop); `/healthz` and memory all the while. A whole run writes its table into docs/performance.md; `--quick` just
-prints.
+(closed loop); `/healthz` and memory all the while. A whole run writes its table into docs/performance.md; `--quick`
+just prints.
 """
 
 from __future__ import annotations

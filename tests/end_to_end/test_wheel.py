@@ -25,6 +25,7 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     assert "pizzeria/conf/experiment/amenities.yaml" in names
     assert "pizzeria/report/templates/page.html.j2" in names
     assert "pizzeria_plugins/validators/gx_names.json" in names
+    assert "pizzeria_plugins/servers/site/app.js" in names
     code = "import pizzeria, sys; print(pizzeria.__file__); from pizzeria.cli import main; main()"
     ran = subprocess.run(
         [sys.executable, "-c", code, "validate", "experiment=amenities"],
