@@ -12,7 +12,6 @@ from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlug
 
 from pizzeria.errors import RequestError
 from pizzeria.inference.resize import needed_size
-from pizzeria.inference.statistics import LONGER_SIDE
 
 FORMATS = ("JPEG", "PNG", "WebP")
 _ORIENTATION = 0x0112
@@ -56,7 +55,7 @@ def decode(
         data: A whole JPEG, PNG or WebP file.
         max_megapixels: Millions of pixels, read from the file's header before anything is decoded.
         preprocessing: With it a JPEG may be decoded by a half, a quarter or an eighth, where that is still as large as
-            `pizzeria.inference.resize` and the statistics need. It is faster, and no worse: the decoder leaves out
+            `pizzeria.inference.resize` needs. It is faster, and no worse: the decoder leaves out
             what resizing would average away. Training must do the same as serving.
         formats: Those that are welcome, of `FORMATS`.
 
@@ -102,7 +101,7 @@ def decode(
         turned = orientation >= 5  # a quarter turn: its sides change places
         if preprocessing is not None and kind == "JPEG":
             upright = (height, width) if turned else (width, height)
-            needed = needed_size(upright, preprocessing, LONGER_SIDE)
+            needed = needed_size(upright, preprocessing)
             image.draft(None, needed[::-1] if turned else needed)
         image.load()
         found = _upright(_rgb(image), orientation)
@@ -135,6 +134,8 @@ def _open(kind: str, data: bytes) -> ImageFile.ImageFile:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image  # as it is; `convert` would copy it
     if image.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion would clip them
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:

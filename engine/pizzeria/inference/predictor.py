@@ -87,7 +87,7 @@ class Predictor:
             width=photo.width,
             height=photo.height,
             probabilities=calibrate(self.bundle.calibration, scores, self.bundle.classes)[0],
-            statistics=image_statistics(photo.image),
+            statistics=image_statistics(pixels, geometry, *original),
             boxes=boxes,
             embedding=embedding,
         )

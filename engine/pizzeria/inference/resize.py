@@ -74,13 +74,12 @@ def resize(
     return _crop(image, width, height, original or image.size)
 
 
-def needed_size(size: tuple[int, int], preprocessing: Mapping[str, Any], least: int = 0) -> tuple[int, int]:
+def needed_size(size: tuple[int, int], preprocessing: Mapping[str, Any]) -> tuple[int, int]:
     """The smallest (width, height) to which a photo may be decoded without being enlarged again by `resize`.
 
     Args:
         size: (width, height) of the photo.
         preprocessing: See above.
-        least: Pixels that the longer side needs anyway.
 
     Example:
         >>> needed_size((4000, 3000), {"kind": "photos", "size": [224, 224], "resize": "crop", "fill": 0})
@@ -89,7 +88,7 @@ def needed_size(size: tuple[int, int], preprocessing: Mapping[str, Any], least: 
     height, width = (int(side) for side in preprocessing["size"])
     scales = (width / size[0], height / size[1])
     scale = min(scales) if preprocessing["resize"] == "letterbox" else max(scales)
-    scale = min(1.0, max(scale, least / max(size)))
+    scale = min(1.0, scale)
     return math.ceil(size[0] * scale - 1e-9), math.ceil(size[1] * scale - 1e-9)
 
 

@@ -117,8 +117,9 @@ def _decode_all(
             return f"{paths[row]}: {error.message}"
         except OSError as error:
             return f"{paths[row]}: {error.strerror}"
-        pixels[row], geometry = resize(photo.image, preprocessing, (photo.width, photo.height))
-        return _index_row(photo.width, photo.height, geometry) | image_statistics(photo.image)
+        size = (photo.width, photo.height)
+        pixels[row], geometry = resize(photo.image, preprocessing, size)
+        return _index_row(*size, geometry) | image_statistics(pixels[row], geometry, *size)
 
     with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         pending = pool.map(one, range(count))

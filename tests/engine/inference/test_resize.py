@@ -51,14 +51,18 @@ def test_boxes_are_clipped_to_the_photo() -> None:
     assert geometry.to_original(np.array([[-5, -5, 70, 60]]), 200, 100).tolist() == [[0, 0, 200, 100]]
 
 
+def statistics(image: Image.Image, how: dict[str, object] = LETTERBOX | {"size": [256, 256]}) -> dict[str, float]:
+    return image_statistics(*resize(image, how), *image.size)
+
+
 def test_statistics_tell_dark_blurred_cold_photos_from_others() -> None:
     rng = np.random.default_rng(0)
     sharp = Image.fromarray(rng.integers(0, 255, (240, 320, 3), np.uint8))
-    plain = image_statistics(sharp)
+    plain = statistics(sharp)
     assert tuple(plain) == NAMES
-    blurred = image_statistics(sharp.resize((20, 15)).resize((320, 240)))
-    dark = image_statistics(sharp.point(lambda value: value // 4))
-    cold = image_statistics(Image.new("RGB", (320, 240), (40, 80, 200)))
+    blurred = statistics(sharp.resize((20, 15)).resize((320, 240)))
+    dark = statistics(sharp.point(lambda value: value // 4))
+    cold = statistics(Image.new("RGB", (320, 240), (40, 80, 200)))
     assert blurred["sharpness"] < plain["sharpness"] - 2
     assert dark["brightness"] == pytest.approx(plain["brightness"] / 4, rel=0.05)
     assert cold["warmth"] == pytest.approx(-160 / 255, abs=1e-3)
@@ -68,10 +72,20 @@ def test_statistics_tell_dark_blurred_cold_photos_from_others() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
 def test_statistics_of_extreme_photos_are_finite(size: tuple[int, int]) -> None:
-    assert all(np.isfinite(value) for value in image_statistics(Image.new("RGB", size, "red")).values())
+    assert all(np.isfinite(value) for value in statistics(Image.new("RGB", size, "red")).values())
 
 
 def test_statistics_hardly_depend_on_the_size() -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)).resize((1600, 1200))
-    large, small = image_statistics(image), image_statistics(image.resize((400, 300), Image.Resampling.BOX))
+    large, small = statistics(image), statistics(image.resize((400, 300), Image.Resampling.BOX))
     assert large == pytest.approx(small, rel=0.05, abs=0.01)
+
+
+def test_statistics_leave_out_what_a_letterbox_fills_and_a_crop_cuts_off() -> None:
+    half = Image.new("RGB", (400, 100), "white")
+    assert statistics(half)["brightness"] == 1
+    assert statistics(half.rotate(90, expand=True))["brightness"] == 1
+    half.paste("black", (0, 0, 150, 100))
+    assert statistics(half)["brightness"] == pytest.approx(1 - 150 / 400, abs=0.01)
+    assert statistics(half, CROP)["brightness"] == pytest.approx(1, abs=0.01)
+    assert statistics(half, CROP)["aspect"] == 4
