@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/benchmarks/overload.py [--seconds 60] [--workers 1] [--quick]
 
-One service with its default limits (four requests at work for each core) and its prediction log, photos of 61 kB to a
+One service with its default limits (three requests at work for each core) and its prediction log, photos of 61 kB to a
 classifier. Measured one after another: one connection (unloaded), as many as there are places (its capacity), then
 requests at random moments at four times that rate (open loop), then four times as many connections that never wait
 (closed loop); `/healthz` and memory all the while. A whole run writes its table into docs/performance.md; `--quick`
@@ -32,7 +32,7 @@ from pizzeria.inference.predictor import usable_cores
 
 PACKAGES = ("bentoml", "uvicorn", "onnxruntime", "uvloop")
 OVERLOAD = 4
-PLACES = 4 * usable_cores()
+PLACES = 3 * usable_cores()
 """What the service lets in by default."""
 _UNLOADED_S, _CAPACITY_S, _WARM_S = 5, 8, 2
 

@@ -192,6 +192,6 @@ def test_limits_are_the_defaults() -> None:
     for name, told in rows.items():
         value = getattr(serving, name)
         if value is None:  # from the machine
-            assert told == "four for each core"
+            assert told == "three for each core"
             continue
         assert told == (", ".join(value) if isinstance(value, tuple) else f"{value:g}")

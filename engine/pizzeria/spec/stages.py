@@ -89,7 +89,7 @@ class Serving(PluginSection):
     max_concurrency: int | None = Field(
         default=None,
         gt=0,
-        description="Requests at work at once; one more gets 429. null: four for each core that the service may use, "
+        description="Requests at work at once; one more gets 429. null: three for each core that the service may use, "
         "so that nobody waits much longer than an answer takes.",
     )
     timeout_s: float = Field(default=30, gt=0, description="A request that takes longer is given up with 504.")

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.errors import RequestError, nearest
@@ -39,7 +39,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 METRICS = "/metrics"
-_LOCKED = ("/predict", "/verify", METRICS)
+_HOT = ("/predict", "/verify")
+_LOCKED = (*_HOT, METRICS)
 """What a key opens; whether the service lives, and its pages, are for everybody."""
 
 
@@ -72,6 +73,17 @@ class Routes:
         seconds = time.perf_counter() - begun
         self._worker.count(label, answer.status, seconds)
         await _send(self._worker.cors.share(answer, headers), seconds, headers, body, send)
+
+    def turn_away(self, method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Reply | None:
+        """429 for one prediction too many; see `pizzeria_plugins.servers.protocol.TurnAway`."""
+        worker = self._worker
+        if method != b"POST" or not worker.is_open or not worker.gate.full:
+            return None
+        path = target.partition(b"?")[0].decode("latin-1")
+        if path not in _HOT or (worker.settings.cors and any(name == b"origin" for name, _ in headers)):
+            return None  # another site's page could not read it
+        worker.count(path, 429, 0.0)
+        return _busy(worker.gate.places)
 
     def _methods(self, path: str) -> Sequence[str]:
         """The methods that a path answers; none if there is no such path."""
@@ -126,8 +138,7 @@ class Routes:
                 # The place is given back when the thread is done, which may be after the client was given up.
                 return await compute(worker.pool, work, begun + limit_s - read, worker.leave)
         except BusyError:
-            message = f"{worker.gate.places} requests are at work, the most there may be"
-            raise RequestError(429, "busy", message, hint="come again after the seconds in Retry-After") from None
+            return _busy(worker.gate.places)
         except TooLargeError:
             return worker.contract.too_large()
         except TooSlowError:
@@ -135,6 +146,12 @@ class Routes:
                 return _failure(504, "timeout", f"no answer after {limit_s:g} s", "try again, with a smaller request")
             message = f"the body was not whole after {limit_s:g} s"
             raise RequestError(408, "too_slow", message, hint="send a smaller one") from None
+
+
+@cache
+def _busy(places: int) -> Reply:
+    message = f"{places} requests are at work, the most there may be"
+    return refusal(RequestError(429, "busy", message, hint="come again after the seconds in Retry-After"))
 
 
 class _Body:

@@ -18,7 +18,12 @@ from pizzeria_plugins.servers.settings import Settings
 class Options(PluginOptions):
     """Options of the `bentoml` server."""
 
-    workers: int = Field(default=1, ge=1, le=256, description="Worker processes; each holds the model once.")
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Worker processes; each holds the model once. Without it: one for every four cores.",
+    )
     parallel: int | None = Field(
         default=None,
         ge=1,

@@ -14,6 +14,7 @@ bounds each of them, and says what is wrong as the serving contract does: with J
 | reads less than `ANSWER_STEP` bytes of its answer in `ANSWER_S` seconds | its connection is reset |
 | is one connection more than `MAX_CONNECTIONS` of a worker | the one that has waited longest for its client is closed |
 | asks for another protocol (`Upgrade`, WebSocket) | the answer that it would get without asking |
+| sends what the service turns away, such as one request too many | the answer at once, without a task of its own |
 
 A slow body is the business of `pizzeria_plugins.servers.gate`, and idle connections are uvicorn's own (5 s).
 """
@@ -21,23 +22,39 @@ A slow body is the business of `pizzeria_plugins.servers.gate`, and idle connect
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pizzeria.errors import RequestError
-from pizzeria.inference.contract import refusal
+from pizzeria.inference.contract import Reply, refusal
 from pizzeria_plugins.servers.headers import encode
 
 _MALFORMED = RequestError(400, "bad_http", "this is no HTTP/1.1 request", hint="send a method, a path and headers")
 _OTHER_PROTOCOL = (b"upgrade", b"connection", b"http2-settings")
 
 
-def install() -> None:
-    """Make this the protocol of every uvicorn server that this process starts without naming another."""
+Headers = Sequence[tuple[bytes, bytes]]
+TurnAway = Callable[[bytes, bytes, Headers], Reply | None]
+"""The answer to a method, a target and headers that need no closer look; None for all others."""
+
+
+def _nobody(method: bytes, target: bytes, headers: Headers) -> Reply | None:
+    return None
+
+
+def install(turn_away: TurnAway = _nobody) -> None:
+    """Make this the protocol of every uvicorn server that this process starts without naming another.
+
+    Args:
+        turn_away: Asked for each request. A busy service has to say so a thousand times a second, and must have nearly
+            all of its time left for those that it let in.
+    """
+    Protocol.turn_away = turn_away
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Protocol.__name__}"
 
 
@@ -56,6 +73,14 @@ class Protocol(HttpToolsProtocol):
     MAX_HEADERS = 100
     MAX_PIPELINED = 16
     MAX_CONNECTIONS = 500
+    MAX_SKIPPED = 1_000_000
+    """A longer body is not skipped when its request is turned away: the application decides what becomes of it."""
+    RETRY_AFTER_S = 1.0
+    IMPATIENT_S = 0.1
+    """Who is turned away and comes again before `RETRY_AFTER_S` has passed is told so much later: a client that asks in
+    a tight loop would take the machine from those that were let in."""
+    turn_away: ClassVar[TurnAway] = _nobody
+    """Asked for each request; see `install`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -73,6 +98,11 @@ class Protocol(HttpToolsProtocol):
         self._unread = 0
         self._unread_since = 0.0
         self._upgrade: list[bytes] = []
+        self._skipping = False
+        """Whether what comes is the body of a request that was turned away."""
+        self._turned_away_at = -self.RETRY_AFTER_S
+        self._late: bytes | None = None
+        """What an impatient client will be told."""
         self._timer: asyncio.TimerHandle | None = None
 
     # What the event loop calls.
@@ -116,6 +146,7 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._tell_late()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.MAX_HEAD or len(self.headers) > self.MAX_HEADERS:
             self._fail(self._too_large())
@@ -126,18 +157,59 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._upgrade = self._head_without_upgrade()
             return
-        super().on_headers_complete()
+        if self._may_be_turned_away():
+            reply = Protocol.turn_away(self.parser.get_method(), self.url, self.headers)
+            if reply is not None:
+                self._skipping = True
+                self._turn_away(self._as_bytes(reply))
+        if not self._skipping:
+            super().on_headers_complete()
         self._begin("body")
 
     def on_body(self, body: bytes) -> None:
         self._loose = 0
-        super().on_body(body)
+        if not self._skipping:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._upgrade:
             return
         self._reading = None
-        super().on_message_complete()
+        if self._skipping:
+            self._skipping = False
+            self.on_response_complete()
+        else:
+            super().on_message_complete()
+
+    def _turn_away(self, answer: bytes) -> None:
+        before, self._turned_away_at = self._turned_away_at, self.loop.time()
+        if self._turned_away_at - before >= self.RETRY_AFTER_S:
+            self.transport.write(answer)
+            return
+        self._late = answer
+        self.flow.pause_reading()
+        self.loop.call_later(self.IMPATIENT_S, self._tell_late)
+
+    def _tell_late(self) -> None:
+        """Now; or before the next request on the connection, so that answers keep their order."""
+        late, self._late = self._late, None
+        if late is not None and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.transport.write(late)
+
+    def _may_be_turned_away(self) -> bool:
+        """Whether nobody is before it on the connection, it leaves the connection open, and its body is short."""
+        if self._busy or self.pipeline or self.expect_100_continue or not self.parser.should_keep_alive():
+            return False
+        if self.parser.get_http_version() != "1.1":
+            return False
+        length = b"0"
+        for name, value in self.headers:
+            if name == b"transfer-encoding":
+                return False
+            if name == b"content-length":
+                length = value
+        return length.isdigit() and int(length[:20]) <= self.MAX_SKIPPED
 
     # What uvicorn calls.
 
@@ -214,6 +286,7 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Read no more, answer what was asked before, then refuse and close."""
+        self._tell_late()
         self._refused = error
         broken = self.cycle if self._reading == "body" and self.cycle is not None else None
         if broken is not None and not broken.response_complete:
@@ -229,13 +302,15 @@ class Protocol(HttpToolsProtocol):
             self._send_refusal(error)
 
     def _send_refusal(self, error: RequestError) -> None:
-        reply = refusal(error)
+        self.transport.write(self._as_bytes(refusal(error), (b"connection", b"close")))
+        self._close()
+
+    def _as_bytes(self, reply: Reply, *more: tuple[bytes, bytes]) -> bytes:
         status = HTTPStatus(reply.status)
         lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
-        headers = [*self.server_state.default_headers, *encode(reply), (b"connection", b"close")]
+        headers = [*self.server_state.default_headers, *encode(reply), *more]
         lines += [name + b": " + value for name, value in headers]
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + reply.body)
-        self._close()
+        return b"\r\n".join(lines) + b"\r\n\r\n" + reply.body
 
     def _close(self) -> None:
         """Say that nothing more comes, and go on reading for a while."""

@@ -41,7 +41,7 @@ class Pizzeria:
         except Exception:
             # BentoML would start a broken worker again and again. That one of the first ones is broken means that the
             # service cannot run; it did run before a later one, and may again.
-            if (bentoml.server_context.worker_index or 0) <= _settings.workers:
+            if (bentoml.server_context.worker_index or 0) <= _settings.processes:
                 _logger.exception("the service cannot start")
                 os.kill(os.getppid(), signal.SIGTERM)
             raise
@@ -64,8 +64,9 @@ def _follow_supervisor() -> None:
 class _Service(Service[Pizzeria]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """BentoML's app with the routes before it: as its middleware they would cost three times as much a request."""
-        protocol.install()
-        return Routes(super().to_asgi(is_main), _worker)
+        routes = Routes(super().to_asgi(is_main), _worker)
+        protocol.install(routes.turn_away)
+        return routes
 
 
-service = bentoml.service(name="pizzeria", workers=_settings.workers, service_class=_Service)(Pizzeria)
+service = bentoml.service(name="pizzeria", workers=_settings.processes, service_class=_Service)(Pizzeria)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 _BUNDLE = "PIZZERIA_BUNDLE"
 _SETTINGS = "PIZZERIA_SERVICE"
-_PLACES_OF_CORE = 4
-"""One is at work and three wait: a core is never idle, and the last to be let in waits for three others."""
+_CORES_OF_WORKER = 4
+"""As many as one Python process can keep busy with photos: most of the work needs no lock of the interpreter."""
+_PLACES_OF_CORE = 3
+"""One is at work and two wait: a core is never idle, and the last to be let in waits for two others alone."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Settings:
     max_concurrency: int | None
     """Of the whole service; each worker takes its share. None: from the machine."""
     timeout_s: float
-    workers: int = 1
+    workers: int | None = None
+    """Processes; None: from the machine."""
     parallel: int | None = None
     threads: int = 1
     formats: list[str] = field(default_factory=lambda: ["jpeg", "png", "webp"])
@@ -59,13 +62,26 @@ class Settings:
         from pizzeria.inference.photos import FORMATS
 
         formats = tuple(name for name in FORMATS if name.lower() in self.formats)
-        return Limits(int(self.max_body_mb * 1e6), self.max_megapixels, self.max_rows, formats)
+        return Limits(
+            int(self.max_body_mb * 1e6),
+            self.max_megapixels,
+            self.max_rows,
+            formats,
+            explain_s=min(3.0, self.timeout_s / 2),
+        )
 
     @property
     def log_keep_time(self) -> timedelta | None:
         if self.log_keep is None:
             return None
         return timedelta(**{{"h": "hours", "d": "days"}[self.log_keep[-1]]: int(self.log_keep[:-1])})
+
+    @property
+    def processes(self) -> int:
+        """Worker processes: more would share work that one does as well, and the places for requests."""
+        from pizzeria.inference.predictor import usable_cores
+
+        return self.workers or max(1, usable_cores() // _CORES_OF_WORKER)
 
     @property
     def concurrency(self) -> int:
@@ -76,13 +92,13 @@ class Settings:
 
     @property
     def concurrency_of_worker(self) -> int:
-        return math.ceil(self.concurrency / self.workers)
+        return math.ceil(self.concurrency / self.processes)
 
     @property
     def parallel_of_worker(self) -> int:
         from pizzeria.inference.predictor import usable_cores
 
-        return min(self.concurrency_of_worker, self.parallel or max(1, usable_cores() // self.workers))
+        return min(self.concurrency_of_worker, self.parallel or max(1, usable_cores() // self.processes))
 
     def environment(self) -> dict[str, str]:
         """The two variables that say all this."""

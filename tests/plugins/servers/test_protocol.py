@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from pizzeria.errors import RequestError
+from pizzeria.inference.contract import Reply, refusal
 from pizzeria_plugins.servers import protocol
 from pizzeria_plugins.servers.gate import Bodies, DisconnectedError, TooLargeError, read_body
 
@@ -342,6 +344,76 @@ def test_a_body_that_goes_on_after_its_answer_is_given_up(client: socket.socket)
 def test_a_refused_body_of_decent_size_keeps_the_connection(client: socket.socket) -> None:
     client.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000 + close())
     assert [(status, body["path"]) for status, body in answers(client)] == [(200, "/early"), (200, "/a")]
+
+
+def full(method: bytes, target: bytes, headers: Any) -> Reply | None:
+    """Turns away whatever goes to /full."""
+    busy = RequestError(429, "busy", "full", hint="come again")
+    return refusal(busy) if target == b"/full" else None
+
+
+def post(path: bytes, length: int = 3, more: bytes = b"") -> bytes:
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n" + more
+    return head + b"Content-Length: %d\r\n\r\n" % length + b"x" * length
+
+
+def turned_away(client: socket.socket, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> list[tuple[int, Any]]:
+    monkeypatch.setattr(protocol.Protocol, "turn_away", full)
+    client.sendall(sent)
+    return [(status, body.get("path", body.get("error", {}).get("code"))) for status, body in answers(client)]
+
+
+def test_who_is_turned_away_may_go_on(client: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = post(b"/full", 50_000) + post(b"/b") + close()
+    assert turned_away(client, monkeypatch, sent) == [(429, "busy"), (200, "/b"), (200, "/a")]
+
+
+def test_answers_keep_their_order_when_an_impatient_client_pipelines(
+    client: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    sent = slow + post(b"/full") * 2 + post(b"/b") + post(b"/full") * 2 + close(b"/c")
+    found = turned_away(client, monkeypatch, sent)
+    assert found[0] == (200, "/slow")
+    # Behind another request on its connection, one is not turned away here, but waits for the application.
+    assert [path for status, path in found if status == 200] == [
+        "/slow",
+        "/full",
+        "/full",
+        "/b",
+        "/full",
+        "/full",
+        "/c",
+    ]
+
+
+def test_an_impatient_client_is_told_later(client: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol.Protocol, "turn_away", full)
+    for _ in range(3):
+        begun = time.monotonic()
+        client.sendall(post(b"/full", 50_000))
+        head = client.recv(65_536)
+        assert head.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+        waited = time.monotonic() - begun
+    assert waited >= 0.9 * Quick.IMPATIENT_S
+    client.sendall(post(b"/full") + post(b"/full") + close())  # told at once, before the next one
+    assert [status for status, _ in answers(client)] == [429, 429, 200]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        post(b"/full", 1_000_001),
+        b"POST /full HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        post(b"/full", more=b"Connection: close\r\n"),
+        b"POST /full HTTP/1.0\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
+    ],
+)
+def test_what_cannot_be_skipped_is_for_the_application(
+    client: socket.socket, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    found = turned_away(client, monkeypatch, sent if b"close" in sent or b"1.0" in sent else sent + close())
+    assert found[0] in [(200, "/full"), (413, "/full")]
 
 
 def test_a_client_that_never_reads_is_let_go(server: Server, client: socket.socket) -> None:
