@@ -248,6 +248,8 @@ class Release:
     """Absolute folder for a file-based prediction log."""
     state: Path
     """Absolute folder where the target may keep its state."""
+    task: str = ""
+    """The bundle's task, where it is known: rows want other settings of a server than photos."""
 
 
 class Server(Plugin, Protocol):

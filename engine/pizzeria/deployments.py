@@ -35,6 +35,7 @@ def release_of(spec: Spec, bundle: Path, sha256: str, store: Store) -> Release:
         server=registry.load("servers", spec.serving.use),
         log_folder=log_folder(store, spec.name),
         state=state_folder(store),
+        task=spec.problem.task,
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.calibration import calibrate_boxes
-from pizzeria.inference.records import class_record, encode_embedding, presence_record, unpack
+from pizzeria.inference.records import class_record, encode_embedding, plain_column, presence_record, unpack
 from pizzeria.predictions import Boxes
 
 
@@ -123,13 +123,13 @@ class TableAnswer:
 
     Attributes:
         bundle: Which model answered.
-        features: By column, N values each as they came, None where missing.
+        features: By column, N values each as they came: float64 [N] with NaN where missing, or texts and None.
         probabilities: float32 [N, C], calibrated; classification alone.
         values: [N], in the target's own unit; regression alone.
     """
 
     bundle: Bundle
-    features: Mapping[str, Sequence[float | str | None]]
+    features: Mapping[str, NDArray[np.float64] | Sequence[float | str | None]]
     probabilities: NDArray[np.float32] | None = None
     values: NDArray[np.floating[Any]] | None = None
 
@@ -155,20 +155,20 @@ class TableAnswer:
 
     def record(self) -> dict[str, Any]:
         """The table record of `pizzeria.inference.records`; time, ids and latency are the caller's to add."""
-        columns: dict[str, Sequence[Any]] = {f"feature:{name}": column for name, column in self.features.items()}
+        columns: dict[str, Any] = {f"feature:{name}": column for name, column in self.features.items()}
         if self.values is not None:
-            columns["pred"] = self.values.tolist()
+            columns["pred"] = self.values.astype(np.float64)
         else:
             assert self.probabilities is not None
             classes = self.bundle.classes
-            by_class = _rounded(self.probabilities.T)
+            by_class = np.round(self.probabilities.T.astype(np.float64), 6)
             columns |= {f"p:{name}": column for name, column in zip(classes, by_class, strict=True)}
             columns["pred"] = [classes[i] for i in self.probabilities.argmax(axis=1).tolist()]
         return {"sha256": self.bundle.sha256, "rows": len(columns["pred"]), "columns": columns}
 
     def _feature_rows(self) -> list[dict[str, float | str | None]]:
-        names = tuple(self.features)
-        return [dict(zip(names, row, strict=True)) for row in zip(*self.features.values(), strict=True)]
+        names, columns = tuple(self.features), map(plain_column, self.features.values())
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _class_wire(bundle: Bundle, probabilities: NDArray[np.float32]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ Whatever a client sends wrong is a 4xx with {"error": {"code", "message", "hint"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -98,6 +100,7 @@ class Contract:
         self.predictor = predictor
         self.limits = limits
         self.keep_photos = keep_photos
+        self._explanations = threading.Lock()
         self.rooms = rooms
         self.readiness: Callable[[], Mapping[str, Any]] = dict
         bundle = predictor.bundle
@@ -179,7 +182,8 @@ class Contract:
         answer = self.predictor.photo(photo)
         wire = answer.wire(query.min_confidence) | {"prediction_id": prediction_id}
         if query.explain:
-            wire["explanation"] = explain_photo(self.predictor, photo, answer, self.limits.explain_s)
+            with self._explaining():
+                wire["explanation"] = explain_photo(self.predictor, photo, answer, self.limits.explain_s)
         name = sent.name if query.input_id is None else query.input_id
         return reply(200, wire, self._photo_record(prediction_id, answer, sent.data, name, sent.listing_id, query))
 
@@ -193,7 +197,8 @@ class Contract:
         for prediction, prediction_id in zip(predictions, ids, strict=True):
             prediction["prediction_id"] = prediction_id
         if query.explain:
-            explanations = explain_rows(self.predictor, table.columns, answer)
+            with self._explaining():
+                explanations = explain_rows(self.predictor, table.columns, answer)
             for prediction, explanation in zip(predictions, explanations, strict=True):
                 prediction["explanation"] = explanation
         wire = {"predictions": predictions, "model": self.predictor.bundle.sha256}
@@ -221,6 +226,17 @@ class Contract:
             for name, answer in answers.items()
         ]
         return reply(200, verify(sent.declared, answers, bundle, ids, self.rooms, room_of), *records)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """One explanation at a time: each asks the model hundreds of times, and answers must not wait behind them."""
+        if not self._explanations.acquire(blocking=False):
+            message = "another explanation is at work"
+            raise RequestError(429, "busy", message, hint="come again after the seconds in Retry-After")
+        try:
+            yield
+        finally:
+            self._explanations.release()
 
     def _answer(self, data: bytes) -> PhotoAnswer:
         return self.predictor.photo(self._decode(data, self.predictor.bundle.preprocessing))

@@ -109,12 +109,11 @@ class Predictor:
         """
         raw = self.table(*encode_columns(columns, self.bundle.preprocessing))
         _check_finite(raw)
-        features = {name: _plain(values) for name, values in columns.items()}
         if raw.values is not None:
-            return TableAnswer(self.bundle, features, values=raw.values)
+            return TableAnswer(self.bundle, columns, values=raw.values)
         assert raw.probabilities is not None
         calibrated = calibrate(self.bundle.calibration, raw.probabilities, self.bundle.classes)
-        return TableAnswer(self.bundle, features, calibrated)
+        return TableAnswer(self.bundle, columns, calibrated)
 
     def network(self, images: NDArray[np.uint8]) -> Predictions:
         """What the network itself says, not calibrated: for parity checks.
@@ -198,14 +197,6 @@ def usable_cores() -> int:
         return max(1, min(affinity, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no such file, or no quota ("max")
         return affinity
-
-
-def _plain(values: NDArray[np.float64] | list[str | None]) -> Sequence[float | str | None]:
-    """A checked column as a record holds it: None for a missing number."""
-    if isinstance(values, list):
-        return values
-    numbers: list[float] = values.tolist()
-    return [None if number != number else number for number in numbers] if np.isnan(values).any() else numbers
 
 
 def _check_finite(raw: Predictions) -> None:

@@ -17,8 +17,9 @@
 | `true:<class>`, `true` | the same for the truth, where it is known |
 
 The rows of one request go to the log as one table record, so that a thousand rows cost the log little more than one:
-`rows` is their count, `columns` {key: list of values} what differs between them, and `prediction_id` that of the
-request, to which `/<row>` is added. Logs may keep it as it is, and give back what `unpack` makes of it.
+`rows` is their count, `columns` what differs between them, by key (a list of values, float64 [N] with NaN for what is
+missing, or what `pack` makes of the latter), and `prediction_id` that of the request, to which `/<row>` is added. Logs
+may keep it as it is, and give back what `unpack` makes of it.
 """
 
 from __future__ import annotations
@@ -59,10 +60,31 @@ def unpack(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield dict(record)
         return
     shared = {key: value for key, value in record.items() if key not in ("rows", "columns")}
-    columns: Mapping[str, Sequence[Any]] = record["columns"]
+    columns = {key: plain_column(values) for key, values in record["columns"].items()}
     for row, values in enumerate(zip(*columns.values(), strict=True)):
         own = dict(zip(columns, values, strict=True))
         yield {**shared, "prediction_id": f"{shared.get('prediction_id', '')}/{row}", **own}
+
+
+def plain_column(values: Any) -> Sequence[Any]:
+    """A column of a table record, in whichever form, as a list; None where a number is missing.
+
+    Example:
+        >>> plain_column(np.array([3.5, np.nan])), plain_column(pack(np.array([3.5, np.nan])))
+        ([3.5, None], [3.5, None])
+    """
+    if isinstance(values, Mapping):
+        values = np.frombuffer(base64.b64decode(values["float64"]), "<f8")
+    if not isinstance(values, np.ndarray):
+        plain: Sequence[Any] = values
+        return plain
+    numbers: list[float] = values.tolist()
+    return [None if number != number else number for number in numbers] if np.isnan(values).any() else numbers
+
+
+def pack(values: NDArray[np.float64]) -> dict[str, str]:
+    """float64 [N] as JSON may carry it without writing out each number: {"float64": little-endian, in base64}."""
+    return {"float64": base64.b64encode(values.astype("<f8").tobytes()).decode()}
 
 
 def predictions_in(record: Mapping[str, Any]) -> int:

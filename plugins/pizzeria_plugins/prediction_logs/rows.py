@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from pizzeria.inference.records import pack
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -134,7 +136,7 @@ def _as_json(values: dict[str, Any]) -> str:
     from msgspec import json as fast
 
     try:
-        data = fast.encode(values)
+        data = fast.encode(values, enc_hook=pack)
     except UnicodeEncodeError:
         data = b"\\u0000"
     if b"\\u0000" in data:
@@ -146,4 +148,6 @@ def _all_whole(value: Any) -> Any:
     """`whole`, for all that a table record's columns hold."""
     if isinstance(value, Mapping):
         return {whole(key): _all_whole(item) for key, item in value.items()}
-    return [_all_whole(item) for item in value] if isinstance(value, list | tuple) else whole(value)
+    if isinstance(value, list | tuple):
+        return [_all_whole(item) for item in value]
+    return whole(value) if isinstance(value, str | int | float | None) else pack(value)

@@ -22,7 +22,8 @@ class Options(PluginOptions):
         default=None,
         ge=1,
         le=256,
-        description="Worker processes; each holds the model once. Without it: one for every four cores.",
+        description="Worker processes; each holds the model once. Without it: one for every four cores, "
+        "and one for each core where rows are served.",
     )
     parallel: int | None = Field(
         default=None,
@@ -52,6 +53,7 @@ def render(release: Release, host: str, port: int) -> Rendered:
         max_concurrency=serving.max_concurrency,
         timeout_s=serving.timeout_s,
         workers=options.workers,
+        rows=release.task.startswith("tabular"),
         parallel=options.parallel,
         threads=options.threads,
         formats=list(serving.formats),

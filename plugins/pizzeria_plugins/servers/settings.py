@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _BUNDLE = "PIZZERIA_BUNDLE"
 _SETTINGS = "PIZZERIA_SERVICE"
 _CORES_OF_WORKER = 4
-"""As many as one Python process can keep busy with photos: most of the work needs no lock of the interpreter."""
 _PLACES_OF_CORE = 3
 """One is at work and two wait: a core is never idle, and the last to be let in waits for two others alone."""
 
@@ -36,6 +35,8 @@ class Settings:
     timeout_s: float
     workers: int | None = None
     """Processes; None: from the machine."""
+    rows: bool = False
+    """Whether rows are served, and not photos."""
     parallel: int | None = None
     threads: int = 1
     formats: list[str] = field(default_factory=lambda: ["jpeg", "png", "webp"])
@@ -78,10 +79,14 @@ class Settings:
 
     @property
     def processes(self) -> int:
-        """Worker processes: more would share work that one does as well, and the places for requests."""
+        """Worker processes.
+
+        Photos keep four cores busy from one process: most of the work is done without Python's lock. Rows hold it for
+        most of the time, so that only processes share the cores.
+        """
         from pizzeria.inference.predictor import usable_cores
 
-        return self.workers or max(1, usable_cores() // _CORES_OF_WORKER)
+        return self.workers or max(1, usable_cores() // (1 if self.rows else _CORES_OF_WORKER))
 
     @property
     def concurrency(self) -> int:

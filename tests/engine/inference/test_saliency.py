@@ -226,6 +226,27 @@ def test_on_the_wire(make: Any, task: str) -> None:
     assert "explanation" not in json.loads(plain.body)
 
 
+def test_one_explanation_at_a_time_and_answers_do_not_wait(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = Contract(make(), Limits())
+    stream = BytesIO()
+    Image.new("RGB", (60, 40), "white").save(stream, "PNG")
+
+    def ask(query: str) -> Any:
+        return contract.answer("POST", f"/predict{query}", {"Content-Type": "image/png"}, stream.getvalue())
+
+    meanwhile = []
+
+    def explain(*_: Any) -> dict[str, str]:
+        meanwhile.extend([ask("?explain=true"), ask("")])
+        return {}
+
+    monkeypatch.setattr("pizzeria.inference.contract.explain_photo", explain)
+    assert ask("?explain=true").status == 200
+    assert [reply.status for reply in meanwhile] == [429, 200]
+    monkeypatch.undo()
+    assert ask("?explain=true").status == 200
+
+
 def test_boxes_need_no_map(make_predictor: Any, jpeg: Any) -> None:
     contract = Contract(make_predictor("object_detection"), Limits())
     reply = contract.answer("POST", "/predict?explain=true", {"Content-Type": "image/jpeg"}, jpeg())

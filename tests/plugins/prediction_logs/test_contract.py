@@ -9,6 +9,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -62,6 +63,7 @@ def test_one_column_may_hold_several_types(log: Log) -> None:
 
 def test_the_rows_of_one_request_come_back_flat(log: Log) -> None:
     columns = {"input_id": ["r1", "a\x00b"], "feature:price": [90, None], "pred": ["up", "down"]}
+    columns["feature:area"] = np.array([np.nan, 0.1])
     table = {**record(1), "rows": 2, "columns": columns}
     log.write([record(0), table])
     log.write([table, record(2)])
@@ -69,6 +71,8 @@ def test_the_rows_of_one_request_come_back_flat(log: Log) -> None:
     assert frame["input_id"].tolist() == ["photo-0.jpg", "r1", "a\ufffdb", "photo-2.jpg"]
     assert frame["prediction_id"].tolist()[1:3] == [f"{table['prediction_id']}/0", f"{table['prediction_id']}/1"]
     assert frame["feature:price"].isna().tolist() == [True, False, True, True]
+    assert frame["feature:area"].isna().tolist() == [True, True, False, True]
+    assert frame["feature:area"][2] == 0.1
     assert frame["pred"].tolist()[1:3] == ["up", "down"]
     assert frame["latency_ms"].tolist() == [3.5] * 4
     assert not {"rows", "columns"} & set(frame)

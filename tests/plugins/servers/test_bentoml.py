@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pizzeria.inference.bundle import open_bundle
 from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.servers import bentoml
+from pizzeria_plugins.servers.settings import Settings
 
 pytestmark = pytest.mark.slow
 JPEG = {"content-type": "image/jpeg"}
@@ -340,6 +342,26 @@ def test_render_is_pure_and_says_all_in_the_environment(detection_bundle: Path, 
     assert rendered.environment["PIZZERIA_BUNDLE"] == str(detection_bundle)
     assert json.loads(rendered.environment["PIZZERIA_SERVICE"])["max_concurrency"] is None
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("cores", "rows", "processes", "places"), [(2, False, 1, 6), (2, True, 2, 6), (16, False, 4, 48)]
+)
+def test_workers_and_places_come_from_the_machine(
+    monkeypatch: pytest.MonkeyPatch, cores: int, rows: bool, processes: int, places: int
+) -> None:
+    monkeypatch.setattr("pizzeria.inference.predictor.usable_cores", lambda: cores)
+    settings = Settings("/b", 10, 40, 100, None, 30, rows=rows)
+    assert (settings.processes, settings.concurrency) == (processes, places)
+    assert settings.concurrency_of_worker * processes == places
+    assert settings.parallel_of_worker * processes == cores
+    assert Settings("/b", 10, 40, 100, 5, 30, workers=3, rows=rows).processes == 3
+
+
+def test_rows_are_told_apart_when_a_service_is_rendered(detection_bundle: Path, tmp_path: Path) -> None:
+    release = replace(_release(detection_bundle, tmp_path), task="tabular_regression")
+    rendered = bentoml.render(release, "127.0.0.1", 3123)
+    assert json.loads(rendered.environment["PIZZERIA_SERVICE"])["rows"] is True
 
 
 def _release(bundle: Path, folder: Path) -> Release:
