@@ -136,10 +136,10 @@ class TrainingError(PizzeriaError):
 
 
 class RequestError(PizzeriaError):
-    """A request that a service refuses, as the 4xx that it answers.
+    """A request that a service refuses, as the 4xx that it answers; in a client, whatever answer is no success.
 
     Args:
-        status: HTTP status, 400 to 499.
+        status: HTTP status, 400 to 599.
         code: A short name that programs can test, such as ``too_large``.
         message: What was found.
         hint: What to send instead.

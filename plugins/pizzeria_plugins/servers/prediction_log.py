@@ -5,6 +5,8 @@ Import it in worker processes alone, as `metrics`.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from pizzeria_plugins.servers.record_queue import RecordQueue
 from pizzeria_plugins.servers.redaction import redactor
 from pizzeria_plugins.servers.settings import Settings
 
+_LOOK_S = 0.5
 _INTERVAL_S = 0.4
 """Between two writes, where the plugin does not say otherwise."""
 
@@ -36,6 +39,8 @@ class PredictionLog:
         assert settings.log is not None
         plugin = load("prediction_logs", settings.log)
         options, folder = plugin.Options(**settings.log_options), Path(settings.log_folder)
+        self._state: Mapping[str, Any] = {}
+        self._looked_at = -math.inf
         self._redact = redactor(settings.log_redact, _features(bundle))
         self._queue = RecordQueue(
             plugin.writer(options, folder),
@@ -57,8 +62,12 @@ class PredictionLog:
         self._queue.put(records if self._redact is None else self._redact(records), size)
 
     def state(self) -> Mapping[str, Any]:
-        """How the log is, all workers together; see `metrics.log_state`."""
-        return metrics.log_state()
+        """How the log is, all workers together; see `metrics.log_state`. Looked up at most twice a second: it reads the
+        files of all workers, and anybody may ask."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_S:
+            self._state, self._looked_at = metrics.log_state(), now
+        return self._state
 
     def close(self) -> None:
         """Write what is left, for some seconds at most."""
