@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pizzeria.deployments import put_live, status_of
@@ -27,6 +28,11 @@ def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
     log = spec.serving.log
     logs = [] if log is None else [("prediction_logs", log.use)]
     return [("targets", spec.deployment.use), ("servers", spec.serving.use), *logs]
+
+
+def data(spec: Spec) -> Sequence[Path]:
+    rooms = spec.serving.verification.rooms
+    return [] if rooms is None else [Path(rooms).expanduser()]
 
 
 def run(job: Job) -> Outcome:

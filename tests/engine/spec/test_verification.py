@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from pizzeria.errors import SpecError
+from pizzeria.errors import DataError, SpecError
+from pizzeria.graph import plan
 from pizzeria.loading import load_spec
+from pizzeria.runs.store import Store
 
 ROOMS = "rooms: rooms/bundle"
 FAULTS = [
@@ -39,3 +43,17 @@ def test_a_right_one_is_taken_whole() -> None:
     spec = load_spec(["experiment=amenities", f"serving.verification={{{ROOMS}, prior: {{kitchen: {{stove: 0.7}}}}}}"])
     assert spec.serving.verification.prior == {"kitchen": {"stove": 0.7}}
     assert spec.evaluation.verdicts.precision == 0.9
+
+
+def test_another_bundle_of_rooms_is_another_deployment(tmp_path: Path) -> None:
+    rooms = tmp_path / "rooms"
+    override = f"serving.verification={{rooms: {rooms}, prior: {{kitchen: {{stove: 0.7}}}}}}"
+    spec = load_spec(["experiment=amenities", override])
+    with pytest.raises(DataError, match="rooms"):
+        plan(spec, Store(tmp_path / "runs"))
+    rooms.mkdir()
+    found = []
+    for text in ("{}", '{"model.onnx": "ab12"}'):
+        (rooms / "manifest.json").write_text(text)
+        found.append({step.name: step.fingerprint for step in plan(spec, Store(tmp_path / "runs"))})
+    assert [name for name in found[0] if found[0][name] != found[1][name]] == ["deploy"]
