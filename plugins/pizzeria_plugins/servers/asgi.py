@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ class Routes:
         method, path = scope["method"], scope["path"]
         methods = self._methods(path)
         label = _label(path) if methods else "other"  # the metrics know routes, not whatever strangers ask for
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _texts(scope["headers"])
         body = _Body(receive)
         try:
             answer = await self._answer(method, path, methods, scope["query_string"], headers, body)
@@ -82,6 +82,11 @@ class Routes:
         path = target.partition(b"?")[0].decode("latin-1")
         if path not in _HOT or (worker.settings.cors and any(name == b"origin" for name, _ in headers)):
             return None  # another site's page could not read it
+        if worker.keys is not None:
+            try:
+                worker.keys.check(_texts(headers))
+            except RequestError:
+                return None  # strangers get their 401, and do not learn that the service is busy
         worker.count(path, 429, 0.0)
         return _busy(worker.gate.places)
 
@@ -165,6 +170,10 @@ class _Body:
         message = await self._receive()
         self.read = self.read or not message.get("more_body", False)
         return message
+
+
+def _texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _label(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,17 @@ def test_cors_leaves_other_requests_alone() -> None:
     assert cors.preflight("OPTIONS", {"origin": SITE}, ["POST"]) is None
     reply = Reply(200, b"{}")
     assert Cors([]).share(reply, {"origin": SITE}) is reply
+
+
+def test_a_stranger_does_not_learn_that_the_service_is_busy(start: Any, slow_bundle: Path) -> None:
+    service = start(slow_bundle, max_concurrency=1, keys_from="PIZZERIA_KEYS", environment={"PIZZERIA_KEYS": NEW})
+    photo = picture()
+    with service.client as client, ThreadPoolExecutor(6) as pool:
+        known = JPEG | {"x-api-key": NEW}
+        ask = lambda _: client.post("/predict", content=photo, headers=known).status_code  # noqa: E731
+        statuses = [pool.submit(ask, n) for n in range(30)]
+        strangers = []
+        while not all(one.done() for one in statuses):
+            strangers.append(client.post("/predict", content=photo, headers=JPEG).status_code)
+    assert {one.result() for one in statuses} == {200, 429}
+    assert set(strangers) == {401}
