@@ -3,6 +3,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+# What each kind of place needs to serve; see pizzeria.shipment.locks.
+LOCKS := serve serve-postgresql serve-parquet monitor lambda azure-function google-function
 
 .PHONY: help install demo test check fix lock schema clean
 
@@ -32,8 +35,11 @@ schema: $(STAMP) ## Write conf/spec.schema.json and docs/spec.md from the models
 	$(BIN)/pizzeria schema --markdown --out docs/spec.md
 
 lock: ## Resolve the dependencies of pyproject.toml anew (needs uv)
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --quiet --output-file requirements.lock
+	$(COMPILE) --all-extras --output-file requirements.lock
+	@for lock in $(LOCKS); do \
+		extras=$$(echo $$lock | sed -e 's/^monitor$$/monitor --extra report --extra cycle --extra postgresql --extra parquet/' -e 's/^serve-/serve --extra /'); \
+		$(COMPILE) --constraint requirements.lock --extra $$extras --output-file engine/pizzeria/shipment/locks/$$lock.txt; \
+	done
 
 clean: ## Remove .venv and caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -8,12 +8,14 @@ plugin's own keys in the spec. Heavy libraries are imported inside the functions
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pizzeria.spec.deployment import Schedule
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options
 from pizzeria.spec.stages import Monitoring, Serving
@@ -225,7 +227,10 @@ class Evaluator(Plugin, Protocol):
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a target would do, without doing it: files by relative path, and commands as argv lists."""
+    """What a target would do, without doing it: files by relative path, and commands as argv lists.
+
+    A secret is never in it: where one belongs, its environment variable's name stands.
+    """
 
     files: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[Sequence[str]] = ()
@@ -250,13 +255,28 @@ class Release:
     """Absolute folder where the target may keep its state."""
     task: str = ""
     """The bundle's task, where it is known: rows want other settings of a server than photos."""
+    python: str = sys.executable
+    """The interpreter that will run the service, where it will run."""
+    run: Path | None = None
+    """Folder of the run that packed the bundle, for what watches the model from where it is deployed."""
+    schedule: Schedule = field(default_factory=Schedule)
+    """What the target is to run again and again."""
 
 
 class Server(Plugin, Protocol):
-    """`servers`: turns a bundle into a process that keeps the serving contract."""
+    """`servers`: turns a bundle into a process that keeps the serving contract.
+
+    A service told of a listening socket as systemd tells it (`LISTEN_FDS=1`, the socket is file descriptor 3) serves on
+    that instead of `host:port`; told of a `NOTIFY_SOCKET`, it says `READY=1` there once it can answer. On SIGTERM it
+    takes no new connection, answers what it has begun, with `Connection: close`, and ends.
+    """
 
     def render(self, release: Release, host: str, port: int) -> Rendered:
-        """The one command that serves the bundle on `host:port`, with its environment."""
+        """The one command that serves the bundle on `host:port`, with its environment.
+
+        Every path in it is one of the release's: `python`, `bundle`, `log_folder`, `state` and the rooms of `serving`,
+        which may all be paths on another machine.
+        """
 
 
 @dataclass(frozen=True)
@@ -271,29 +291,86 @@ class DeploymentStatus:
 
 
 class Target(Plugin, Protocol):
-    """`targets`: where a service runs. `render` is pure; the other three act, and may be repeated."""
+    """`targets`: where a service runs. `render` is pure; the other three act, and may be repeated.
+
+    It may also have
+
+    - `build(release, options, folder, progress)`: writes what the rendered files and commands take along and is no
+      text, such as the bundle and a zip, into `folder`, where the rendered files lie already.
+    - the functions of `Canary`; a spec may then give `deployment.rollout`.
+    - `SCHEDULES = True`: it installs `release.schedule`; a spec may then give `deployment.schedule`.
+    """
 
     def render(self, release: Release, options: Any) -> Rendered:
-        """All files and commands of a deployment, as text."""
+        """All files and commands of a deployment, as text. Reads and writes nothing but the release's bundle and run.
+
+        Raises:
+            DeploymentError: the release cannot run there, such as one whose prediction log is a file where no file
+                stays; names the key to change.
+        """
 
     def apply(self, release: Release, options: Any, progress: Progress) -> DeploymentStatus:
-        """Bring the service up with this bundle, and return when it is live.
+        """Bring the service up with this bundle, and return when it is live. The one before serves until then, and goes
+        on serving when the new one does not come up.
 
         Raises:
             DeploymentError: it does not come up, or answers with another bundle.
         """
 
     def status(self, name: str, options: Any, state: Path) -> DeploymentStatus:
-        """How the deployment is now, within a second."""
+        """How the deployment is now, within seconds; `absent` where there is none, `dead` where it cannot be asked."""
 
     def remove(self, name: str, options: Any, state: Path) -> None:
         """Take the service down; nothing happens where there is none."""
 
 
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of a staged service since it was staged."""
+
+    sha256: str
+    """The bundle that it answers with."""
+    requests: int
+    """Answers of `/predict` and `/verify`."""
+    errors: int
+    """Of those, answers with a status of 500 or more, and requests that it did not answer."""
+    p95_ms: float
+    """95th percentile of their latency; NaN where there was no answer."""
+
+
+class Canary(Protocol):
+    """What a target that lets a new bundle take over in steps has besides."""
+
+    def stage(self, release: Release, options: Any, progress: Progress) -> DeploymentStatus:
+        """Bring the bundle up beside the present one, without traffic; one that is staged already is left as it is.
+
+        Raises:
+            DeploymentError: it does not come up, or nothing is live yet that it could be staged beside.
+        """
+
+    def shift(self, name: str, options: Any, state: Path, percent: int) -> None:
+        """Send so much of the traffic to the staged bundle, 0 to 99 per cent; the rest goes to the present one."""
+
+    def observe(
+        self, name: str, options: Any, state: Path, sample: tuple[str, bytes], probes: int
+    ) -> tuple[Observation, Observation]:
+        """Ask both the golden request `probes` times, and say what was seen of the staged one and of the present one.
+
+        Args:
+            sample: File name and content of the golden request of the staged bundle.
+        """
+
+    def settle(self, name: str, options: Any, state: Path, keep: bool, progress: Progress) -> DeploymentStatus:
+        """Let the staged bundle take all traffic and the other go (`keep`), or the other way round."""
+
+
 class PredictionLog(Plugin, Protocol):
     """`prediction_logs`: keeps one record for each prediction; see `pizzeria.inference.records`.
 
-    It may also have `interval_s(options) -> float`: seconds between two writes of a service, which are 0.4 otherwise.
+    It may also have `interval_s(options) -> float`: seconds between two writes of a service, which are 0.4 otherwise;
+    `secrets(options) -> Sequence[str]`: names of the environment variables that the service needs for it; and
+    `local_files(options) -> bool`: whether the records lie in files of the machine that serves, which a target that
+    keeps no files must refuse.
     """
 
     def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:

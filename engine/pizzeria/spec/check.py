@@ -140,6 +140,7 @@ def _between_sections(spec: Spec, work: _Check) -> None:
         for where, message, hint in validator.check_names(spec.data.expectations):
             work.fault(("data", "expectations", *_parts(where)), message, hint)
     _verification(spec, work)
+    _deployment(spec, work)
     checked = getattr(work.plugins.get(("monitoring",), ("", None))[1], "check", None)
     if checked is not None:
         for where, message, hint in checked(spec.monitoring, problem):
@@ -157,6 +158,16 @@ def _verification(spec: Spec, work: _Check) -> None:
             if name not in problem.classes:
                 hint = nearest(name, problem.classes)
                 work.fault((*path, "prior", room, name), f"{name!r} is not among problem.classes", hint)
+
+
+def _deployment(spec: Spec, work: _Check) -> None:
+    use, target = work.plugins.get(("deployment",), ("", None))
+    if spec.deployment.rollout is not None and not hasattr(target, "stage"):
+        work.fault(("deployment", "rollout"), f"the target {use} puts a new model live all at once", "leave it out")
+    schedule = spec.deployment.schedule
+    if (schedule.monitor or schedule.maintain) and not getattr(target, "SCHEDULES", False):
+        hint = f"leave it out, and run `pizzeria cycle {spec.name}` beside the service"
+        work.fault(("deployment", "schedule"), f"the target {use} runs nothing by the clock", hint)
 
 
 def _with_options(section: Any, options: Mapping[YamlPath, BaseModel], path: YamlPath) -> Any:

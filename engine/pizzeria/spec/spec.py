@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from pizzeria.spec.data import Data
+from pizzeria.spec.deployment import Deployment
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import PluginSection, Section
 from pizzeria.spec.stages import (
-    Deployment,
     Evaluation,
     Features,
     Maintenance,

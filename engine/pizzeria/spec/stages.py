@@ -118,14 +118,6 @@ class Serving(PluginSection):
         return origins
 
 
-class Deployment(PluginSection):
-    """Phase 8: where the service runs."""
-
-    KIND: ClassVar[str] = "targets"
-
-    use: str = Field(default="local", description="Target plugin.")
-
-
 PerformanceMetric = Literal[
     "f1",
     "roc_auc",

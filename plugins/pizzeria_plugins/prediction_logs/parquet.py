@@ -69,6 +69,16 @@ def interval_s(options: Options) -> float:
     return options.batch_s
 
 
+def local_files(options: Options) -> bool:
+    """Whether the parts lie in a folder of the machine that serves.
+
+    Example:
+        >>> local_files(Options()), local_files(Options(url="s3://bucket/amenities"))
+        (True, False)
+    """
+    return "://" not in options.url or options.url.startswith("file://")
+
+
 def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
     """A function that writes records as one part, and their photos as another one before it.
 

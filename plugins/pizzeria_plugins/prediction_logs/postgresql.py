@@ -80,6 +80,11 @@ class Options(PluginOptions):
     )
 
 
+def secrets(options: Options) -> tuple[str, ...]:
+    """The environment variable with the database's address, which may hold a password."""
+    return (options.dsn_from,)
+
+
 def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
     """A function that appends records, all of a call or none of them; it keeps its connection between two calls.
 

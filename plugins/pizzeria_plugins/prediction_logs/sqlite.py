@@ -65,6 +65,11 @@ class Options(PluginOptions):
     busy_timeout_s: float = Field(default=30, gt=0, description="How long a writer waits for another one.")
 
 
+def local_files(options: Options) -> bool:
+    """Always: SQLite is a file, and files on a network do not lock as it needs."""
+    return True
+
+
 def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
     """A function that appends records, all of a call or none of them.
 

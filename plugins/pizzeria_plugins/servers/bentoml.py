@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def render(release: Release, host: str, port: int) -> Rendered:
     return Rendered(
         commands=[
             [
-                *(sys.executable, "-m", "bentoml", "serve", "pizzeria_plugins.servers.service:service"),
+                *(release.python, "-m", "bentoml", "serve", "pizzeria_plugins.servers.service:service"),
                 *("--host", host, "--port", str(port)),
                 # On SIGTERM the requests at work are answered first.
                 *("--timeout-graceful-shutdown", str(math.ceil(serving.timeout_s) + 1)),
