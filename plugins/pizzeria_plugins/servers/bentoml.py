@@ -42,9 +42,33 @@ def render(release: Release, host: str, port: int) -> Rendered:
 
     The command is BentoML's own, so that its supervisor starts, watches and restarts the workers.
     """
+    serving, options = release.serving, _options(release)
+    return Rendered(
+        commands=[
+            [
+                *(release.python, "-m", "bentoml", "serve", "pizzeria_plugins.servers.service:service"),
+                *("--host", host, "--port", str(port)),
+                # On SIGTERM the requests at work are answered first.
+                *("--timeout-graceful-shutdown", str(math.ceil(serving.timeout_s) + 1)),
+            ]
+        ],
+        environment={
+            **settings(release).environment(),
+            # BentoML keeps its metrics here, and services that share the folder would wipe each other's.
+            "BENTOML_HOME": str((release.state / release.name / "bentoml").absolute()),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PYTHONSAFEPATH": "1",  # a file that lies in the working folder must not stand in for a library
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(options.threads),
+        },
+    )
+
+
+def settings(release: Release) -> Settings:
+    """What the service is told of the bundle, the limits and the prediction log."""
     serving = release.serving
-    options = serving.options if serving.options is not None else Options()
-    settings = Settings(
+    options = _options(release)
+    told = Settings(
         bundle=str(release.bundle.absolute()),
         max_body_mb=serving.max_body_mb,
         max_megapixels=serving.max_megapixels,
@@ -67,33 +91,19 @@ def render(release: Release, host: str, port: int) -> Rendered:
     )
     log = serving.log
     if log is not None:
-        settings = replace(
-            settings,
+        told = replace(
+            told,
             log=log.use,
             log_options=_plain(log.options),
             log_photos=log.photos,
             log_keep=log.keep,
             log_redact=list(log.redact),
         )
-    return Rendered(
-        commands=[
-            [
-                *(release.python, "-m", "bentoml", "serve", "pizzeria_plugins.servers.service:service"),
-                *("--host", host, "--port", str(port)),
-                # On SIGTERM the requests at work are answered first.
-                *("--timeout-graceful-shutdown", str(math.ceil(serving.timeout_s) + 1)),
-            ]
-        ],
-        environment={
-            **settings.environment(),
-            # BentoML keeps its metrics here, and services that share the folder would wipe each other's.
-            "BENTOML_HOME": str((release.state / release.name / "bentoml").absolute()),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "PYTHONSAFEPATH": "1",  # a file that lies in the working folder must not stand in for a library
-            "PYTHONUNBUFFERED": "1",
-            "OMP_NUM_THREADS": str(options.threads),
-        },
-    )
+    return told
+
+
+def _options(release: Release) -> Options:
+    return release.serving.options if release.serving.options is not None else Options()
 
 
 def _plain(options: Any) -> dict[str, Any]:

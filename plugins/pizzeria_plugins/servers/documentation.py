@@ -9,7 +9,6 @@ from typing import Any
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.requests import MAX_PHOTOS
-from pizzeria_plugins.servers.protocol import Protocol
 from pizzeria_plugins.servers.settings import Settings
 
 _KEY = ' -H "Authorization: Bearer $KEY"'
@@ -51,9 +50,19 @@ def _limits(bundle: Bundle, settings: Settings) -> Iterator[tuple[str, str]]:
     else:
         yield "Rows of a request", f"{settings.max_rows:,}, or 413"
     yield "Requests at work at once", f"{settings.concurrency}, or 429 with Retry-After"
+    if settings.platform is None:
+        yield from _limits_of_protocol()
+    yield "Time of a request", f"{settings.timeout_s:g} s, or 504; 408 if its body is not whole by then"
+    if settings.platform is not None:
+        yield "Besides", f"the limits of {settings.platform}, of which this service is a function"
+
+
+def _limits_of_protocol() -> Iterator[tuple[str, str]]:
+    """Only where the service speaks HTTP itself: a function lacks the library for it."""
+    from pizzeria_plugins.servers.protocol import Protocol
+
     yield "Head of a request", f"{Protocol.MAX_HEAD // 1024} KiB in {Protocol.MAX_HEADERS} headers, or 431"
     yield "Time until the head is whole", f"{Protocol.HEAD_S:g} s, or 408"
-    yield "Time of a request", f"{settings.timeout_s:g} s, or 504; 408 if its body is not whole by then"
 
 
 def _keys(settings: Settings) -> str:

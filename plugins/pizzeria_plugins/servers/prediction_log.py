@@ -1,7 +1,4 @@
-"""A worker's side of the prediction log: what is left out of its records, their queue, what is too old, and the counts.
-
-Import it in worker processes alone, as `metrics`.
-"""
+"""A worker's side of the prediction log: what its records leave out, their queue, what is too old, and the counts."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.statistics import NAMES
 from pizzeria.registry import load
-from pizzeria_plugins.servers import metrics
 from pizzeria_plugins.servers.record_queue import RecordQueue
 from pizzeria_plugins.servers.redaction import redactor
 from pizzeria_plugins.servers.settings import Settings
@@ -30,13 +27,19 @@ class PredictionLog:
 
     Every worker looks for what is too old once an hour; it does not matter how many do.
 
+    Args:
+        settings: With the log's.
+        bundle: Whose predictions are logged.
+        counts: `metrics`, or `tally` in a process that is alone.
+
     Raises:
         PluginError: there is no such prediction log, or a library that it needs is not installed.
         DeploymentError: the environment lacks what the log needs, or no record has what is to be left out.
     """
 
-    def __init__(self, settings: Settings, bundle: Bundle) -> None:
+    def __init__(self, settings: Settings, bundle: Bundle, counts: ModuleType) -> None:
         assert settings.log is not None
+        self._counts = counts
         plugin = load("prediction_logs", settings.log)
         options, folder = plugin.Options(**settings.log_options), Path(settings.log_folder)
         self._state: Mapping[str, Any] = {}
@@ -44,8 +47,8 @@ class PredictionLog:
         self._redact = redactor(settings.log_redact, _features(bundle))
         self._queue = RecordQueue(
             plugin.writer(options, folder),
-            _count,
-            watch=metrics.watch_log,
+            lambda outcome, records: counts.LOGGED.labels(outcome).inc(records),
+            watch=counts.watch_log,
             interval_s=plugin.interval_s(options) if hasattr(plugin, "interval_s") else _INTERVAL_S,
             prune=_pruner(settings, plugin, options, folder),
         )
@@ -66,16 +69,16 @@ class PredictionLog:
         files of all workers, and anybody may ask."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_S:
-            self._state, self._looked_at = metrics.log_state(), now
+            self._state, self._looked_at = self._counts.log_state(), now
         return self._state
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write what waits now; see `RecordQueue.flush`."""
+        return self._queue.flush(timeout_s)
 
     def close(self) -> None:
         """Write what is left, for some seconds at most."""
         self._queue.close()
-
-
-def _count(outcome: str, records: int) -> None:
-    metrics.LOGGED.labels(outcome).inc(records)
 
 
 def _features(bundle: Bundle) -> Sequence[str]:

@@ -83,6 +83,9 @@ class RecordQueue:
         self._refusals = 0
         self._trouble_since = 0.0
         self._give_up_at: float | None = None
+        self._hurried = False
+        self._begun = self._done = 0
+        """Passes of the thread over the queue."""
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -104,15 +107,31 @@ class RecordQueue:
             self._bytes += sum([weight for weight, _ in items])
             dropped = self._drop_oldest(all_of_them=self._closed)
             if self._has_full_batch():
-                self._changed.notify()
+                self._changed.notify_all()
         if dropped:
             self._count("dropped", dropped)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write what waits at once, and return when the log took it or refused it, or when the time is up.
+
+        For whoever may be stopped between two requests: the thread's own pause would come too late.
+
+        Returns:
+            Whether nothing waits any more.
+        """
+        with self._changed:
+            if self._waiting:
+                wanted = self._begun + 1
+                self._hurried = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: not self._waiting or self._done >= wanted, timeout_s)
+            return not self._waiting
 
     def close(self, timeout_s: float = 5) -> None:
         """Write what is left, and end the thread; what the log does not take until the time is up is dropped."""
         with self._changed:
             self._give_up_at = time.monotonic() + timeout_s
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(timeout_s + 0.5)
         with self._changed:
             lost, self._waiting, self._closed = self._waiting, 0, True
@@ -125,10 +144,16 @@ class RecordQueue:
     def _run(self) -> None:
         while True:
             self._pause()
+            with self._changed:
+                self._hurried = False
+                self._begun += 1
             self._flush()
             with self._changed:
                 waiting, give_up_at = self._waiting, self._give_up_at
             self._watch(waiting, self._refusals > 0)
+            with self._changed:
+                self._done = self._begun
+                self._changed.notify_all()
             if give_up_at is not None and (not waiting or time.monotonic() >= give_up_at):
                 return
             if give_up_at is None and self._prune is not None and time.monotonic() >= self._prune_at:
@@ -144,12 +169,12 @@ class RecordQueue:
             if self._refusals:
                 pause = min(self._interval_s * 2 ** min(self._refusals, 20), max(self._interval_s, _LONGEST_PAUSE_S))
                 until = time.monotonic() + pause
-                while (left := until - time.monotonic()) > 0 and self._give_up_at is None:
+                while (left := until - time.monotonic()) > 0 and self._give_up_at is None and not self._hurried:
                     self._changed.wait(left)
                 if self._give_up_at is not None:
                     self._changed.wait(min(0.2, pause))
             else:
-                self._changed.wait_for(lambda: self._give_up_at is not None or self._has_full_batch(), self._interval_s)
+                self._changed.wait_for(self._must_write, self._interval_s)
 
     def _flush(self) -> None:
         """Write batch after batch, until nothing waits or the log refuses one."""
@@ -232,6 +257,9 @@ class RecordQueue:
         if dropped:
             self._suspects.clear()  # it must not hold what is gone
         return dropped
+
+    def _must_write(self) -> bool:
+        return self._give_up_at is not None or self._hurried or self._has_full_batch()
 
     def _has_full_batch(self) -> bool:
         return not self._refusals and (len(self._items) >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES)

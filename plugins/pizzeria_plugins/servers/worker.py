@@ -68,10 +68,10 @@ class Worker:
         if settings.rooms is not None:
             rooms = open_rooms(Path(settings.rooms), settings.room_prior, bundle, settings.threads)
         self.contract = Contract(predictor, settings.limits, keep_photos=settings.log_photos, rooms=rooms)
-        self._metrics = _metrics()
+        self._metrics = _metrics(settings)
         self._metrics.MODEL.labels(bundle.name, bundle.task, bundle.sha256).set(1)
         self.pages = pages.make(bundle, settings)
-        self._log = None if settings.log is None else _prediction_log(settings, bundle)
+        self._log = None if settings.log is None else _prediction_log(settings, bundle, self._metrics)
         self.contract.readiness = self._readiness
         self.pool = ThreadPoolExecutor(settings.parallel_of_worker, thread_name_prefix="predict")
         self.gate = Gate(settings.concurrency_of_worker)
@@ -83,6 +83,14 @@ class Worker:
         if self._log is not None:
             self._log.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write what waits for the prediction log now, before the platform stops this process's clock.
+
+        Returns:
+            Whether nothing waits any more.
+        """
+        return self._log is None or self._log.flush(timeout_s)
 
     def enter(self) -> bool:
         """Take a place for one request, where one is free."""
@@ -123,15 +131,19 @@ class Worker:
         return {} if self._log is None else {"log": self._log.state()}
 
 
-def _metrics() -> ModuleType:
+def _metrics(settings: Settings) -> ModuleType:
     """Only here, in a worker: prometheus_client looks on import for the folder where workers share their counts."""
+    if settings.platform is not None:
+        from pizzeria_plugins.servers import tally
+
+        return tally
     from pizzeria_plugins.servers import metrics
 
     return metrics
 
 
-def _prediction_log(settings: Settings, bundle: Bundle) -> PredictionLog:
-    """Only here, for the same reason."""
+def _prediction_log(settings: Settings, bundle: Bundle, counts: ModuleType) -> PredictionLog:
+    """Only here, where records are written."""
     from pizzeria_plugins.servers.prediction_log import PredictionLog
 
-    return PredictionLog(settings, bundle)
+    return PredictionLog(settings, bundle, counts)

@@ -292,3 +292,31 @@ def test_each_row_of_a_table_counts_as_a_prediction(log: Log) -> None:
     queue.close()
     assert log.counted == {"written": 301, "dropped": 300}
     assert log.numbers == [0, 2]
+
+
+def test_flush_writes_what_waits_without_the_pause(log: Log) -> None:
+    queue = RecordQueue(log.write, log.count, watch=log.watch, interval_s=600)
+    assert queue.flush(5), "nothing waits"
+    for n in range(3):
+        queue.put([{"n": n}])
+        assert queue.flush(30)
+        assert log.numbers == list(range(n + 1))
+        assert log.seen[-1] == (0, False)
+    queue.close()
+    assert queue.flush(30), "a closed queue holds nothing"
+
+
+def test_flush_returns_when_the_log_refuses_and_when_the_time_is_up(log: Log) -> None:
+    queue = RecordQueue(log.write, log.count, watch=log.watch, interval_s=600)
+    log.error = OSError("the disk is full")
+    queue.put([{"n": 0}])
+    for tried in (1, 2):
+        assert not queue.flush(30)
+        assert log.tried == tried
+    log.error = None
+    log.open.clear()
+    assert not queue.flush(0.01)
+    log.open.set()
+    assert queue.flush(30)
+    assert log.numbers == [0]
+    queue.close()
