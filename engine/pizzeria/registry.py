@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from pizzeria.errors import PluginError, nearest
+from pizzeria.plugin_guard import Guarded, check_parts, guarded_import
 
 KINDS = {
     "sources": ("Options", "TASKS", "inputs", "collect"),
@@ -66,7 +69,7 @@ def find(kind: str) -> dict[str, list[Found]]:
 
 
 def load(kind: str, name: str) -> Any:
-    """Import one plugin.
+    """Import one plugin, whose functions then fail with its name: see `pizzeria.plugin_guard`.
 
     Raises:
         PluginError: no plugin, or more than one, has this name; it cannot be imported; or lacks a part of its contract.
@@ -78,26 +81,32 @@ def load(kind: str, name: str) -> Any:
     if len(found) > 1:
         origins = " and ".join(one.origin for one in found)
         raise PluginError(f"the plugin {name!r} of kind {kind} is there twice: {origins}", hint="rename or remove one")
-    return _import(kind, found[0])
+    return take(kind, found[0])
 
 
-def _import(kind: str, found: Found) -> Any:
-    try:
-        plugin = found.entry_point.load() if found.entry_point else _import_file(kind, found)
-    except PluginError:
-        raise
-    except Exception as error:  # whatever a plugin does on import is its fault, and is named
-        raise PluginError(
-            f"the plugin {found.name!r} ({found.origin}) cannot be imported: {type(error).__name__}: {error}",
-            hint="pip install 'pizzeria[all]' if a library is missing" if isinstance(error, ImportError) else "",
-        ) from error
-    missing = [part for part in KINDS[kind] if not hasattr(plugin, part)]
-    if missing:
-        raise PluginError(
-            f"the plugin {found.name!r} ({found.origin}) lacks {', '.join(missing)}",
-            hint=f"docs/plugins.md says what each of the {kind} must offer",
-        )
-    return plugin
+def take(kind: str, found: Found) -> Any:
+    """Import the plugin that was found; for one that stands neither in ./plugins nor in a package, see `of_file`.
+
+    Raises:
+        PluginError: it cannot be imported, or lacks a part of its contract.
+    """
+    what = f"the plugin {found.name!r} ({found.origin})"
+    point = found.entry_point
+    plugin = guarded_import(what, point.load if point is not None else partial(_import_file, kind, found))
+    check_parts(what, kind, KINDS[kind], plugin)
+    return Guarded(kind, found.name, found.origin, plugin)
+
+
+def of_file(file: Path) -> Found:
+    """A plugin in a file anywhere."""
+    return Found(file.stem, str(file), file=file.absolute())
+
+
+def sound(kind: str) -> Iterator[tuple[str, Any]]:
+    """Name and plugin of all of a kind that can be used; broken ones are passed over."""
+    for name in find(kind):
+        with suppress(PluginError):
+            yield name, load(kind, name)
 
 
 def _import_file(kind: str, found: Found) -> ModuleType:
@@ -121,4 +130,6 @@ def _import_file(kind: str, found: Found) -> ModuleType:
 
 def module_of(plugin: Any) -> ModuleType:
     """The module that a plugin is, or that defines it."""
+    if isinstance(plugin, Guarded):
+        plugin = plugin.plugin
     return plugin if isinstance(plugin, ModuleType) else import_module(type(plugin).__module__)

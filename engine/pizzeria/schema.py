@@ -34,12 +34,12 @@ def json_schema() -> dict[str, Any]:
 
 def _add_plugins(definition: dict[str, Any], kind: str, definitions: dict[str, Any]) -> None:
     """Let `use` name an installed plugin, and its options stand beside it."""
-    names = [name for name, found in registry.find(kind).items() if len(found) == 1]
+    plugins = dict(registry.sound(kind))
     own = dict(definition["properties"])
-    definition["properties"]["use"] = own["use"] | {"enum": names}
+    definition["properties"]["use"] = own["use"] | {"enum": list(plugins)}
     choices = []
-    for name in names:
-        options = registry.load(kind, name).Options.model_json_schema(by_alias=True)
+    for name, plugin in plugins.items():
+        options = plugin.Options.model_json_schema(by_alias=True)
         definitions.update(options.get("$defs", {}))
         properties = own | {"use": {"const": name}} | options.get("properties", {})
         choices.append({"title": name, "properties": properties, "additionalProperties": False})

@@ -54,8 +54,8 @@ def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
 def _plugins(section: type[BaseModel]) -> Iterator[str]:
     if not issubclass(section, PluginSection):
         return
-    for name in registry.find(section.KIND):
-        options = registry.load(section.KIND, name).Options
+    for name, plugin in registry.sound(section.KIND):
+        options = plugin.Options
         yield f"\n#### `use: {name}`\n\n"
         if options.model_fields:
             yield from _table(options, "")
