@@ -293,9 +293,9 @@ def _default_faults(model: type[BaseModel]) -> Iterator[str]:
             continue
         try:
             default = info.get_default(call_default_factory=True, validated_data={})
-            wanted: Any = (
-                Annotated.__class_getitem__((info.annotation, *info.metadata)) if info.metadata else info.annotation
-            )
+            wanted: Any = info.annotation
+            if info.metadata:
+                wanted = Annotated[wanted, *info.metadata]
             TypeAdapter(wanted).validate_python(default)
         except Exception as error:
             yield f"the default of {name} is refused: {_named(error)}"
