@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 
 from pizzeria.inference.records import new_prediction_id
-from pizzeria_plugins.prediction_logs import parquet, postgresql, sqlite
+from pizzeria_plugins.prediction_logs import lines, parquet, postgresql, sqlite
 
 PASSWORD = "s3cr3t-" + secrets.token_hex(8)
 ADDRESS = "PIZZERIA_TEST_DATABASE"
@@ -159,7 +159,7 @@ class Log:
         return int(self.plugin.prune(self.options, self.folder, datetime.fromisoformat(before)))
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "parquet", "parquet elsewhere"])
+@pytest.fixture(params=["sqlite", "postgresql", "parquet", "parquet elsewhere", "lines"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
     """Every prediction log in turn, empty."""
     match request.param:
@@ -167,6 +167,8 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
             return Log(sqlite, sqlite.Options(), tmp_path)
         case "postgresql":
             return Log(postgresql, request.getfixturevalue("database"), tmp_path)
+        case "lines":
+            return Log(lines, lines.Options(path="records.jsonl"), tmp_path)
         case "parquet":
             return Log(parquet, parquet.Options(url=f"file://{tmp_path}/parts"), tmp_path)
         case _:

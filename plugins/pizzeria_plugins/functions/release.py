@@ -1,0 +1,64 @@
+"""Which releases can be a function, and what the function is told of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from pizzeria.contracts import Release
+from pizzeria.errors import DeploymentError
+from pizzeria.shipment import keeps_local_files
+from pizzeria_plugins.servers import bentoml
+
+
+def check(release: Release, platform: str) -> None:
+    """Refuse what cannot run as a function.
+
+    Args:
+        release: To be deployed.
+        platform: Its name, for the message.
+
+    Raises:
+        DeploymentError: names the key to change.
+    """
+    serving = release.serving
+    if release.server is not bentoml:
+        raise DeploymentError(
+            f"serving.use: a function of {platform} answers by itself, and {serving.use!r} is a server of its own",
+            hint="leave serving.use out, or deploy to local, vm, container or kubernetes",
+        )
+    if serving.log is None:
+        return
+    if keeps_local_files(release):
+        raise DeploymentError(
+            f"serving.log: {serving.log.use!r} keeps files on the machine that serves, and {platform} keeps none",
+            hint="write serving.log.use=lines (its own log collects them) or postgresql, or serving.log=null",
+        )
+    if serving.log.use == "parquet":
+        raise DeploymentError(
+            f"serving.log: what 'parquet' needs is too large for a function of {platform}",
+            hint="write serving.log.use=lines or postgresql, or serving.log=null",
+        )
+
+
+def service_settings(release: Release, platform: str) -> str:
+    """The text of the file `service.json` in the function's folder; see `pizzeria_plugins.functions.app`.
+
+    One process that answers, as the platform starts one for each request at a time, without `/metrics`.
+    """
+    settings = replace(
+        bentoml.settings(release),
+        bundle="bundle",
+        rooms=None if release.serving.verification.rooms is None else "rooms",
+        workers=1,
+        metrics=False,
+        log_folder="predictions",
+        platform=platform,
+    )
+    return json.dumps(settings.environment(), indent=1, sort_keys=True) + "\n"
+
+
+def lock_names(release: Release, front: str) -> tuple[str, ...]:
+    """Names of the locks, as `pizzeria.shipment.read_lock` knows them, that have what the function needs."""
+    log = release.serving.log
+    return (front, "serve-postgresql") if log is not None and log.use == "postgresql" else (front,)

@@ -1,0 +1,262 @@
+"""Prediction log as lines of JSON on standard output, which a platform's own log collects: for serverless functions.
+
+To monitor the model, the platform's log is exported, to a bucket say, and `read_from` names what was exported. Lines of
+others in it are passed over. With `path` the lines go to a file instead, which is read from there.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import glob
+import gzip
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from pizzeria.errors import DataError, PluginError
+from pizzeria.inference.records import unpack
+from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.prediction_logs.line_format import Entry, entries, to_lines
+from pizzeria_plugins.prediction_logs.rows import as_frame, as_row, utc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_logger = logging.getLogger(__name__)
+
+
+class Options(PluginOptions):
+    """Options of the `lines` prediction log."""
+
+    path: str | None = Field(
+        default=None,
+        description="A file to append to instead of standard output; a relative path starts at the deployment's log "
+        "folder.",
+    )
+    read_from: str | None = Field(
+        default=None,
+        description="Where the lines are read from: a file, a folder or a pattern such as logs/*.gz, or one of those "
+        "that fsspec knows, such as s3://bucket/exported/**. Without it: `path`.",
+    )
+
+    @field_validator("read_from")
+    @classmethod
+    def _without_secret(cls, address: str | None) -> str | None:
+        if address is not None and urlsplit(address).password is not None:
+            raise ValueError("the address holds a password; leave it out, the store's library finds it elsewhere")
+        return address
+
+
+def local_files(options: Options) -> bool:
+    """Whether the lines go to a file of the machine that serves.
+
+    Example:
+        >>> local_files(Options()), local_files(Options(path="records.jsonl"))
+        (False, True)
+    """
+    return options.path is not None
+
+
+def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
+    """A function that writes records as lines, their photos before them.
+
+    What is written twice is read once, so that a batch may be tried again.
+
+    Raises (the function that is returned):
+        OSError: the lines cannot be written; a file has none of them.
+        KeyError: a record lacks `timestamp`, `sha256` or `prediction_id`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> record = {"timestamp": "2026-05-01T12:00:00+00:00", "sha256": "ab12", "prediction_id": "1", "p:bed": 0.9}
+        >>> writer(Options(path="records.jsonl"), folder)([record])
+        >>> read(Options(path="records.jsonl"), folder)["p:bed"].tolist()
+        [0.9]
+    """
+
+    def write(records: Sequence[Mapping[str, Any]]) -> None:
+        rows = list(map(as_row, records))
+        text = "".join(line for row in rows for line in to_lines(row))
+        if options.path is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        elif text:
+            _append(folder / options.path, text.encode())
+
+    return write
+
+
+def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.DataFrame:
+    """All records (of one bundle, when `sha256` is given), oldest first; see `pizzeria.inference.records`.
+
+    Raises:
+        DataError: nothing says where the lines are, or they cannot be read.
+    """
+    frame = as_frame(flat for record in _records(options, folder, sha256) for flat in unpack(record))
+    return frame.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
+    """The photo of a record, as it came; None where none is kept.
+
+    Raises:
+        DataError: as `read`.
+    """
+    for entry in _entries(options, folder):
+        if entry.photo is not None and entry.prediction_id == prediction_id:
+            return base64.b64decode(entry.photo)
+    return None
+
+
+def prune(options: Options, folder: Path, before: datetime) -> int:
+    """Delete records, and photos, that are older than `before` (with a time zone) from the file; returns how many
+    records went. What is on standard output is the platform's, which has a time of its own to keep it.
+
+    Raises:
+        ValueError: `before` has no time zone.
+        OSError: the file cannot be written anew; it is as it was.
+    """
+    limit = utc(before)
+    if options.path is None:
+        return 0
+    path = folder / options.path
+    if not path.exists():
+        return 0
+    with _locked(path, "rb") as stream:
+        kept, went = [], 0
+        for entry, lines in _grouped(stream):
+            if entry is None or datetime.fromisoformat(entry.timestamp) >= limit:
+                kept += lines
+            else:
+                went += entry.record is not None
+        if went:
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            try:
+                temporary.write_bytes(b"".join(kept))
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+    return went
+
+
+def _grouped(stream: Iterable[bytes]) -> Iterator[tuple[Entry | None, list[bytes]]]:
+    """Each entry of a file with the lines that hold it."""
+    held: list[bytes] = []
+    text: list[str] = []
+    for line in stream:
+        held.append(line)
+        text.append(line.decode())
+        if b'"pizzeria":"part"' in line and not _is_last_part(line):
+            continue
+        yield next(iter(entries(text)), None), held
+        held, text = [], []
+    if held:
+        yield None, held
+
+
+def _is_last_part(line: bytes) -> bool:
+    head = line.partition(b',"text"')[0]
+    number, count = (int(head.partition(f'"{key}":'.encode())[2].partition(b",")[0]) for key in ("number", "count"))
+    return number == count - 1
+
+
+def _records(options: Options, folder: Path, sha256: str | None) -> Iterator[Mapping[str, Any]]:
+    seen: set[str] = set()
+    for entry in _entries(options, folder):
+        if entry.record is None or entry.prediction_id in seen:
+            continue
+        seen.add(entry.prediction_id)
+        if sha256 is None or entry.record["sha256"] == sha256:
+            yield entry.record
+
+
+def _entries(options: Options, folder: Path) -> Iterator[Entry]:
+    cut_off = 0
+    for entry in entries(_lines(options, folder)):
+        if entry is None:
+            cut_off += 1
+        else:
+            yield entry
+    if cut_off:
+        _logger.warning("%d prediction records are cut off in the lines that were read, and are passed over", cut_off)
+
+
+def _lines(options: Options, folder: Path) -> Iterator[str]:
+    if options.read_from is None and options.path is None:
+        raise DataError(
+            "the prediction log writes lines to standard output, and nothing says where they are collected",
+            hint="export the platform's log, and write serving.log.read_from=s3://bucket/exported/** (or a path)",
+        )
+    if options.read_from is None or "://" not in options.read_from:
+        yield from _lines_of_files(str(folder / (options.read_from or options.path or "")))
+    else:
+        yield from _lines_elsewhere(options.read_from)
+
+
+def _lines_of_files(pattern: str) -> Iterator[str]:
+    found = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute or not)
+    paths = [one for name in found for one in ([Path(name)] if Path(name).is_file() else sorted(Path(name).rglob("*")))]
+    for path in filter(Path.is_file, paths):
+        try:
+            if path.suffix == ".gz":
+                with gzip.open(path, "rt", encoding="utf-8", errors="replace") as zipped:
+                    yield from zipped
+            else:
+                with _locked(path, "rb", shared=True) as stream:
+                    yield from (line.decode("utf-8", "replace") for line in stream)
+        except (OSError, EOFError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _lines_elsewhere(address: str) -> Iterator[str]:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise PluginError(f"{address} needs fsspec: {error}", hint="pip install 'pizzeria[parquet]'") from None
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+        names = system.glob(path) if "*" in path else system.find(path)
+        for name in sorted(names):
+            if system.isfile(name):
+                with fsspec.core.OpenFile(system, name, "rt", "infer", "utf-8", "replace") as stream:
+                    yield from stream
+    except ImportError as error:
+        raise PluginError(f"{address} needs a library: {error}", hint="pip install what it names") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{address} cannot be read: {error}") from error
+
+
+def _append(path: Path, data: bytes) -> None:
+    """All of it, or nothing: what a full disk took of it is taken back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path, "ab") as stream:
+        before = stream.seek(0, os.SEEK_END)
+        try:
+            left = memoryview(data)
+            while left:  # a disk that is nearly full takes a part, and says so only when it is asked again
+                left = left[stream.write(left) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(stream.fileno(), before)
+            raise
+
+
+@contextmanager
+def _locked(path: Path, mode: str, *, shared: bool = False) -> Iterator[Any]:
+    """The open file, with the others kept out; it is the one that is there now, and not one that `prune` replaced."""
+    while True:
+        with open(path, mode, buffering=0 if mode == "ab" else -1) as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            if path.exists() and path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
+                yield stream
+                return
