@@ -1,0 +1,133 @@
+"""Making a cluster be as the objects say, and putting it back when that does not work."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from pizzeria.contracts import Progress
+from pizzeria.errors import DeploymentError
+from pizzeria_plugins.targets.kubernetes_cluster import memory
+from pizzeria_plugins.targets.kubernetes_cluster.api import KINDS, OPTIONAL, Cluster, Unreachable
+from pizzeria_plugins.targets.kubernetes_cluster.rollout import check_hash, wait
+from pizzeria_plugins.targets.kubernetes_objects.identity import Identity
+from pizzeria_plugins.targets.kubernetes_objects.options import Options
+from pizzeria_plugins.targets.kubernetes_objects.workload import Object
+
+_KEPT = ("PersistentVolumeClaim",)
+"""What only a person deletes: predictions and runs are in it."""
+_WORK = ("Deployment", "InferenceService")
+
+
+def put_live(cluster: Cluster, options: Options, who: Identity, wanted: memory.Remembered, progress: Progress) -> None:
+    """Make `wanted` what serves; what served before comes back when it does not come up.
+
+    Raises:
+        DeploymentError: it does not come up; says what serves now.
+    """
+    former = memory.recall(cluster, who, "live")
+    check_owned(cluster, who, wanted.objects)
+    try:
+        # The route comes last: while a staged bundle takes over, all requests are its own until the pods are new.
+        routes = [each for each in wanted.objects if each["kind"] == "HTTPRoute"]
+        rest = [each for each in wanted.objects if each["kind"] != "HTTPRoute"]
+        cluster.apply(rest, force=options.force_conflicts)
+        wait_for(cluster, options, who, wanted, progress)
+        cluster.apply(routes, force=options.force_conflicts)
+    except BaseException as error:  # an interrupt, too, must not leave users with half of it
+        if isinstance(error, Unreachable):
+            raise
+        progress.say(f"{error or type(error).__name__}; putting back what was there")
+        after = put_back(cluster, options, who, former, progress)
+        if isinstance(error, DeploymentError):
+            raise DeploymentError(f"{error.message}\n{after}", hint=error.hint) from error
+        raise
+    memory.remember(cluster, who, "live", wanted)
+    prune(cluster, who, wanted.objects)
+    memory.forget(cluster, who, "staged")
+
+
+def wait_for(cluster: Cluster, options: Options, who: Identity, wanted: memory.Remembered, progress: Progress) -> None:
+    """Wait for pods and for the right answer of `/readyz`."""
+    for each in wanted.objects:
+        if each["kind"] in _WORK:
+            wait(cluster, each, who, options.rollout_timeout_s, progress)
+            name, port = address(each, who, options)
+            check_hash(cluster, name, port, wanted.sha256)
+
+
+def address(each: Object, who: Identity, options: Options) -> tuple[str, int]:
+    """The Service, and its port, that answers for a Deployment or an InferenceService."""
+    return (who.name, options.port) if each["kind"] == "Deployment" else (f"{who.name}-predictor", 80)
+
+
+def put_back(
+    cluster: Cluster, options: Options, who: Identity, former: memory.Remembered | None, progress: Progress
+) -> str:
+    """Make it as it was; returns a sentence on what serves now."""
+    try:
+        if former is None:
+            remove(cluster, who)
+            return "Nothing was live before, and what was begun is removed."
+        cluster.apply(former.objects, force=True)
+        wait_for(cluster, options, who, former, progress)
+        prune(cluster, who, former.objects)
+    except DeploymentError as error:
+        which = former.sha256[:12] if former is not None else "what was begun"
+        return f"Putting back {which} did not work either: {error.message}"
+    return f"The one before, {former.sha256[:12]}, serves."
+
+
+def check_owned(cluster: Cluster, who: Identity, objects: Sequence[Object]) -> None:
+    """Make sure that no object is somebody else's.
+
+    Raises:
+        DeploymentError: one is.
+    """
+    for each in objects:
+        found = cluster.get(KINDS[each["apiVersion"], each["kind"]], each["metadata"]["name"])
+        labels = {} if found is None else found["metadata"].get("labels") or {}
+        if found is not None and not who.owned.items() <= labels.items():
+            raise DeploymentError(
+                f"the {each['kind']} {each['metadata']['name']} in namespace {cluster.namespace} is not Pizzeria's",
+                hint="give another name: deployment.service_name=..., or another namespace",
+            )
+
+
+def write_secret(cluster: Cluster, who: Identity, name: str, values: Mapping[str, str]) -> None:
+    """The Secret of the service; its values go to the cluster and nowhere else."""
+    each = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": who.labels("secrets")},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+    }
+    check_owned(cluster, who, [each])
+    cluster.apply([each], force=True)
+
+
+def prune(cluster: Cluster, who: Identity, keep: Sequence[Object]) -> None:
+    """Delete what was applied before and is not any more, what is staged included; its memory and secrets stay."""
+    kept = {(each["kind"], each["metadata"]["name"]) for each in keep} | memory.names(who)
+    for kind, name in found(cluster, who):
+        if (kind, name) not in kept and kind not in (*_KEPT, "Secret"):
+            _delete(cluster, kind, name)
+
+
+def remove(cluster: Cluster, who: Identity) -> None:
+    """Delete everything but volumes."""
+    for kind, name in found(cluster, who):
+        if kind not in _KEPT:
+            _delete(cluster, kind, name)
+
+
+def found(cluster: Cluster, who: Identity) -> list[tuple[str, str]]:
+    """Kind and name of every object of the deployment, routes first: nothing is to lead to pods that are gone."""
+    order = sorted(KINDS.items(), key=lambda item: (item[1] not in OPTIONAL, item[0][1] == "ConfigMap", item[1]))
+    return [(kind, each["metadata"]["name"]) for (_, kind), plural in order for each in cluster.list(plural, who.owned)]
+
+
+def _delete(cluster: Cluster, kind: str, name: str) -> None:
+    plural = next(plural for (_, known), plural in KINDS.items() if known == kind)
+    cluster.delete(plural, name)
