@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from pizzeria import registry
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
 from pizzeria.shipment import keeps_local_files
@@ -22,7 +23,7 @@ def check(release: Release, platform: str) -> None:
         DeploymentError: names the key to change.
     """
     serving = release.serving
-    if release.server is not bentoml:
+    if registry.module_of(release.server) is not bentoml:
         raise DeploymentError(
             f"serving.use: a function of {platform} answers by itself, and {serving.use!r} is a server of its own",
             hint="leave serving.use out, or deploy to local, vm, container or kubernetes",
