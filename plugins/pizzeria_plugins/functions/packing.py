@@ -77,6 +77,7 @@ def build_zip(
     without: frozenset[str] = UNUSED,
     limits: Limits | None = None,
     install: bool = True,
+    below: str = "",
 ) -> Built:
     """Write it; the same release gives the same bytes with the same versions of Python and zlib here.
 
@@ -93,6 +94,7 @@ def build_zip(
         without: Packages of the lock that are left out.
         limits: Of the provider; checked before the zip is written, and after.
         install: False where the provider installs the packages itself, from a `requirements.txt` of the front.
+        below: Folder of the zip for packages and Pizzeria, where the provider looks for them: `packages/`.
 
     Raises:
         BundleError: the bundle is damaged, or is another one than the release says.
@@ -114,12 +116,12 @@ def build_zip(
     with tempfile.TemporaryDirectory() as temporary:
         if place.is_here:
             own |= _byte_code(own, Path(temporary))
-        parts["pizzeria"] = own
+        parts["pizzeria"] = {f"{below}{name}": data for name, data in own.items()}
         if install:
             text = "".join(read_lock(name) for name in lock_names(release, lock))
             folder = packages.install(packages.filtered(text, place, without), place, cache)
             for name, files in _by_package(folder).items():
-                parts[name] = {**parts.get(name, {}), **files}
+                parts[name] = {**parts.get(name, {}), **{f"{below}{path}": data for path, data in files.items()}}
         contents = {name: sum(map(_size, files.values())) for name, files in parts.items()}
         contents = dict(sorted(((a, b) for a, b in contents.items() if b), key=lambda item: -item[1]))
         built = Built(path, 0, sum(contents.values()), contents)
