@@ -109,6 +109,15 @@ def sound(kind: str) -> Iterator[tuple[str, Any]]:
             yield name, load(kind, name)
 
 
+def broken(kind: str) -> Iterator[str]:
+    """What is wrong with each plugin of a kind that cannot be used."""
+    for name in find(kind):
+        try:
+            load(kind, name)
+        except PluginError as error:
+            yield error.message
+
+
 def _import_file(kind: str, found: Found) -> ModuleType:
     assert found.file is not None
     name = f"pizzeria_local.{kind}.{found.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -63,15 +63,31 @@ def _plugins(section: type[BaseModel]) -> Iterator[str]:
             yield "No options.\n"
 
 
-def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    yield "| key | type | default | meaning |\n|---|---|---|---|\n"
+class Row(NamedTuple):
+    """One key of a section or of a plugin, in words."""
+
+    key: str
+    type: str
+    default: str
+    """As one would write it; `required` where there is none."""
+    meaning: str
+
+
+def option_rows(model: type[BaseModel]) -> Iterator[Row]:
+    """A row for each key of a model."""
     for name, info in model.model_fields.items():
         if name == "options":
             continue
-        default = "*required*" if info.is_required() else f"`{_plain(info.get_default(call_default_factory=True))}`"
-        bounds = _bounds(info.metadata)
-        meaning = " ".join(part for part in (_cell(info.description or ""), bounds) if part)
-        yield f"| `{prefix}{info.alias or name}` | {_cell(_type(info.annotation))} | {_cell(default)} | {meaning} |\n"
+        default = "required" if info.is_required() else _plain(info.get_default(call_default_factory=True))
+        meaning = " ".join(part for part in (info.description or "", _bounds(info.metadata)) if part)
+        yield Row(info.alias or name, _type(info.annotation), default, meaning)
+
+
+def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    yield "| key | type | default | meaning |\n|---|---|---|---|\n"
+    for row in option_rows(model):
+        default = "*required*" if row.default == "required" else f"`{row.default}`"
+        yield f"| `{prefix}{row.key}` | {_cell(row.type)} | {_cell(default)} | {_cell(row.meaning)} |\n"
 
 
 def _plain(default: Any) -> str:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
-from pizzeria.cli import authoring, predicting, runs, services, watching
-from pizzeria.cli.group import Commands
+from pizzeria.cli import authoring, looking, plugins, predicting, runs, services, watching
+from pizzeria.cli.group import DEBUG, Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="pizzeria", message="pizzeria %(version)s")
 @click.option("--store", type=click.Path(file_okay=False, path_type=Path), help="Folder of all runs.  [default: runs]")
-def main(store: Path | None) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Show where a plugin failed (as PIZZERIA_DEBUG=1 does).")
+def main(store: Path | None, verbose: bool) -> None:
     """One YAML spec for the whole life of a machine-learning model.
 
     SPEC is `experiment=NAME` (one of conf/experiment, yours or shipped) or the path of a YAML file, followed by any
@@ -22,13 +23,16 @@ def main(store: Path | None) -> None:
     """
     if store is not None:
         os.environ["PIZZERIA_STORE"] = str(store)
+    if verbose:
+        os.environ[DEBUG] = "1"
 
 
 for _command in (
     *(runs.validate, runs.plan, runs.run, runs.report, runs.demo),
-    *(services.deploy, services.serve, services.status, services.stop, services.rollback),
+    *(services.deploy, services.promote, services.serve, services.stop, services.rollback),
+    *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain),
-    *(authoring.plugins, authoring.schema),
+    *(plugins.plugins, authoring.schema),
 ):
     main.add_command(_command)

@@ -1,27 +1,10 @@
-"""Commands for people who write specs and plugins: plugins, schema."""
+"""Commands for people who write specs: schema."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-
-
-@click.group()
-def plugins() -> None:
-    """See plugins, and start one of your own."""
-
-
-@plugins.command("list")
-def plugins_list() -> None:
-    """All plugins that a spec may name, and where each is."""
-    from pizzeria.registry import KINDS, find
-
-    for kind in KINDS:
-        click.echo(click.style(kind, bold=True))
-        for name, found in find(kind).items():
-            twice = click.style("  named twice, cannot be used", fg="red") if len(found) > 1 else ""
-            click.echo(f"  {name:<20} {' and '.join(one.origin for one in found)}{twice}")
 
 
 @click.command()
@@ -31,10 +14,13 @@ def schema(markdown: bool, out: Path | None) -> None:
     """Write the JSON Schema of a spec, for editors."""
     import json
 
-    from pizzeria import atomic
+    from pizzeria import atomic, registry
     from pizzeria.schema import json_schema
     from pizzeria.spec_reference import markdown as reference
 
+    for kind in registry.KINDS:
+        for message in registry.broken(kind):
+            click.echo(f"left out: {message}", err=True)
     text = reference() if markdown else json.dumps(json_schema(), indent=1) + "\n"
     if out is None:
         click.echo(text, nl=False)

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 INTERRUPTED = 130
+DEBUG = "PIZZERIA_DEBUG"
+"""Environment variable: show where a plugin failed."""
 
 
 class Commands(click.Group):
@@ -36,4 +38,8 @@ class Commands(click.Group):
             click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
             if error.hint:
                 click.echo(f"    {error.hint}", err=True)
+            if os.environ.get(DEBUG) and error.__cause__ is not None:
+                import traceback
+
+                traceback.print_exception(error.__cause__)
             sys.exit(error.exit_code)

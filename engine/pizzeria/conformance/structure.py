@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, get_args, get_origin
 
@@ -179,7 +180,8 @@ def text_places(model: type[BaseModel]) -> Iterator[tuple[str, Callable[[str], A
     """Each place of an Options where a user writes text: what to call it, and how a text becomes the field's value."""
     for name, info in model.model_fields.items():
         for label, wrap in _places(info.annotation):
-            yield f"{info.alias or name}{label}", lambda text, key=info.alias or name, wrap=wrap: {key: wrap(text)}
+            key = info.alias or name
+            yield f"{key}{label}", partial(_keyed, key, wrap)
 
 
 def _places(annotation: Any) -> Iterator[tuple[str, Callable[[str], Any]]]:
@@ -189,7 +191,7 @@ def _places(annotation: Any) -> Iterator[tuple[str, Callable[[str], Any]]]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (list, tuple) and arguments:
         for label, wrap in _places(arguments[0]):
-            yield f"[]{label}", lambda text, wrap=wrap: [wrap(text)]
+            yield f"[]{label}", partial(_listed, wrap)
     elif origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         if arguments[0] is str:
             yield " (key)", lambda text: {text: "x"}
@@ -201,6 +203,14 @@ def _places(annotation: Any) -> Iterator[tuple[str, Callable[[str], Any]]]:
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for inner, wrap in text_places(annotation):
             yield f".{inner}", wrap
+
+
+def _keyed(key: str, wrap: Callable[[str], Any], text: str) -> dict[str, Any]:
+    return {key: wrap(text)}
+
+
+def _listed(wrap: Callable[[str], Any], text: str) -> list[Any]:
+    return [wrap(text)]
 
 
 def plain_values() -> tuple[str, ...]:

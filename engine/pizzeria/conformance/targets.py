@@ -171,7 +171,7 @@ class TargetSuite(PluginSuite):
         assert first.files or first.commands, "render gave neither files nor commands"
 
     def test_render_is_safe_text(self) -> None:
-        """files have plain relative paths and can be read back; commands are programs with arguments, not shell texts"""
+        """files have plain relative paths and can be read back; commands are programs with arguments"""
         faults = rendered_faults(
             self.guarded().render(self.release(tiny_bundles.OLDER), self.make_options()), self.parse
         )
