@@ -10,6 +10,7 @@
     │   └── ExpectationError     4   data were read, and an expectation failed or was undecided
     ├── BundleError              5   a bundle is damaged, or not what it says it is
     ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
+    │   └── RolloutError         6   a new model was sent back while it took over in steps
     ├── TrainingError            7   training cannot go on
     └── RequestError             -   bad input to a service: a 4xx with code, message and hint
 
@@ -127,6 +128,10 @@ class DeploymentError(PizzeriaError):
     """A service did not come up, or answers with another model than the one deployed."""
 
     exit_code = 6
+
+
+class RolloutError(DeploymentError):
+    """A new model did worse than it may while it took over in steps, or nothing of it was seen; it was sent back."""
 
 
 class TrainingError(PizzeriaError):

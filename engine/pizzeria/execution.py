@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from pizzeria.contracts import Progress
+from pizzeria.deployments import restore
 from pizzeria.errors import PizzeriaError
 from pizzeria.graph import Step, plan, run_id, stages
 from pizzeria.runs.ledger import Ledger
@@ -49,6 +50,8 @@ def execute(
     Raises:
         PizzeriaError: a stage failed, or refused to let the run go on; its class says which.
     """
+    if until == "deploy":
+        restore(spec.name, store, progress)
     whole = plan(spec, store)
     wanted = _upstream(until)
     steps = [step for step in whole if step.name in wanted]

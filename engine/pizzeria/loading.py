@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from pizzeria import registry
+from pizzeria.spec.amend import amend
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins, compose
-from pizzeria.spec.reading import display, read_lines
+from pizzeria.spec.reading import YamlPath, display, read_lines
 from pizzeria.spec.spec import Spec
 
 
@@ -29,12 +31,22 @@ def load_spec(arguments: Sequence[str]) -> Spec:
     return check(compose(arguments, file), registry.load)
 
 
-def load_resolved(path: Path) -> Spec:
+def load_resolved(path: Path, overrides: Sequence[str] = (), instead: Mapping[str, Any] | None = None) -> Spec:
     """Read a spec that a run has left as resolved: whole, so that nothing is composed.
+
+    Args:
+        overrides: Changes of `deployment` and `serving.log` alone, as typed on the command line.
+        instead: Whole `deployment` and `log` sections (as resolved) that take the place of the spec's own.
 
     Raises:
         SpecError: it was changed into something that does not pass, or a plugin it names is gone.
     """
     lines = read_lines(path)
     data = yaml.safe_load(path.read_text())
-    return check(Composed(data, lambda: Origins([(display(path), (), lines)])), registry.load)
+    if instead is not None:
+        data["deployment"] = instead["deployment"]
+        data["serving"] = data["serving"] | {"log": instead["log"]}
+    typed: dict[YamlPath, str] = {}
+    if overrides:
+        data, typed = amend(data, overrides)
+    return check(Composed(data, lambda: Origins([(display(path), (), lines)], typed)), registry.load)

@@ -11,8 +11,8 @@ from typing import Any
 from pizzeria import registry
 from pizzeria.contracts import Progress
 from pizzeria.datasets import open_dataset
-from pizzeria.deployments import champion, put_live
-from pizzeria.errors import GateError
+from pizzeria.deployments import champion, put_live, restore
+from pizzeria.errors import GateError, RolloutError
 from pizzeria.examination import answer, test_inputs
 from pizzeria.execution import execute
 from pizzeria.graph import plan
@@ -51,12 +51,14 @@ def maintain(
     A challenger is trained from the same spec when the last monitoring pass alerted for a reason in
     `maintenance.retrain_on`, `at_most_every` has passed, and the data have changed. It is promoted when it passes the
     gate and is no worse than the champion on the challenger's own test split, which neither was trained on where groups
-    keep their split.
+    keep their split. With `deployment.rollout` it takes over in steps, and is refused when it is sent back on the way.
 
     Raises:
         NotFoundError: nothing of this name is deployed.
         PizzeriaError: training or deployment failed; the champion stays.
     """
+    if not dry_run:
+        restore(name, store, progress)
     entry, run, spec = champion(name, store)
     decision = _whether(entry, spec, store)
     if decision.action == "would train" and not dry_run:
@@ -78,7 +80,7 @@ def _whether(entry: Entry, spec: Spec, store: Store) -> Decision:
     if not reasons:
         return Decision("kept", f"no alert on {' or '.join(spec.maintenance.retrain_on)} in the last pass", evidence)
     tried = [one.at for one in ledger.entries(spec.name, "decided") if one.detail["action"] in ("refused", "promoted")]
-    since = datetime.now(UTC) - datetime.fromisoformat(max([entry.at, *tried]))
+    since = datetime.now(UTC) - datetime.fromisoformat(max([_since(entry, ledger), *tried]))
     if since < interval(spec.maintenance.at_most_every):
         text = f"the last model is {since.total_seconds() / 3600:.1f} h old, and one is trained at most every"
         return Decision("waiting", f"{text} {spec.maintenance.at_most_every}", evidence)
@@ -87,6 +89,17 @@ def _whether(entry: Entry, spec: Spec, store: Store) -> Decision:
             "kept", f"{', '.join(reasons)}, but the data have not changed since the model was trained", evidence
         )
     return Decision("would train", f"{', '.join(reasons)}, and the data have changed", evidence)
+
+
+def _since(entry: Entry, ledger: Ledger) -> str:
+    """Since when this bundle is the champion: deploying it again with other settings makes it no younger."""
+    since = entry.at
+    for one in reversed(ledger.entries(entry.name)):
+        if one.event in ("promoted", "rolled_back") and one.id <= entry.id:
+            if one.sha256 != entry.sha256:
+                break
+            since = one.at
+    return since
 
 
 def interval(text: str) -> timedelta:
@@ -117,8 +130,12 @@ def _challenge(
     if not gain >= 0:  # NaN does not pass
         return Decision("refused", text, evidence)
     sha256 = str(done.results["package"].facts["sha256"])
-    put_live(spec, done.run, package / "bundle", sha256, store, progress)
-    return Decision("promoted", text, evidence | {"instead_of": entry.sha256, "sha256": sha256})
+    evidence |= {"instead_of": entry.sha256, "sha256": sha256}
+    try:
+        put_live(spec, done.run, package / "bundle", sha256, store, progress)
+    except RolloutError as error:
+        return Decision("refused", f"{text}, but {error.message}", evidence)
+    return Decision("promoted", text, evidence)
 
 
 def _score(bundle: Bundle, spec: Spec, test: Run, progress: Progress) -> float:

@@ -24,7 +24,7 @@ def section(run: RunFolder) -> dict[str, Any] | None:
         "source": (run.spec.get("data") or {}).get("use", ""),
         "counts": counts,
         "splits": _splits(run),
-        "balance": _balance(run),
+        "balance": balance(run),
         "figures": [figure] if figure else [],
         "expectations": expectations,
     }
@@ -55,7 +55,7 @@ def _splits(run: RunFolder) -> list[dict[str, Any]]:
     return [{**entry, "group": str(group).removesuffix("_id") + "s" if group else ""} for entry in out]
 
 
-def _balance(run: RunFolder) -> dict[str, Any] | None:
+def balance(run: RunFolder) -> dict[str, Any] | None:
     """Per class and split: boxes (detection), photos or rows that hold it."""
     if not run.classes or run.splits is None:
         return None

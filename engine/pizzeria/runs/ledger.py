@@ -1,6 +1,8 @@
 """The ledger: an append-only SQLite table of what happened to runs, bundles and deployments.
 
 The champion of a name is what its newest `promoted` or `rolled_back` entry says, so that one insert makes a champion.
+A change of what is live is two entries: `deploying` before a target acts, and one of `CLOSING` when it has, so that a
+command that was killed in between leaves an intent that the next one finds.
 """
 
 from __future__ import annotations
@@ -20,13 +22,21 @@ Event = Literal[
     "run_finished",
     "run_stopped",
     "bundled",
+    "deploying",
+    "canary",
     "promoted",
     "rolled_back",
+    "unchanged",
+    "failed",
     "stopped",
     "monitored",
     "decided",
 ]
 
+CLOSING = ("promoted", "rolled_back", "unchanged", "failed", "stopped")
+"""How a change of what is live ends. `unchanged`: the same bundle was live there already."""
+
+_MADE: tuple[Event, ...] = ("deploying", "promoted")
 _COLUMNS = ("id", "at", "event", "name", "run", "sha256", "detail")
 _SCHEMA = """
 create table if not exists ledger(
@@ -73,13 +83,14 @@ class Ledger:
 
     def add(
         self, event: Event, name: str, *, run: str = "", sha256: str = "", detail: Mapping[str, Any] | None = None
-    ) -> None:
+    ) -> Entry:
         """Append one entry; it is on disk when this returns."""
         values = (now(), event, name, run, sha256, json.dumps(dict(detail or {})))
         with closing(self._connect()) as connection:
-            connection.execute(
+            row = connection.execute(
                 "insert into ledger(at, event, name, run, sha256, detail) values (?, ?, ?, ?, ?, ?)", values
             )
+            return Entry(int(row.lastrowid or 0), *values[:-1], dict(detail or {}))
 
     def entries(self, name: str | None = None, event: Event | None = None) -> list[Entry]:
         """Entries of a name, of an event, or all; oldest first."""
@@ -96,6 +107,11 @@ class Ledger:
         events = [entry for entry in self.entries(name) if entry.event in ("promoted", "rolled_back", "stopped")]
         return events[-1] if events and events[-1].event != "stopped" else None
 
+    def interrupted(self, name: str) -> Entry | None:
+        """The `deploying` entry that no other has closed: a command is at work on it, or was killed."""
+        changes = [entry for entry in self.entries(name) if entry.event in ("deploying", *CLOSING)]
+        return changes[-1] if changes and changes[-1].event == "deploying" else None
+
     def names(self) -> list[str]:
-        """Names that were ever deployed."""
-        return sorted({entry.name for entry in self.entries(event="promoted")})
+        """Names that were ever deployed, or were to be."""
+        return sorted({entry.name for event in _MADE for entry in self.entries(event=event)})

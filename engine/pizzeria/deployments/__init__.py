@@ -1,0 +1,33 @@
+"""Puts bundles live, and says how they are: what the stage `deploy` and the commands around it share.
+
+release          from a run to what a target needs to know
+places           where bundles of a name are; asks their targets
+turn             one command at a time
+live             deploy, promote, roll back, stop
+rollout          taking over in steps
+reconciliation   after a kill: what became of it
+overview         what is deployed now
+history, diff    what was, and how two deployments differ
+rendering        what a target would do, as text and as files
+"""
+
+from pizzeria.deployments.live import champion, put_live, restore, roll_back, stop
+from pizzeria.deployments.overview import Deployed, deployed
+from pizzeria.deployments.places import status_of
+from pizzeria.deployments.release import Packed, log_folder, packed, release_of, state_folder
+
+__all__ = [
+    "Deployed",
+    "Packed",
+    "champion",
+    "deployed",
+    "log_folder",
+    "packed",
+    "put_live",
+    "release_of",
+    "restore",
+    "roll_back",
+    "state_folder",
+    "status_of",
+    "stop",
+]

@@ -1,0 +1,72 @@
+"""One command at a time changes what is live under a name; the others wait, or look on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pizzeria.contracts import Progress
+from pizzeria.deployments.release import state_folder
+from pizzeria.runs.store import Store, now
+
+
+@contextmanager
+def turn(name: str, what: str, store: Store, progress: Progress) -> Iterator[None]:
+    """Wait until no other command changes the name, saying whose turn it is, and keep them out.
+
+    The kernel gives the turn back when the process ends, however it ends.
+    """
+    with _opened(name, store) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say(f"waiting for {_holder(lock)}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _held(lock, what):
+            yield
+
+
+@contextmanager
+def turn_if_free(name: str, what: str, store: Store) -> Iterator[str | None]:
+    """Take the turn if nobody has it; yields None then, and otherwise who has it."""
+    with _opened(name, store) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield _holder(lock)
+            return
+        with _held(lock, what):
+            yield None
+
+
+@contextmanager
+def _opened(name: str, store: Store) -> Iterator[IO[str]]:
+    path: Path = state_folder(store) / f".{name}.turn"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as lock:
+        yield lock
+
+
+@contextmanager
+def _held(lock: IO[str], what: str) -> Iterator[None]:
+    lock.truncate(0)
+    lock.write(json.dumps({"what": what, "pid": os.getpid(), "since": now()}))
+    lock.flush()
+    try:
+        yield
+    finally:
+        lock.truncate(0)
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    try:
+        found = json.loads(lock.read())
+        return f"`pizzeria {found['what']}` (process {found['pid']}, since {found['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another command, which begins or ends just now"
