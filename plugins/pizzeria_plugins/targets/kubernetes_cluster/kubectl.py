@@ -98,8 +98,7 @@ class KubectlCluster(Cluster):
         """As `Cluster.apply`, by kubectl itself; the objects go in by its standard input, since one may be a secret."""
         if not objects:
             return
-        items = [self.placed(each) for each in objects]
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        text = "\n".join(json.dumps(self.placed(each)) for each in objects)
         done = subprocess.run(
             [*apply_words(self._options, force), "--validate=strict", "-f", "-"],
             input=text,
