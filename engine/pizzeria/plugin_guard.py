@@ -46,6 +46,10 @@ _RETURNS: dict[str, dict[str, type]] = {
 _LIMITS_S = {("targets", "status"): STATUS_LIMIT_S, ("targets", "render"): STATUS_LIMIT_S}
 
 
+_printed: dict[int, tuple[Any, str]] = {}
+"""Plugins that printed when they were imported, by their id, and what."""
+
+
 class TookTooLong(BaseException):
     """Raised in a plugin that used up its time; no `except Exception` of the plugin holds it."""
 
@@ -128,9 +132,13 @@ def guarded_import(what: str, work: Callable[[], Any]) -> Any:
         raise PluginError(f"{what} cannot be imported: {_named(error)}", hint=hint) from error
     finally:
         watched.watching = False
+    # Python imports a module once, so that the second time it prints nothing, and is no better for that.
     if watched.printed:
+        _printed[id(plugin)] = plugin, watched.printed
+    _, printed = _printed.get(id(plugin), (None, ""))
+    if printed:
         raise PluginError(
-            f"{what} prints to stdout when it is imported: {watched.printed[:_SHOWN]!r}",
+            f"{what} prints to stdout when it is imported: {printed[:_SHOWN]!r}",
             hint="stdout belongs to the commands; use logging, or print in a function",
         )
     return plugin
@@ -179,7 +187,7 @@ def options_faults(model: Any) -> list[str]:
     except Exception as error:
         return [*faults, f"Options() raises {_named(error)}"]
     try:  # as the spec's values come: from JSON, strictly
-        model.model_validate_json(defaults.model_dump_json(by_alias=True), strict=True)
+        model.model_validate_json(defaults.model_dump_json(by_alias=True, warnings=False), strict=True)
     except Exception as error:
         faults += [f"the defaults of Options are refused by itself: {_named(error)}"]
     return faults
