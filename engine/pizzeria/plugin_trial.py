@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,8 +58,7 @@ def try_plugin(name: str, kind: str | None, options: Sequence[str], only_rendere
             (Path(folder) / "test_plugin.py").write_text(suite)
             arguments = ["-c", "/dev/null", "--rootdir", folder, folder]
         quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--import-mode=importlib"]
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            trial.out = printed
+        with contextlib.redirect_stdout(io.StringIO()):  # what plugins and pytest print is no result
             code = pytest.main([*quiet, *arguments], plugins=[trial])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise PluginError(f"the tests of {name} could not be run: {trial.trouble or code!r}")
@@ -114,7 +114,7 @@ class _Plugin:
         self.count = Trial()
         self.trouble = ""
         self.titles: dict[str, str] = {}
-        self.out: Any = None
+        self.stdout = sys.stdout
 
     def pytest_collection_modifyitems(self, items: Sequence[Any]) -> None:
         for item in items:
@@ -135,13 +135,8 @@ class _Plugin:
             crash = getattr(report.longrepr, "reprcrash", None)
             why = _end(crash.message if crash is not None else str(report.longrepr))
         setattr(self.count, report.outcome, getattr(self.count, report.outcome) + 1)
-        with contextlib.redirect_stdout(self._real()):
+        with contextlib.redirect_stdout(self.stdout):
             self.say(report.outcome, self.titles.get(report.nodeid, report.nodeid), why)
-
-    def _real(self) -> Any:
-        import sys
-
-        return sys.__stdout__
 
 
 def _end(text: str) -> str:
