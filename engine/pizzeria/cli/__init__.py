@@ -32,7 +32,7 @@ for _command in (
     *(services.deploy, services.promote, services.serve, services.stop, services.rollback),
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
-    *(watching.monitor, watching.maintain),
+    *(watching.monitor, watching.maintain, watching.cycle),
     *(plugins.plugins, authoring.schema),
 ):
     main.add_command(_command)

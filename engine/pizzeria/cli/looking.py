@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pizzeria.deployments.history import Happening
 
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
-_OUTCOMES = {"live": "green", "was live already": "green", "stopped": "dim", "failed": "red", "open": "yellow"}
+_OUTCOMES = {"live": "green", "was live already": "green", "stopped": None, "failed": "red", "open": "yellow"}
 _VERDICTS = {"better": "green", "worse": "red"}
 
 
@@ -54,10 +54,7 @@ def history(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.plain() for one in found], indent=2))
         return
-    table = _table("#", "when", "what", "bundle", "run", "target", "took", "outcome")
-    for one in found:
-        _row(table, one)
-    _print(table)
+    _show_history(found)
     if note:
         click.echo(note, err=True)
 
@@ -114,18 +111,28 @@ def _show(one: Deployed) -> None:
         click.echo(f"    {line}")
 
 
-def _row(table: Table, one: Happening) -> None:
-    took = "" if one.seconds is None else f"{one.seconds:.1f} s"
-    outcome = "live, the present one" if one.champion else one.outcome
-    if one.reconciled:
-        outcome += ", seen after it was interrupted"
-    lines = [_text(outcome, _OUTCOMES[one.outcome])]
-    lines += [_text(line) for line in one.why.splitlines()]
-    for step in one.steps:
-        lines.append(_text(f"{step['percent']}%: {step['verdict']}: {step['why']}", "dim"))
-    when = one.at[:19].replace("T", " ")
-    cells = (str(one.id), when, one.action, one.sha256[:12], one.run, one.target, took)
-    table.add_row(*map(_text, cells), _text("\n").join(lines))
+def _show_history(found: list[Happening]) -> None:
+    """A line for each change, in columns, and indented lines for why it failed and for each step of a roll-out."""
+    rows = [("#", "when (UTC)", "what", "bundle", "run", "target", "took", "outcome")]
+    for one in found:
+        took = "" if one.seconds is None else f"{one.seconds:.1f} s"
+        outcome = "live, the present one" if one.champion else one.outcome
+        if one.reconciled:
+            outcome += ", as seen after it was interrupted"
+        when = one.at[:19].replace("T", " ")
+        rows.append((str(one.id), when, one.action, one.sha256[:12], one.run, one.target, took, outcome))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, happening in zip(rows, [None, *found], strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if happening is None:
+            click.secho("  ".join(cells).rstrip(), bold=True)
+            continue
+        outcome = click.style(cells[-1].rstrip(), fg=_OUTCOMES[happening.outcome])
+        click.echo("  ".join([*cells[:-1], outcome]))
+        for line in happening.why.splitlines():
+            click.echo(f"    {line}")
+        for step in happening.steps:
+            click.echo(f"    {step['percent']}%: {step['verdict']}: {step['why']}")
 
 
 def _table(*columns: str) -> Table:

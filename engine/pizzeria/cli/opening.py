@@ -1,10 +1,12 @@
-"""What most commands begin with: the store, a run in it, and a bar that shows progress."""
+"""What most commands begin with: the store, a run in it, a time as typed, and a bar that shows progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 if TYPE_CHECKING:
     from pizzeria.contracts import Progress
@@ -43,3 +45,16 @@ def with_progress(work: Callable[[Progress], T]) -> T:
 
     with open_progress() as progress:
         return work(progress)
+
+
+def seconds_of(text: str, option: str) -> float:
+    """`30s`, `5m`, `1h` or `1d` in seconds.
+
+    Example:
+        >>> seconds_of("5m", "--step-time")
+        300.0
+    """
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) < 7 and unit in ("s", "m", "h", "d")):
+        raise click.BadParameter(f"{text!r} is no time; write 30s, 5m or 1h", param_hint=option)
+    return float(int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit])

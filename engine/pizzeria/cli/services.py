@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pizzeria.cli.opening import open_run, open_store, with_progress
+from pizzeria.cli.opening import open_run, open_store, seconds_of, with_progress
 
 if TYPE_CHECKING:
     from pizzeria.deployments import Packed
@@ -148,11 +148,3 @@ def _rollout(found: Packed, steps: str | None, step_time: str | None, probes: in
     except ValidationError as error:
         message = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
         raise click.BadParameter(message, param_hint="--steps") from None
-
-
-def seconds_of(text: str, option: str) -> float:
-    """`30s`, `5m`, `1h` or `1d` in seconds."""
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit() and len(number) < 7 and unit in ("s", "m", "h", "d")):
-        raise click.BadParameter(f"{text!r} is no time; write 30s, 5m or 1h", param_hint=option)
-    return float(int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit])

@@ -11,16 +11,18 @@ history, diff    what was, and how two deployments differ
 rendering        what a target would do, as text and as files
 """
 
-from pizzeria.deployments.live import champion, put_live, restore, roll_back, stop
+from pizzeria.deployments.live import champion, known, put_live, restore, roll_back, stop
 from pizzeria.deployments.overview import Deployed, deployed
 from pizzeria.deployments.places import status_of
 from pizzeria.deployments.release import Packed, log_folder, packed, release_of, state_folder
+from pizzeria.deployments.turn import turn
 
 __all__ = [
     "Deployed",
     "Packed",
     "champion",
     "deployed",
+    "known",
     "log_folder",
     "packed",
     "put_live",
@@ -30,4 +32,5 @@ __all__ = [
     "state_folder",
     "status_of",
     "stop",
+    "turn",
 ]

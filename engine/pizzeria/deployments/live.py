@@ -66,6 +66,16 @@ def champion(name: str, store: Store) -> tuple[Entry, Run, Spec]:
     return entry, store.run(entry.run), spec_of(entry, store)
 
 
+def known(name: str, store: Store) -> None:
+    """Whether anything of this name is live, or was to be when a command was killed.
+
+    Raises:
+        NotFoundError: nothing is.
+    """
+    if Ledger(store.root).interrupted(name) is None:
+        champion(name, store)
+
+
 def stop(name: str, store: Store, progress: Progress, *, others: bool = False) -> None:
     """Take a service down, wherever it was put live.
 
@@ -76,6 +86,7 @@ def stop(name: str, store: Store, progress: Progress, *, others: bool = False) -
         NotFoundError: nothing of this name is deployed.
         DeploymentError: a target cannot take it down.
     """
+    known(name, store)
     with turn(name, f"stop {name}", store, progress):
         begun = Ledger(store.root).interrupted(name)
         _settle(name, store, progress, "replace")
@@ -110,6 +121,7 @@ def roll_back(name: str, store: Store, progress: Progress, *, to: str | None = N
         NotFoundError: there was none before, or none of that name.
         DeploymentError: it did not come up.
     """
+    known(name, store)
     ledger = Ledger(store.root)
     with turn(name, f"rollback {name}", store, progress):
         _settle(name, store, progress, "replace")

@@ -1,4 +1,4 @@
-"""One command at a time changes what is live under a name; the others wait, or look on."""
+"""One command at a time changes what is live under a name, and one at a time watches it; others wait, or look on."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from pizzeria.contracts import Progress
 from pizzeria.deployments.release import state_folder
 from pizzeria.runs.store import Store, now
 
+Kind = Literal["turn", "pass"]
+
 
 @contextmanager
-def turn(name: str, what: str, store: Store, progress: Progress) -> Iterator[None]:
-    """Wait until no other command changes the name, saying whose turn it is, and keep them out.
+def turn(name: str, what: str, store: Store, progress: Progress, *, of: Kind = "turn") -> Iterator[None]:
+    """Wait until no other command is at work on the name, saying whose turn it is, and keep them out.
 
     The kernel gives the turn back when the process ends, however it ends.
+
+    Args:
+        what: The command, for whoever waits.
+        of: `turn` to change what is live, `pass` to monitor or maintain it; who has both took the pass first.
     """
-    with _opened(name, store) as lock:
+    with _opened(name, store, of) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,7 +40,7 @@ def turn(name: str, what: str, store: Store, progress: Progress) -> Iterator[Non
 @contextmanager
 def turn_if_free(name: str, what: str, store: Store) -> Iterator[str | None]:
     """Take the turn if nobody has it; yields None then, and otherwise who has it."""
-    with _opened(name, store) as lock:
+    with _opened(name, store, "turn") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,8 +51,8 @@ def turn_if_free(name: str, what: str, store: Store) -> Iterator[str | None]:
 
 
 @contextmanager
-def _opened(name: str, store: Store) -> Iterator[IO[str]]:
-    path: Path = state_folder(store) / f".{name}.turn"
+def _opened(name: str, store: Store, of: Kind) -> Iterator[IO[str]]:
+    path: Path = state_folder(store) / f".{name}.{of}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as lock:
         yield lock

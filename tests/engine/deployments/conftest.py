@@ -222,4 +222,6 @@ def stall(packed_stall: Stall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PIZZERIA_STORE", str(folder / "runs"))
     store = Store(folder / "runs")
-    return Stall(folder, {name: store.run(run.id) for name, run in packed_stall.runs.items()}, packed_stall.sha256)
+    return Stall(
+        folder, {name: store.run(run.id) for name, run in packed_stall.runs.items()}, dict(packed_stall.sha256)
+    )

@@ -8,6 +8,7 @@ import pytest
 from .conftest import Stall, make_run
 
 APPLY = ("apply begins", "apply starts the new one", "apply has stopped the old one", "apply has switched")
+FOLLOWING = ("history", "deploy", "stop")
 
 
 @pytest.mark.parametrize("point", APPLY)
@@ -19,8 +20,10 @@ def test_the_first_deployment_is_killed(stall: Stall, point: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("following", ["status", "history", "deploy", "stop"])
-@pytest.mark.parametrize("point", APPLY)
+@pytest.mark.parametrize(
+    ("point", "following"),
+    [*((point, "status") for point in APPLY), *((APPLY[i], what) for i, what in enumerate(FOLLOWING, start=1))],
+)
 def test_a_later_deployment_is_killed(stall: Stall, point: str, following: str) -> None:
     assert stall.command("deploy", "prices-a").returncode == 0
     stall.kill("deploy", "prices-b", at=point)
