@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,9 @@ from pydantic import Field
 from pizzeria.contracts import Release, Rendered
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.servers.settings import Settings
+
+DRAIN_S = 5
+"""Seconds that the end of a service may take longer than `serving.timeout_s`."""
 
 
 class Options(PluginOptions):
@@ -43,19 +48,22 @@ def render(release: Release, host: str, port: int) -> Rendered:
     The command is BentoML's own, so that its supervisor starts, watches and restarts the workers.
     """
     serving, options = release.serving, _options(release)
+    told = settings(release).environment()
+    home = hashlib.sha256(json.dumps([told, release.sha256]).encode()).hexdigest()[:12]
     return Rendered(
         commands=[
             [
                 *(release.python, "-m", "bentoml", "serve", "pizzeria_plugins.servers.service:service"),
                 *("--host", host, "--port", str(port)),
-                # On SIGTERM the requests at work are answered first.
-                *("--timeout-graceful-shutdown", str(math.ceil(serving.timeout_s) + 1)),
+                # On SIGTERM requests at work are answered first, and what open connections send for some seconds more.
+                *("--timeout-graceful-shutdown", str(math.ceil(serving.timeout_s) + DRAIN_S)),
             ]
         ],
         environment={
-            **settings(release).environment(),
-            # BentoML keeps its metrics here, and services that share the folder would wipe each other's.
-            "BENTOML_HOME": str((release.state / release.name / "bentoml").absolute()),
+            **told,
+            # BentoML keeps its metrics here. Services that share the folder would wipe each other's, and there are two
+            # while a newer one takes over.
+            "BENTOML_HOME": str((release.state / release.name / "bentoml" / home).absolute()),
             "BENTOML_DO_NOT_TRACK": "True",
             "PYTHONSAFEPATH": "1",  # a file that lies in the working folder must not stand in for a library
             "PYTHONUNBUFFERED": "1",

@@ -15,6 +15,8 @@ bounds each of them, and says what is wrong as the serving contract does: with J
 | is one connection more than `MAX_CONNECTIONS` of a worker | the one that has waited longest for its client is closed |
 | asks for another protocol (`Upgrade`, WebSocket) | the answer that it would get without asking |
 | sends what the service turns away, such as one request too many | the answer at once, without a task of its own |
+| has a request at work on SIGTERM | its answer, the last one with `Connection: close` |
+| has an idle connection on SIGTERM | `DRAIN_S` seconds for one more request, whose answer says `Connection: close` |
 
 A slow body is the business of `pizzeria_plugins.servers.gate`, and idle connections are uvicorn's own (5 s).
 """
@@ -22,6 +24,7 @@ A slow body is the business of `pizzeria_plugins.servers.gate`, and idle connect
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -29,6 +32,7 @@ from typing import Any, ClassVar
 import httptools
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from pizzeria.errors import RequestError
 from pizzeria.inference.contract import Reply, refusal
@@ -41,6 +45,16 @@ _OTHER_PROTOCOL = (b"upgrade", b"connection", b"http2-settings")
 Headers = Sequence[tuple[bytes, bytes]]
 TurnAway = Callable[[bytes, bytes, Headers], Reply | None]
 """The answer to a method, a target and headers that need no closer look; None for all others."""
+
+
+def begin_drain(server_state: ServerState, now: float, at_once: bool = False) -> None:
+    """Let all connections of a server end, those included that it has accepted and not opened yet.
+
+    Args:
+        now: The event loop's time.
+        at_once: Idle connections get no time for one more request.
+    """
+    server_state.draining_since = now - (Protocol.DRAIN_S if at_once else 0)  # type: ignore[attr-defined]
 
 
 def _nobody(method: bytes, target: bytes, headers: Headers) -> Reply | None:
@@ -67,6 +81,8 @@ class Protocol(HttpToolsProtocol):
     ANSWER_STEP = 65_536
     LINGER_S = 2.0
     """How long a refused client may go on sending: it would see a reset instead of the refusal."""
+    DRAIN_S = 3.0
+    """How long an idle connection stays open on SIGTERM: its client may be sending just now."""
     LOOK_S = 1.0
     """Time between two looks at a connection, and so how late each of the others may come."""
     MAX_HEAD = 32_768
@@ -104,6 +120,10 @@ class Protocol(HttpToolsProtocol):
         self._late: bytes | None = None
         """What an impatient client will be told."""
         self._timer: asyncio.TimerHandle | None = None
+        self._answered_at = -math.inf
+        """When an answer was sent while the server drains."""
+        self._last: RequestResponseCycle | None = None
+        """While the server drains: the request whose answer says that the connection ends."""
 
     # What the event loop calls.
 
@@ -164,6 +184,7 @@ class Protocol(HttpToolsProtocol):
                 self._turn_away(self._as_bytes(reply))
         if not self._skipping:
             super().on_headers_complete()
+            self._end_after_this()
         self._begin("body")
 
     def on_body(self, body: bytes) -> None:
@@ -201,6 +222,8 @@ class Protocol(HttpToolsProtocol):
         """Whether nobody is before it on the connection, it leaves the connection open, and its body is short."""
         if self._busy or self.pipeline or self.expect_100_continue or not self.parser.should_keep_alive():
             return False
+        if self._draining_since is not None:  # its answer ends the connection
+            return False
         if self.parser.get_http_version() != "1.1":
             return False
         length = b"0"
@@ -221,8 +244,37 @@ class Protocol(HttpToolsProtocol):
         waiting = bool(self.pipeline)
         super().on_response_complete()
         self._since = self.loop.time()
+        if self._draining_since is not None:
+            self._answered_at = self._since
         if self._refused is not None and not waiting:
             self._send_refusal(self._refused)
+
+    def shutdown(self) -> None:
+        """The server drains. uvicorn's own way closes an idle connection at once, though its client may be sending."""
+        if self._draining_since is None:
+            begin_drain(self.server_state, self.loop.time())
+        self._end_after_this()
+
+    # The end.
+
+    @property
+    def _draining_since(self) -> float | None:
+        return getattr(self.server_state, "draining_since", None)
+
+    def _end_after_this(self) -> None:
+        """While the server drains, let the answer to the latest request say that it is the last one."""
+        if self._draining_since is None or self.cycle is None or self.cycle.response_started:
+            return  # where an answer has begun without saying so, one more request may follow
+        last, self._last = self._last, self.cycle
+        if last is not None and last is not self.cycle and not last.response_started:
+            last.keep_alive = True  # it was the last one; a pipelined one has come after it
+        self.cycle.keep_alive = False
+
+    def _is_drained(self, now: float) -> bool:
+        """Whether the server drains, and the client had its time for one more request."""
+        since = self._draining_since
+        idle = not self._busy and (self._reading is None or (self._reading == "head" and not self._loose))
+        return since is not None and idle and now - max(since, self._answered_at) >= self.DRAIN_S
 
     # The bounds.
 
@@ -249,6 +301,8 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
         elif self._refused is not None or self._busy:
             return
+        elif self._is_drained(now):
+            self.transport.close()
         elif self._reading == "head" and now - self._since > self.HEAD_S:
             self._give_up_head()
         elif self._reading == "body" and now - self._since > self.REST_S:

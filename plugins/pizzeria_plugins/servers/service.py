@@ -15,7 +15,7 @@ import warnings
 import bentoml
 from _bentoml_sdk import Service
 
-from pizzeria_plugins.servers import protocol
+from pizzeria_plugins.servers import activation, draining, protocol
 from pizzeria_plugins.servers.asgi import ASGIApp, Routes
 from pizzeria_plugins.servers.settings import Settings
 from pizzeria_plugins.servers.worker import Worker
@@ -29,6 +29,7 @@ _SUPERVISOR = "PIZZERIA_SUPERVISOR"
 if bentoml.server_context.worker_index is None:
     # Its workers inherit this; one that asked for its parent itself might ask too late, when that is dead already.
     os.environ[_SUPERVISOR] = str(os.getpid())
+    activation.begin(os.environ, _settings.processes)
 
 
 class Pizzeria:
@@ -66,6 +67,7 @@ class _Service(Service[Pizzeria]):
         """BentoML's app with the routes before it: as its middleware they would cost three times as much a request."""
         routes = Routes(super().to_asgi(is_main), _worker)
         protocol.install(routes.turn_away)
+        draining.install(lambda: activation.worker_is_ready(_worker.contract.predictor.bundle.sha256))
         return routes
 
 
