@@ -97,6 +97,7 @@ class Controller(threading.Thread):
     def run(self) -> None:
         while self.running:
             with self.store.lock:
+                self._collect_orphans()
                 for plural in ("deployments", "inferenceservices"):
                     keys = [key for key in self.store.objects if key[0] == plural]
                     for _, namespace, name in keys:
@@ -114,6 +115,13 @@ class Controller(threading.Thread):
         """The pods behind a Service."""
         found = [pod for pod in self.store.list("pods", namespace, dict(selector)) if _is_ready(pod)]
         return [self.pods[pod["metadata"]["name"]] for pod in found]
+
+    def _collect_orphans(self) -> None:
+        """What is deleted takes its pods along, a moment later."""
+        owners = {each["metadata"]["uid"] for key, each in self.store.objects.items() if key[0] != "pods"}
+        for pod in [each for key, each in self.store.objects.items() if key[0] == "pods"]:
+            if pod["metadata"]["ownerReferences"][0]["uid"] not in owners:
+                self._end(pod)
 
     def _scale(self, namespace: str, name: str) -> None:
         """The autoscaler's first act: as many pods as it has at least."""
@@ -138,11 +146,6 @@ class Controller(threading.Thread):
             for pod in self.store.list("pods", metadata["namespace"], selector)
             if pod["metadata"]["ownerReferences"][0]["uid"] == metadata["uid"]
         ]
-        if "deletionTimestamp" in metadata:
-            for pod in mine:
-                self._end(pod)
-            self.store.drop(plural, metadata["namespace"], metadata["name"])
-            return
         for pod in mine:
             self._look_at(pod)
         new = [pod for pod in mine if pod["metadata"]["labels"]["pod-template-hash"] == digest]

@@ -173,10 +173,7 @@ class Store:
     def delete(self, plural: str, namespace: str, name: str) -> None:
         with self.lock:
             self.get(plural, namespace, name)
-            if plural in ("deployments", "inferenceservices"):  # its pods go first; the controller sees to it
-                self.objects[plural, namespace, name]["metadata"].setdefault("deletionTimestamp", "now")
-            else:
-                self.drop(plural, namespace, name)
+            self.drop(plural, namespace, name)
 
     def drop(self, plural: str, namespace: str, name: str) -> None:
         with self.lock:

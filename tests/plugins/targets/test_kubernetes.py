@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import multiprocessing
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,7 @@ import pytest
 
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
-from pizzeria.spec.stages import PredictionLog, Serving
-from pizzeria_plugins.prediction_logs import postgresql
+from pizzeria.spec.stages import Serving
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import kubernetes
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
@@ -82,6 +82,7 @@ def test_a_first_deploy_and_a_new_image(api: Api, options: Options, release: Cal
     done = kubernetes.apply(release(), options, progress)
     assert (done.state, done.sha256, done.address) == ("live", OLD, "https://rooms.example.com")
     made = api.store.get("deployments", "kitchen", "rooms")
+    assert made["spec"]["replicas"] == 2, "the autoscaler's doing"
     kubernetes.apply(release(), options, progress)
     again = api.store.get("deployments", "kitchen", "rooms")
     assert again["metadata"] == made["metadata"], "the same again changes nothing"
@@ -96,3 +97,209 @@ def test_a_first_deploy_and_a_new_image(api: Api, options: Options, release: Cal
     assert not [key for key in api.store.objects if key[1] == "kitchen"]
     kubernetes.remove("rooms", options, release().state)
     assert kubernetes.status("rooms", options, release().state).state == "absent"
+
+
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("no-pull", "ImagePullBackOff"),
+        ("crashing", "RuntimeError: no oven"),
+        ("mute", "ready after|timed out progressing"),
+        ("another", "ready after|timed out progressing"),
+    ],
+)
+def test_what_never_becomes_ready_is_rolled_back(
+    api: Api, release: Callable[..., Release], mode: str, why: str
+) -> None:
+    options = options_of(api)
+    kubernetes.apply(release(), options, Lines())
+    bad = options.model_copy(update={"image": "models/rooms:bad", "rollout_timeout_s": 1})
+    api.kubelet.modes["models/rooms:bad"] = mode
+    if mode == "another":
+        api.kubelet.bundles["models/rooms:bad"] = "c" * 64
+    with pytest.raises(DeploymentError, match=why) as caught:
+        kubernetes.apply(release(NEW), bad, Lines())
+    assert f"The one before, {OLD[:12]}, serves." in caught.value.message
+    now = kubernetes.status("rooms", options, release().state)
+    assert (now.state, now.sha256) == ("live", OLD)
+    assert [each["data"].get("sha256") for each in api.store.list("configmaps", "kitchen")].count(OLD) == 1
+
+
+def test_a_first_deploy_that_fails_leaves_nothing(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    api.kubelet.modes[options.image] = "crashing"
+    with pytest.raises(DeploymentError, match="what was begun is removed"):
+        kubernetes.apply(release(), options, Lines())
+    until(lambda: not [key for key in api.store.objects if key[1] == "kitchen"])
+    assert kubernetes.status("rooms", options, release().state).state == "absent"
+
+
+def test_a_field_that_somebody_else_changed(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    kubernetes.apply(release(), options, Lines())
+    path = ("spec", "template", "spec", "containers", ("name", "service"), "resources", "limits", "memory")
+    api.store.edit("deployments", "kitchen", "rooms", "kubectl-edit", path, "8Gi")
+    bigger = options.model_copy(update={"memory": "2Gi"})
+    with pytest.raises(DeploymentError, match="kubectl-edit") as caught:
+        kubernetes.apply(release(), bigger, Lines())
+    assert "force_conflicts" in caught.value.hint
+    kubernetes.apply(release(), bigger.model_copy(update={"force_conflicts": True}), Lines())
+    pod = api.store.get("deployments", "kitchen", "rooms")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["memory"] == "2Gi"
+
+
+def test_objects_of_somebody_else_are_left_alone(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    foreign = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "rooms", "labels": {"app": "shop"}}}
+    api.store.apply("services", "kitchen", "rooms", foreign, "helm", False)
+    with pytest.raises(DeploymentError, match=r"Service rooms in namespace kitchen is not Pizzeria.s"):
+        kubernetes.apply(release(), options, Lines())
+    kubernetes.remove("rooms", options, release().state)
+    assert api.store.get("services", "kitchen", "rooms")["metadata"]["labels"] == {"app": "shop"}
+
+
+def test_an_api_that_is_away(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    kubernetes.apply(release(), options, Lines())
+    api.out_of_breath = 2  # it comes back before patience ends
+    assert kubernetes.status("rooms", options, release().state).state == "live"
+    kubeconfig = Path(api.kubeconfig)
+    kubeconfig.write_text(kubeconfig.read_text().replace(str(api.port), "1"))
+    found = kubernetes.status("rooms", options, release().state)
+    assert found.state == "dead"
+    assert "cannot be reached" in found.detail
+    with pytest.raises(DeploymentError, match="cannot be reached"):
+        kubernetes.apply(release(NEW), options, Lines())
+
+
+def test_a_user_who_may_only_read(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    weak = options.model_copy(update={"kubeconfig": api.weak_kubeconfig})
+    with pytest.raises(DeploymentError, match="forbidden") as caught:
+        kubernetes.apply(release(), weak, Lines())
+    assert "Role" in caught.value.hint
+    assert kubernetes.status("rooms", weak, release().state).state == "absent"
+
+
+def test_a_namespace_that_is_not_there(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    with pytest.raises(DeploymentError, match="nowhere") as caught:
+        kubernetes.apply(release(), options.model_copy(update={"namespace": "nowhere"}), Lines())
+    assert "create namespace" in caught.value.hint
+
+
+def test_a_context_that_is_not_there(options: Options, release: Callable[..., Release]) -> None:
+    with pytest.raises(DeploymentError, match="elsewhere"):
+        kubernetes.apply(release(), options.model_copy(update={"context": "elsewhere"}), Lines())
+
+
+def test_secrets_come_from_the_environment_and_go_to_the_cluster_alone(
+    api: Api, options: Options, release: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = Serving(log=None, options=bentoml.Options(), keys_from="KITCHEN_KEYS")
+    with pytest.raises(DeploymentError, match="KITCHEN_KEYS"):
+        kubernetes.apply(release(serving=serving), options, Lines())
+    monkeypatch.setenv("KITCHEN_KEYS", "a-very-secret-key")
+    assert "a-very-secret-key" not in repr(kubernetes.render(release(serving=serving), options))
+    kubernetes.apply(release(serving=serving), options, Lines())
+    secret = api.store.get("secrets", "kitchen", "rooms-secrets")
+    assert base64.b64decode(secret["data"]["KITCHEN_KEYS"]) == b"a-very-secret-key"
+    shown = json.dumps([each for key, each in api.store.objects.items() if key[0] != "secrets"])
+    assert "a-very-secret-key" not in shown
+    assert base64.b64encode(b"a-very-secret-key").decode() not in shown
+    [variable] = api.store.get("deployments", "kitchen", "rooms")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert variable["valueFrom"]["secretKeyRef"] == {"name": "rooms-secrets", "key": "KITCHEN_KEYS"}
+    kubernetes.remove("rooms", options, release().state)
+    assert not api.store.list("secrets", "kitchen")
+
+
+def test_a_deploy_that_is_killed_is_mended_by_the_next(
+    api: Api, options: Options, release: Callable[..., Release]
+) -> None:
+    kubernetes.apply(release(), options, Lines())
+    slow = options.model_copy(update={"image": "models/rooms:slow"})
+    api.kubelet.modes[slow.image] = "mute"
+    process = multiprocessing.get_context("fork").Process(
+        target=kubernetes.apply, args=(release(NEW), slow, Lines()), daemon=True
+    )
+    process.start()
+    until(
+        lambda: (
+            api.store.get("deployments", "kitchen", "rooms")["spec"]["template"]["spec"]["containers"][0]["image"]
+            == slow.image
+        )
+    )
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    now = kubernetes.status("rooms", options, release().state)
+    assert (now.state, now.sha256) == ("starting", OLD), "the old pods serve until the new ones are ready"
+    assert kubernetes.apply(release(), options, Lines()).sha256 == OLD
+    assert kubernetes.status("rooms", options, release().state).state == "live"
+
+
+def test_a_canary_by_weight(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    state = release().state
+    newer = options.model_copy(update={"image": "models/rooms:2"})
+    with pytest.raises(DeploymentError, match="nothing is live"):
+        kubernetes.stage(release(NEW), newer, Lines())
+    kubernetes.apply(release(), options, Lines())
+    for keep in (False, True):
+        assert kubernetes.stage(release(NEW), newer, Lines()).sha256 == NEW
+        assert weights(api) == {"rooms": 100, "rooms-canary": 0}
+        for percent in (5, 50):
+            kubernetes.shift("rooms", newer, state, percent)
+            assert weights(api) == {"rooms": 100 - percent, "rooms-canary": percent}
+        staged, present = kubernetes.observe("rooms", newer, state, ("request.jpg", b"photo"), 6)
+        assert (staged.sha256, staged.requests, staged.errors) == (NEW, 6, 0)
+        assert (present.sha256, present.requests, present.errors) == (OLD, 6, 0)
+        done = kubernetes.settle("rooms", newer, state, keep, Lines())
+        assert (done.state, done.sha256) == ("live", NEW if keep else OLD)
+        assert weights(api) == {"rooms": 100}
+        assert [each["metadata"]["name"] for each in api.store.list("deployments", "kitchen")] == ["rooms"]
+        assert kubernetes.settle("rooms", newer, state, keep, Lines()) == done, "twice is fine"
+    with pytest.raises(DeploymentError, match="nothing is staged"):
+        kubernetes.shift("rooms", newer, state, 5)
+
+
+def test_a_canary_that_fails(api: Api, release: Callable[..., Release]) -> None:
+    options = options_of(api)
+    kubernetes.apply(release(), options, Lines())
+    bad = options.model_copy(update={"image": "models/rooms:2"})
+    api.kubelet.modes[bad.image] = "failing"
+    kubernetes.stage(release(NEW), bad, Lines())
+    staged, present = kubernetes.observe("rooms", bad, release().state, ("request.jpg", b"photo"), 4)
+    assert (staged.errors, present.errors) == (4, 0)
+    kubernetes.settle("rooms", bad, release().state, False, Lines())
+
+    api.kubelet.modes[bad.image] = "crashing"
+    with pytest.raises(DeploymentError, match="rooms-canary does not come up"):
+        kubernetes.stage(release(NEW), bad, Lines())
+    assert weights(api) == {"rooms": 100}
+    assert [each["metadata"]["name"] for each in api.store.list("deployments", "kitchen")] == ["rooms"]
+
+
+def test_a_shadow_gets_copies(api: Api, release: Callable[..., Release]) -> None:
+    options = options_of(api, rollout_by="mirror")
+    kubernetes.apply(release(), options, Lines())
+    kubernetes.stage(release(NEW), options, Lines())
+    kubernetes.shift("rooms", options, release().state, 25)
+    [rule] = api.store.get("httproutes", "kitchen", "rooms")["spec"]["rules"]
+    assert [each["name"] for each in rule["backendRefs"]] == ["rooms"]
+    [mirror] = rule["filters"]
+    assert mirror["type"] == "RequestMirror"
+    assert mirror["requestMirror"] == {
+        "backendRef": {"group": "", "kind": "Service", "name": "rooms-canary", "port": 80},
+        "percent": 25,
+    }
+    assert kubernetes.settle("rooms", options, release().state, True, Lines()).sha256 == NEW
+    assert "filters" not in api.store.get("httproutes", "kitchen", "rooms")["spec"]["rules"][0]
+
+
+def test_an_inference_service(api: Api, options: Options, release: Callable[..., Release]) -> None:
+    kserve = options.model_copy(update={"form": "kserve", "gateway": None})
+    done = kubernetes.apply(release(), kserve, Lines())
+    assert (done.state, done.address) == ("live", "http://rooms-predictor.kitchen.svc.cluster.local")
+    with pytest.raises(DeploymentError, match="kserve"):
+        kubernetes.stage(release(NEW), kserve, Lines())
+    kubernetes.remove("rooms", kserve, release().state)
+    assert not api.store.list("inferenceservices", "kitchen")
+
+
+def weights(api: Api) -> dict[str, int]:
+    [rule] = api.store.get("httproutes", "kitchen", "rooms")["spec"]["rules"]
+    return {each["name"]: each["weight"] for each in rule["backendRefs"]}

@@ -160,8 +160,8 @@ class Cluster(ABC):
                 raise refusal(f"{each['kind']} {each['metadata']['name']}", answer.status, answer.message)
 
     def delete(self, kind: str, name: str) -> bool:
-        """Delete an object and what it made; returns whether there was one."""
-        answer = self.call("DELETE", self.path(kind, name, {"propagationPolicy": "Foreground"}))
+        """Delete an object, and in the background what it made; returns whether there was one."""
+        answer = self.call("DELETE", self.path(kind, name, {"propagationPolicy": "Background"}))
         if answer.status not in (200, 202, 404):
             raise refusal(f"{kind} {name}", answer.status, answer.message)
         return answer.status != 404

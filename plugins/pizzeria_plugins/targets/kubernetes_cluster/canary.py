@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 from pizzeria.contracts import Observation, Progress
 from pizzeria.errors import DeploymentError
+from pizzeria.observation import Counts, read_counts
+from pizzeria.observation import observe as look
 from pizzeria_plugins.targets.kubernetes_cluster import memory
-from pizzeria_plugins.targets.kubernetes_cluster.api import Cluster, Unreachable
+from pizzeria_plugins.targets.kubernetes_cluster.api import Answer, Cluster, Unreachable
 from pizzeria_plugins.targets.kubernetes_cluster.deploying import check_owned, prune, put_live
 from pizzeria_plugins.targets.kubernetes_cluster.rollout import check_hash, pods, readiness, wait
 from pizzeria_plugins.targets.kubernetes_objects import places
 from pizzeria_plugins.targets.kubernetes_objects.identity import Identity
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 from pizzeria_plugins.targets.kubernetes_objects.stack import staged_route
-
-_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".json": "application/json"}
 
 
 def stage(cluster: Cluster, options: Options, who: Identity, wanted: memory.Remembered, progress: Progress) -> None:
@@ -28,13 +29,19 @@ def stage(cluster: Cluster, options: Options, who: Identity, wanted: memory.Reme
     Raises:
         DeploymentError: nothing is live, or it does not come up; what was begun is taken away again.
     """
-    if memory.recall(cluster, who, "live") is None:
+    live = memory.recall(cluster, who, "live")
+    if live is None:
         raise DeploymentError(
             f"nothing is live as {who.service} in namespace {cluster.namespace} that a bundle could be staged beside",
             hint="deploy without deployment.rollout first",
         )
     check_owned(cluster, who, wanted.beside)
-    memory.remember(cluster, who, "staged", wanted)
+    before = memory.recall(cluster, who, "staged")
+    if before is not None and before.sha256 == wanted.sha256 and before.beside == wanted.beside:
+        counts = before.counts
+    else:
+        counts = _plain(_track(cluster, options, who, live.keys_from).counts())
+    memory.remember(cluster, who, "staged", replace(wanted, counts=counts))
     try:
         cluster.apply(wanted.beside, force=options.force_conflicts)
         canary = Identity(who.service, "canary")
@@ -99,69 +106,79 @@ def observe(
         raise DeploymentError(f"nothing is staged beside {who.service} in namespace {cluster.namespace}")
     canary = Identity(who.service, "canary")
     return (
-        _seen(cluster, options, canary, sample, probes, staged.keys_from),
-        _seen(cluster, options, who, sample, probes, live.keys_from),
+        look(_track(cluster, options, canary, staged.keys_from), sample, probes, since=Counts()),
+        look(_track(cluster, options, who, live.keys_from), sample, probes, since=_counts(staged.counts)),
     )
 
 
-def _seen(
-    cluster: Cluster, options: Options, who: Identity, sample: tuple[str, bytes], probes: int, keys_from: str
-) -> Observation:
-    name, body = sample
-    headers = {"Content-Type": _TYPES.get(PurePath(name).suffix, "application/octet-stream"), **_key(keys_from)}
-    path = cluster.service_path(who.name, options.port, "/predict")
-    took, lost = [], 0
-    for _ in range(probes):
-        begun = time.perf_counter()
+@dataclass(frozen=True)
+class _Track:
+    """The pods of one track, looked at through the cluster's API; what `pizzeria.observation` needs of a service."""
+
+    cluster: Cluster
+    who: Identity
+    port: int
+    headers: Mapping[str, str]
+
+    def sha256(self) -> str:
+        return str(readiness(self.cluster, self.who.name, self.port).get("sha256", ""))
+
+    def counts(self) -> Counts | None:
+        """Of all its pods together; None where none offers any."""
+        found = [
+            read_counts(answer.body.decode(errors="replace"))
+            for pod in pods(self.cluster, self.who)
+            if (answer := self._ask("GET", self._of_pod(pod["metadata"]["name"]))) and answer.status == 200
+        ]
+        counts = [each for each in found if each is not None]
+        return _sum(counts) if counts else None
+
+    def predict(self, sample: tuple[str, bytes]) -> tuple[int, str]:
+        kind = "application/json" if PurePath(sample[0]).suffix == ".json" else "application/octet-stream"
+        path = self.cluster.service_path(self.who.name, self.port, "/predict")
+        answer = self._ask("POST", path, sample[1], {"Content-Type": kind})
+        if answer is None:
+            return 0, ""
+        found = answer.json() if answer.status == 200 else {}
+        return answer.status, str(found.get("model", "")) if isinstance(found, dict) else ""
+
+    def _of_pod(self, name: str) -> str:
+        return f"{self.cluster.path('pods', name)}:{places.PORT}/proxy/metrics"
+
+    def _ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer | None:
         try:
-            answer = cluster.request("POST", path, body, headers, timeout_s=60)
+            return self.cluster.request(method, path, body, {**self.headers, **(headers or {})}, timeout_s=60)
         except Unreachable:
-            lost += 1
-            continue
-        if answer.status >= 500:
-            lost += 1
-        else:
-            took.append(1000 * (time.perf_counter() - begun))
-    sha256 = str(readiness(cluster, who.name, options.port).get("sha256", ""))
-    counted = list(_counted(cluster, who, _key(keys_from)))
-    requests = max(sum(count for _, count in counted), probes)
-    errors = max(sum(count for status, count in counted if status >= 500), lost)
-    return Observation(sha256, requests, errors, _p95(took))
+            return None
 
 
-def _key(keys_from: str) -> dict[str, str]:
-    """The API passes no Authorization header on, so that the key goes in the other one."""
+def _track(cluster: Cluster, options: Options, who: Identity, keys_from: str) -> Any:
+    # The API passes no Authorization header on, so that the key goes in the other one.
     key = os.environ.get(keys_from, "").split(",")[0].strip() if keys_from else ""
-    return {"X-API-Key": key} if key else {}
+    return _Track(cluster, who, options.port, {"X-API-Key": key} if key else {})
 
 
-def _counted(cluster: Cluster, who: Identity, headers: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Statuses with their number, of `/predict` and `/verify`, from `/metrics` of each pod; none where that is off."""
-    for pod in pods(cluster, who):
-        path = f"{cluster.path('pods', pod['metadata']['name'])}:{places.PORT}/proxy/metrics"
-        try:
-            answer = cluster.request("GET", path, b"", headers)
-        except Unreachable:
-            continue
-        if answer.status == 200:
-            yield from _requests(answer.body.decode(errors="replace").splitlines())
+def _sum(counts: Sequence[Counts]) -> Counts:
+    buckets: dict[float, int] = {}
+    for each in counts:
+        for le, count in each.buckets:
+            buckets[le] = buckets.get(le, 0) + count
+    requests, errors = sum(each.requests for each in counts), sum(each.errors for each in counts)
+    return Counts(requests, errors, tuple(sorted(buckets.items())))
 
 
-def _requests(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Counts in Prometheus' text form.
-
-    Example:
-        >>> list(_requests(['pizzeria_requests_total{route="/predict",status="200"} 7.0', "# HELP"]))
-        [(200, 7)]
-    """
-    for line in lines:
-        if line.startswith("pizzeria_requests_total{") and ('"/predict"' in line or '"/verify"' in line):
-            labels, _, count = line.rpartition(" ")
-            status = labels.partition('status="')[2].partition('"')[0]
-            if status.isdigit():
-                yield int(status), round(float(count))
+def _plain(counts: Counts | None) -> list[Any] | None:
+    """As JSON holds it."""
+    if counts is None:
+        return None
+    return [counts.requests, counts.errors, [[None if math.isinf(le) else le, n] for le, n in counts.buckets]]
 
 
-def _p95(took: list[float]) -> float:
-    """NaN of nothing."""
-    return sorted(took)[math.ceil(0.95 * len(took)) - 1] if took else math.nan
+def _counts(plain: list[Any] | None) -> Counts | None:
+    """The inverse of `_plain`."""
+    if plain is None:
+        return None
+    requests, errors, buckets = plain
+    return Counts(requests, errors, tuple((math.inf if le is None else le, n) for le, n in buckets))

@@ -88,9 +88,8 @@ class KubectlCluster(Cluster):
                 found = Answer(answer.status, answer.read())
             except (OSError, http.client.HTTPException) as error:
                 raise _unreachable(str(error) or type(error).__name__) from error
-        if found.status == 502 and not isinstance(found.json(), dict | list):  # the proxy's own words, not the API's
-            raise _unreachable(found.body.decode(errors="replace").strip())
-        if found.status == 502 and not found.json():
+        # The proxy's own words are no JSON; an answer of the service behind the API may be none either.
+        if found.status in (500, 502) and not found.json() and "/proxy/" not in path:
             raise _unreachable(found.message)
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pizzeria.errors import DeploymentError
 from pizzeria_plugins.targets.kubernetes_cluster.api import Cluster
@@ -27,12 +27,14 @@ class Remembered:
         objects: What production is (`live`), or will be once what is staged takes over (`staged`).
         beside: The objects of the staged pods; none for `live`.
         keys_from: The environment variable with the service's API keys, if it asks for keys.
+        counts: What the present service had counted when this was staged.
     """
 
     sha256: str
     objects: list[Object]
     beside: list[Object] = field(default_factory=list)
     keys_from: str = ""
+    counts: list[Any] | None = None
 
 
 def recall(cluster: Cluster, who: Identity, what: What) -> Remembered | None:
@@ -47,7 +49,7 @@ def recall(cluster: Cluster, who: Identity, what: What) -> Remembered | None:
     try:
         data = found["data"]
         objects, beside = (json.loads(data[key]) for key in ("objects.json", "beside.json"))
-        return Remembered(data["sha256"], objects, beside, data.get("keys_from", ""))
+        return Remembered(data["sha256"], objects, beside, data.get("keys_from", ""), json.loads(data["counts.json"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DeploymentError(
             f"the ConfigMap {_name(who, what)} in namespace {cluster.namespace} cannot be read: {error!r}",
@@ -70,6 +72,7 @@ def remember(cluster: Cluster, who: Identity, what: What, remembered: Remembered
             "sha256": remembered.sha256,
             "keys_from": remembered.keys_from,
             "objects.json": json.dumps(remembered.objects, sort_keys=True),
+            "counts.json": json.dumps(remembered.counts),
             "beside.json": json.dumps(remembered.beside, sort_keys=True),
         },
     }
@@ -83,7 +86,7 @@ def forget(cluster: Cluster, who: Identity, what: What) -> None:
 
 def names(who: Identity) -> set[tuple[str, str]]:
     """Kind and name of all that is written here."""
-    return {("ConfigMap", _name(who, what)) for what in ("live", "staged")}  # type: ignore[arg-type]
+    return {("ConfigMap", _name(who, what)) for what in ("live", "staged")}
 
 
 def _name(who: Identity, what: What) -> str:

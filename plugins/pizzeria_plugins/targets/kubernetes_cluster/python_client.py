@@ -47,13 +47,14 @@ class ClientCluster(Cluster):
 
 def _client(options: Options) -> Any:
     try:
-        from kubernetes import config
+        import kubernetes.config as official
         from kubernetes.client import ApiClient, Configuration
     except ImportError as error:
         raise DeploymentError(
             "neither kubectl nor the Python client of Kubernetes is installed",
             hint="install kubectl, or pip install 'pizzeria[kubernetes]'",
         ) from error
+    config: Any = official
     try:
         if options.kubeconfig is None and options.context is None and _in_a_pod():
             configuration = Configuration()

@@ -44,7 +44,9 @@ def wait(cluster: Cluster, wanted: Object, who: Identity, timeout_s: float, prog
             state = state_of(found) if found is not None else "not there yet"
             if state == "":
                 return
-            trouble = hopeless(cluster, who, template) or (_refused(found) if found else "")
+            trouble = hopeless(cluster, who, template)
+            if not trouble and found is not None and (refused := _refused(found)):
+                trouble = f"{refused}{_why(cluster, who, template)}"
         except Unreachable as error:  # an API that is away for a moment says nothing of the pods
             state, trouble = error.message, ""
         if trouble:
@@ -162,7 +164,7 @@ def _kserve_state(found: Object) -> str:
     status = found.get("status") or {}
     if status.get("observedGeneration", 0) < found["metadata"].get("generation", 1):
         return "not seen by KServe yet"
-    ready = next((each for each in status.get("conditions") or [] if each["type"] == "Ready"), {})
+    ready: Object = next((each for each in status.get("conditions") or [] if each["type"] == "Ready"), {})
     if ready.get("status") == "True":
         return ""
     return str(ready.get("message") or ready.get("reason") or "KServe is at work")

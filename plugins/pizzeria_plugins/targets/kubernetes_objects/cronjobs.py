@@ -8,6 +8,7 @@ from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
 from pizzeria.shipment import secret_names
 from pizzeria.spec.deployment import Interval
+from pizzeria_plugins.targets.kubernetes_objects import places
 from pizzeria_plugins.targets.kubernetes_objects.grammar import has_digest
 from pizzeria_plugins.targets.kubernetes_objects.identity import Identity
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
@@ -125,7 +126,7 @@ def _pod(release: Release, options: Options, who: Identity, work: Work, image: s
                 "name": work,
                 "image": image,
                 "imagePullPolicy": "IfNotPresent" if has_digest(image) else "Always",
-                "command": ["pizzeria", work, literal(release.name)],
+                "command": [places.PYTHON, "-m", "pizzeria.cli", work, literal(release.name)],
                 "workingDir": STORE,
                 "env": [
                     {"name": "PIZZERIA_STORE", "value": STORE},

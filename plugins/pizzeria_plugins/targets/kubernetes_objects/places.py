@@ -1,11 +1,12 @@
-"""Where things are in the image of the service."""
+"""Where things are in the image of the service, which `container_image` describes."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pizzeria_plugins.targets.container_image.dockerfile import HOME, PAYLOAD, PORT, PYTHON, SCRATCH, STATE, USER
 
-PAYLOAD = PurePosixPath("/opt/pizzeria")
-STATE = PurePosixPath("/var/lib/pizzeria")
-PYTHON = "/opt/venv/bin/python"
-USER = 10001
-PORT = 3000
+__all__ = ["PAYLOAD", "PORT", "PROBE", "PYTHON", "SCRATCH", "STATE", "STORE", "USER"]
+
+PROBE = str(HOME / "healthy.py")
+"""Looks at the bundle too: a pod with another one is never ready."""
+STORE = str(HOME / "store")
+"""The run that a monitor's image brings along."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
-from pizzeria.shipment import elsewhere, secret_names
+from pizzeria.shipment import secret_names
+from pizzeria_plugins.targets.container_image.dockerfile import inside
 from pizzeria_plugins.targets.kubernetes_objects import places
 from pizzeria_plugins.targets.kubernetes_objects.grammar import has_digest
 from pizzeria_plugins.targets.kubernetes_objects.identity import SHA256, TEMPLATE, Identity
@@ -22,16 +23,6 @@ DRAIN_S = 5
 """Seconds between a pod's leaving the Service and SIGTERM: until then, nodes and gateways may still send requests."""
 _MARGIN_S = 5
 _PERIOD_S = 2
-# The first probe looks at the bundle too: a pod with another one never gets a request.
-_PROBE = """
-import http.client, json, sys
-port, wanted = sys.argv[1:]
-connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=4)
-connection.request("GET", "/readyz")
-answer = connection.getresponse()
-found = json.loads(answer.read()).get("sha256") if answer.status == 200 else None
-sys.exit(None if found == wanted else f"bundle {found} answers instead of {wanted}" if found else "not ready yet")
-"""
 
 
 def settings(release: Release, options: Options, who: Identity) -> Object:
@@ -40,11 +31,10 @@ def settings(release: Release, options: Options, who: Identity) -> Object:
     Raises:
         DeploymentError: an option sets a variable that the service sets itself.
     """
-    rendered = _rendered(release)
     data = {
-        "HOME": "/tmp",  # noqa: S108 (an emptyDir of the pod's own)
+        "HOME": str(places.SCRATCH),  # in an emptyDir of the pod's own
         "PYTHONDONTWRITEBYTECODE": "1",
-        **rendered.environment,
+        **inside(release).environment,
     }
     taken = sorted(set(options.environment) & (set(data) | set(secret_names(release))))
     if taken:
@@ -163,7 +153,7 @@ def pod_spec(release: Release, options: Options, who: Identity, config_name: str
 
 def container(release: Release, options: Options, config_name: str) -> Object:
     """The one container."""
-    argv = _rendered(release).commands[0]
+    argv = inside(release).commands[0]
     mounts = [{"name": "state", "mountPath": str(places.STATE)}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     if options.log_volume is not None:
         mounts.append({"name": "log", "mountPath": str(places.STATE / "predictions")})
@@ -181,7 +171,7 @@ def container(release: Release, options: Options, config_name: str) -> Object:
         "resources": resources(options),
         "securityContext": container_security(),
         "startupProbe": {
-            "exec": {"command": [places.PYTHON, "-c", literal(_PROBE), str(places.PORT), release.sha256]},
+            "exec": {"command": [places.PYTHON, "-I", places.PROBE, str(places.PORT), release.sha256]},
             "timeoutSeconds": 5,
             **probe,
         },
@@ -247,11 +237,6 @@ def literal(text: str) -> str:
         '$$(HOME) costs $$5'
     """
     return text.replace("$", "$$")
-
-
-def _rendered(release: Release) -> Any:
-    there = elsewhere(release, places.PAYLOAD, places.STATE, places.PYTHON)
-    return there.server.render(there, "0.0.0.0", places.PORT)  # noqa: S104 (inside a pod)
 
 
 def _volumes(options: Options, who: Identity) -> list[Object]:
