@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pizzeria_plugins.functions.app import open_app
 _TEXT = ("text/", "application/json", "image/svg+xml")
 """Bodies that go out as text; all others, and what is no UTF-8, as base64."""
 
-Handler = Callable[[Mapping[str, Any], Any], Mapping[str, Any]]
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 def open_handler(folder: Path | None = None) -> Handler:
@@ -29,7 +29,7 @@ def open_handler(folder: Path | None = None) -> Handler:
     app = open_app(folder or Path(os.environ["LAMBDA_TASK_ROOT"]))
     answer = Mangum(app, lifespan="off", text_mime_types=list(_TEXT))
 
-    def handler(event: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             return answer(event, context)
         finally:
