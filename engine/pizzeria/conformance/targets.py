@@ -230,10 +230,10 @@ class TargetSuite(PluginSuite):
         release, options = self.release(tiny_bundles.OLDER), self.make_options()
         hashes = set()
         for folder in (tmp_path / "one", tmp_path / "another"):
+            folder.mkdir(parents=True)
             for name, text in target.render(release, options).files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(text)
-            folder.mkdir(exist_ok=True)
             target.build(release, options, folder, Quiet())
             hashes.add(content_hash(folder))
         assert len(hashes) == 1, "the second build differs from the first"
