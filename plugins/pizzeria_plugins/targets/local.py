@@ -1,34 +1,36 @@
-"""Target `local`: the service as processes on this machine, which outlive the command that started them.
+"""Target `local`: the service as supervised processes on this machine, which outlive the command that started them.
 
-`<state>/<name>/deployment.json` says what runs, `service.log` holds its output (`service.log.1` the one before).
+A keeper holds the listening socket, starts the service again when it ends, and lets a newer one take over without a
+lost request; see `pizzeria_plugins.targets.local_keeper`. In `<state>/<name>`, `deployment.json` says what runs, and
+`service.log` holds what the service prints (`service.log.1`: the one before; `service.failed.log`: the one that did not
+come up last).
 """
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import json
 import os
 import shutil
-import socket
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from pizzeria.atomic import rename
 from pizzeria.contracts import DeploymentStatus, Progress, Release, Rendered
 from pizzeria.errors import BundleError, DeploymentError
+from pizzeria.shipment import secret_names
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.targets import processes
+from pizzeria_plugins.targets.local_keeper import asking, listener
+from pizzeria_plugins.targets.local_keeper.deployment import LOG, Deployment, load, locked
 
-_LOG_LINES = 20
+_SETTLE_S = 5.0
 
 
 class Options(PluginOptions):
@@ -41,7 +43,7 @@ class Options(PluginOptions):
     port: int = Field(default=3000, ge=1, le=65535, description="TCP port to listen on.")
     ready_timeout_s: float = Field(default=60, gt=0, description="How long a new service may take until it is ready.")
     stop_timeout_s: float = Field(
-        default=35, gt=0, description="How long a service may take to answer its last requests before it is killed."
+        default=40, gt=0, description="How long a service may take to answer its last requests before it is killed."
     )
 
     @field_validator("host")
@@ -54,31 +56,6 @@ class Options(PluginOptions):
         return host
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """What `deployment.json` holds: enough to find the service, and to start the same one again."""
-
-    name: str
-    host: str
-    port: int
-    sha256: str
-    argv: list[str]
-    environment: dict[str, str]
-    folder: str
-    """Working folder of the service: where `pizzeria deploy` ran, so that ./plugins is found."""
-    pid: int = 0
-    token: str = ""
-
-    @property
-    def address(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (what one calls, not binds)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    def same_as(self, other: Deployment) -> bool:
-        """Whether both are the same command on the same bundle."""
-        return (self.argv, self.environment, self.sha256) == (other.argv, other.environment, other.sha256)
-
-
 def render(release: Release, options: Options) -> Rendered:
     """The server's command and its environment; there are no files."""
     return release.server.render(release, options.host, options.port)
@@ -87,49 +64,53 @@ def render(release: Release, options: Options) -> Rendered:
 def apply(release: Release, options: Options, progress: Progress) -> DeploymentStatus:
     """Bring the service up; one that runs already with this bundle and these settings is left as it is.
 
-    A service of the same name is stopped first, gracefully; when the new one does not come up, it is started again.
+    A service of the same name goes on serving until the new one is ready, and for ever when that does not come up.
 
     Raises:
         DeploymentError: the port is taken, the service does not come up, or it answers with another bundle.
-        BundleError: the bundle is damaged, or is another one; nothing was stopped.
+        BundleError: the bundle is damaged, or is another one; nothing has changed.
     """
     wanted = _wanted(release, options)
-    with _locked(release.state, release.name) as folder:
-        old = _load(folder)
-        running = old is not None and bool(processes.marked(old.token))
-        if old is not None and running and old.same_as(wanted) and _ready(old) == old.sha256:
-            return DeploymentStatus("live", old.address, old.sha256, "was live already")
+    with locked(release.state, release.name) as folder:
+        old = load(folder)
         _check_bundle(release)
-        if not (old is not None and running and old.port == wanted.port):
-            _check_port(wanted, release.state)
-        if old is not None and running:
-            progress.say(f"stopping {old.name} at {old.address}")
-            processes.stop(old.pid, old.token, options.stop_timeout_s)
-        try:
-            return _start(wanted, folder, options, progress)
-        except BaseException as error:  # an interrupt, too, must not leave users without a service
-            (folder / "deployment.json").unlink(missing_ok=True)
-            if old is None or not running:
-                raise
-            progress.say(f"{error or type(error).__name__}; bringing the one before back")
-            after = _bring_back(old, folder, options, progress)
-            if isinstance(error, DeploymentError):
-                raise DeploymentError(f"{error.message}\n{after}", hint=error.hint) from error
-            raise
+        control = old.control if old is not None and _is_at(old, wanted) and asking.alive(old.control) else ""
+        begun = time.monotonic()
+        if control:
+            answer = _order(control, release, wanted, options, progress)
+        else:
+            control, token = _new_keeper(old, wanted, folder, options, progress)
+            try:
+                answer = _order(control, release, wanted, options, progress)
+            finally:
+                now = load(folder)
+                if now is None or now.keeper_token != token:  # it has nothing to keep, and must not hold the port
+                    processes.stop(lambda: processes.marked(token), options.stop_timeout_s)
+        if answer["done"] == "again":
+            return DeploymentStatus("live", wanted.address, wanted.sha256, "was live already")
+        _check_answer(wanted)
+        progress.say(f"{wanted.name} is live at {wanted.address} after {time.monotonic() - begun:.1f} s")
+        return DeploymentStatus("live", wanted.address, wanted.sha256, f"process {answer['pid']}")
 
 
 def status(name: str, options: Options, state: Path) -> DeploymentStatus:
-    """How it is now, from its processes and from `/readyz`."""
-    deployment = _load(state / name)
+    """How it is now: from its keeper, its processes and `/readyz`."""
+    deployment = load(state / name)
     if deployment is None:
         return DeploymentStatus("absent")
+    log = state / name / LOG
+    kept = asking.state(deployment.control)
     if not processes.marked(deployment.token):
-        detail = f"its processes are gone; {state / name / 'service.log'} may say why"
+        if kept and not kept["ready"]:
+            trouble = kept["trouble"] or "it ended"
+            detail = f"{trouble}; started again {kept['restarts']} times; {log} may say why"
+            return DeploymentStatus("starting", deployment.address, detail=detail)
+        detail = "; ".join(filter(None, ["its processes are gone", deployment.ended, f"{log} may say why"]))
         return DeploymentStatus("dead", deployment.address, detail=detail)
     body = _readiness(deployment)
     answer = str(body.get("sha256", ""))
     if answer == deployment.sha256:
-        detail = "; ".join([f"process {deployment.pid}", *_trouble_of_log(body.get("log"))])
+        detail = "; ".join([f"process {deployment.pid}", *_story(kept), *_trouble_of_log(body.get("log"))])
         return DeploymentStatus("live", deployment.address, answer, detail)
     detail = f"/readyz says {answer[:12]} instead of {deployment.sha256[:12]}" if answer else "no answer at /readyz yet"
     return DeploymentStatus("starting", deployment.address, answer, detail)
@@ -139,10 +120,10 @@ def remove(name: str, options: Options, state: Path) -> None:
     """Stop the service and forget it, its log included; the prediction log stays."""
     if not (state / name).is_dir():
         return
-    with _locked(state, name) as folder:
-        deployment = _load(folder)
-        if deployment is not None:
-            processes.stop(deployment.pid, deployment.token, options.stop_timeout_s)
+    with locked(state, name) as folder:
+        old = load(folder)
+        processes.stop_others(folder, (), options.stop_timeout_s)
+        _forget_control(old, folder)
         shutil.rmtree(folder)
 
 
@@ -159,50 +140,66 @@ def _wanted(release: Release, options: Options) -> Deployment:
     )
 
 
-def _start(wanted: Deployment, folder: Path, options: Options, progress: Progress) -> DeploymentStatus:
-    log = folder / "service.log"
-    if log.exists():
-        log.replace(folder / "service.log.1")
-    token = uuid.uuid4().hex
-    begun = time.monotonic()
-    pid = 0
+def _is_at(old: Deployment, wanted: Deployment) -> bool:
+    return (old.host, old.port) == (wanted.host, wanted.port)
+
+
+def _new_keeper(old: Deployment | None, wanted: Deployment, folder: Path, options: Options, progress: Progress) -> str:
+    """A keeper with the socket for this address. What serves now goes on, where the socket can be had beside it."""
+    found = None
+    if old is not None and not old.keeper:  # of a version of Pizzeria that had no keepers
+        processes.stop(lambda: processes.marked(old.token), options.stop_timeout_s)
+    if old is not None and _is_at(old, wanted):
+        left = processes.others(folder)
+        if left:
+            progress.say(f"the keeper of {old.name} is gone; taking its service over")
+            found = listener.fetch(left, wanted.host, wanted.port)
+        if left and found is None:
+            progress.say(f"stopping {old.name} at {old.address}")
+            processes.stop_others(folder, (), options.stop_timeout_s)
+        _forget_control(old, folder)
+    elif old is not None and old.port == wanted.port:  # one socket cannot listen beside another on fewer addresses
+        progress.say(f"stopping {old.name} at {old.address}")
+        processes.stop_others(folder, (), options.stop_timeout_s)
+    if found is None:
+        found = listener.bind(wanted.host, wanted.port, _holder(wanted.port, folder))
+    with closing(found):
+        return asking.start(folder, found)
+
+
+def _order(control: str, release: Release, wanted: Deployment, options: Options, progress: Progress) -> dict[str, Any]:
+    """Ask the keeper for this service, and wait until it is there and the one before is gone."""
+    request = {
+        "do": "apply",
+        "deployment": asdict(wanted),
+        "environment": dict(os.environ),
+        "secrets": list(secret_names(release)),
+        "ready_timeout_s": options.ready_timeout_s,
+        "stop_timeout_s": options.stop_timeout_s,
+    }
     try:
-        pid = processes.start(wanted.argv, wanted.environment, Path(wanted.folder), log, token)
-        deployment = Deployment(**(asdict(wanted) | {"pid": pid, "token": token}))
-        _save(deployment, folder)
-        while (answer := _ready(deployment)) != wanted.sha256:
-            if answer:
-                raise DeploymentError(
-                    f"{wanted.address} answers with bundle {answer[:12]}, and {wanted.sha256[:12]} was deployed",
-                    hint="something else listens there; give another port: deployment.port=...",
-                )
-            if not processes.marked(token):
-                raise DeploymentError(f"the service {wanted.name} ended before it was ready{_tail(log)}")
-            if time.monotonic() - begun > options.ready_timeout_s:
-                raise DeploymentError(
-                    f"the service {wanted.name} was not ready after {options.ready_timeout_s:g} s{_tail(log)}",
-                    hint="give it longer with deployment.ready_timeout_s=...",
-                )
-            time.sleep(0.05)
+        for answer in asking.ask(control, request, None):
+            if "error" in answer:
+                raise DeploymentError(answer["error"], hint=answer["hint"])
+            if "done" in answer:
+                return answer
+            if answer["before"]:
+                progress.say(f"{wanted.name} has taken over; the service before answers its last requests")
     except OSError as error:
-        processes.stop(pid, token, 0)
-        raise DeploymentError(f"the service {wanted.name} cannot be started: {error}") from error
-    except BaseException:
-        processes.stop(pid, token, 0)
-        raise
-    progress.say(f"{wanted.name} is live at {wanted.address} after {time.monotonic() - begun:.1f} s")
-    return DeploymentStatus("live", wanted.address, wanted.sha256, f"process {pid}")
+        raise DeploymentError(
+            f"the keeper of {wanted.name} ended in the middle ({error})", hint="deploy again; that mends it"
+        ) from error
+    raise AssertionError("the last answer is done or an error")
 
 
-def _bring_back(old: Deployment, folder: Path, options: Options, progress: Progress) -> str:
-    failed = folder / "service.log"
-    if failed.exists():
-        failed.replace(folder / "service.failed.log")
-    try:
-        _start(old, folder, options, progress)
-    except DeploymentError as error:
-        return f"The one before, {old.sha256[:12]}, could not be brought back either: {error.message}"
-    return f"The one before, {old.sha256[:12]}, was brought back and is live at {old.address}"
+def _check_answer(wanted: Deployment) -> None:
+    """The address must answer with this bundle, whatever the service said of itself."""
+    deadline = time.monotonic() + _SETTLE_S
+    while (answer := str(_readiness(wanted).get("sha256", ""))) != wanted.sha256:
+        if time.monotonic() > deadline:
+            found = f"answers with bundle {answer[:12]}" if answer else "does not answer"
+            raise DeploymentError(f"{wanted.address} {found}, and {wanted.sha256[:12]} was deployed")
+        time.sleep(0.05)
 
 
 def _check_bundle(release: Release) -> None:
@@ -213,29 +210,22 @@ def _check_bundle(release: Release) -> None:
         raise BundleError(f"{release.bundle} is bundle {found[:12]}, and {release.sha256[:12]} was to be deployed")
 
 
-def _check_port(wanted: Deployment, state: Path) -> None:
-    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
-    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
-        try:
-            probe.bind((wanted.host, wanted.port))
-        except OSError as error:
-            raise DeploymentError(
-                f"cannot listen on {wanted.host} port {wanted.port}: {error.strerror}{_holder(wanted.port, state)}",
-                hint="give another one: deployment.port=...",
-            ) from error
+def _forget_control(old: Deployment | None, folder: Path) -> None:
+    """Remove the socket that a killed keeper left, and the folder that it lies in when that was made for it."""
+    if old is None or not old.control:
+        return
+    control = Path(old.control)
+    control.unlink(missing_ok=True)
+    if control.parent != folder and control.parent.name.startswith("pizzeria-"):
+        shutil.rmtree(control.parent, ignore_errors=True)
 
 
-def _holder(port: int, state: Path) -> str:
+def _holder(port: int, folder: Path) -> str:
     """Which other deployment of this workspace has the port, when one has."""
-    others = (_load(path.parent) for path in sorted(state.glob("*/deployment.json")))
-    names = [one.name for one in others if one and one.port == port and processes.marked(one.token)]
+    paths = (path.parent for path in sorted(folder.parent.glob("*/deployment.json")) if path.parent != folder)
+    others = [one for one in map(load, paths) if one is not None and one.port == port]
+    names = [one.name for one in others if asking.alive(one.control) or processes.marked(one.token)]
     return f" (the deployment {names[0]!r} has it)" if names else ""
-
-
-def _ready(deployment: Deployment) -> str:
-    """The sha256 that `/readyz` says, or nothing."""
-    return str(_readiness(deployment).get("sha256", ""))
 
 
 def _readiness(deployment: Deployment) -> dict[str, Any]:
@@ -251,6 +241,14 @@ def _readiness(deployment: Deployment) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def _story(kept: dict[str, Any]) -> Iterator[str]:
+    """What the keeper knows of it."""
+    if not kept:
+        yield "its keeper is gone, and nobody would start it again; deploy once more"
+    elif kept["restarts"]:
+        yield f"started again {kept['restarts']} times"
+
+
 def _trouble_of_log(log: Any) -> Iterator[str]:
     """What `/readyz` says of the prediction log, where that is not well."""
     if not isinstance(log, dict):
@@ -259,41 +257,3 @@ def _trouble_of_log(log: Any) -> Iterator[str]:
         yield f"its prediction log takes no records, {log.get('waiting', 0)} wait"
     if log.get("dropped"):
         yield f"{log['dropped']} prediction records are lost since it started"
-
-
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-    return "\n".join([f"; the end of {log}:", *(f"    {line}" for line in lines)]) if lines else f"; {log} is empty"
-
-
-def _load(folder: Path) -> Deployment | None:
-    try:
-        return Deployment(**json.loads((folder / "deployment.json").read_text()))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise DeploymentError(
-            f"{folder / 'deployment.json'} cannot be read: {error}",
-            hint="stop the service by hand, then remove that file",
-        ) from error
-
-
-def _save(deployment: Deployment, folder: Path) -> None:
-    """Write whole or not at all, for the owner's eyes only: the environment may hold the password of a database."""
-    temporary = folder / f".deployment.json.{os.getpid()}"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        json.dump(asdict(deployment), stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    rename(temporary, folder / "deployment.json")
-
-
-@contextmanager
-def _locked(state: Path, name: str) -> Iterator[Path]:
-    """The deployment's folder, with every other command that would change it kept waiting."""
-    folder = state / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(state / f".{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.mkdir(exist_ok=True)
-        yield folder

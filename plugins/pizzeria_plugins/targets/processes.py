@@ -1,16 +1,16 @@
-"""A service's processes, known by a token in their environment.
+"""A deployment's processes, known by marks in their environment.
 
 A process id says little: it may be used again, and the worker processes of a server that is killed survive it, in
-sessions of their own. The token is inherited by all of them and by nobody else.
+sessions of their own. Marks are inherited by all of them and by nobody else: a token for one service or one keeper, and
+the deployment's folder for all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +18,27 @@ if TYPE_CHECKING:
     import psutil
 
 _TOKEN = "PIZZERIA_DEPLOYMENT"  # noqa: S105 (a name, not a secret)
+_FOLDER = "PIZZERIA_DEPLOYMENT_FOLDER"
 _started: list[subprocess.Popen[bytes]] = []
 """What this process started: it must collect their exit status, or they stay as zombies."""
 
 
-def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, token: str) -> int:
-    """Start a process that outlives this one, in a session of its own, with stdout and stderr in `log`.
+def marks(token: str, folder: Path) -> dict[str, str]:
+    """The variables that mark a process.
 
     Args:
-        environment: Added to this process's own.
+        folder: The deployment's, absolute.
+    """
+    return {_TOKEN: token, _FOLDER: str(folder)}
+
+
+def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, inherited: int) -> int:
+    """Start a process that outlives this one, in a session of its own, with stdout and stderr added to `log`.
+
+    Args:
+        environment: All of it, the marks too.
         folder: Its working folder.
-        token: Marks it and its children.
+        inherited: A file descriptor that it inherits, under the same number.
 
     Returns:
         Its process id.
@@ -36,15 +46,16 @@ def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log
     Raises:
         OSError: the program cannot be run.
     """
-    with open(log, "wb") as stream:
+    with open(log, "ab") as stream:
         process = subprocess.Popen(
             list(argv),
-            env={**os.environ, **environment, _TOKEN: token},
+            env=dict(environment),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(inherited,),
         )
     _started.append(process)
     return process.pid
@@ -52,39 +63,65 @@ def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log
 
 def marked(token: str) -> list[psutil.Process]:
     """All live processes with this token."""
-    import psutil
-
-    _collect()
-    found = []
-    for process in psutil.process_iter():
-        # A process that just ended, and one of another user, have no environment to read.
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_TOKEN) == token and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+    return _with(_TOKEN, token)
 
 
-def stop(pid: int, token: str, patience_s: float) -> None:
-    """End all processes with this token; returns when none is left.
+def others(folder: Path, tokens: Collection[str] = ()) -> list[psutil.Process]:
+    """All live processes of the deployment in this folder, but for those with one of the tokens."""
+    return [one for one in _with(_FOLDER, str(folder)) if _variable(one, _TOKEN) not in tokens]
 
-    SIGTERM goes to `pid`, which ends its workers (to them, where `pid` is gone); after `patience_s`, SIGKILL to all.
+
+def stop(find: Callable[[], list[psutil.Process]], patience_s: float) -> None:
+    """End all processes that `find` finds; returns when it finds none any more.
+
+    SIGTERM goes to those whose parent is none of them: a keeper ends its service, and a service its workers. After
+    `patience_s`, SIGKILL goes to all.
     """
     import psutil
 
-    processes = marked(token)
-    first = [process for process in processes if process.pid == pid] or processes
-    for process in first:
+    found = find()
+    pids = {process.pid for process in found}
+    for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
+            if process.ppid() not in pids:
+                process.terminate()
     deadline = time.monotonic() + patience_s
-    while marked(token) and time.monotonic() < deadline:
+    while any(map(_is_there, found)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    while left := marked(token):  # again and again: a supervisor may have started one more worker just now
+    while find() and time.monotonic() < deadline:  # what was started just before
+        time.sleep(0.05)
+    while left := find():  # again and again: a supervisor may have started one more worker just now
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         time.sleep(0.02)
 
 
-def _collect() -> None:
+def stop_others(folder: Path, tokens: Collection[str], patience_s: float) -> None:
+    """End all processes of the deployment in this folder but for those with one of the tokens; see `stop`."""
+    stop(lambda: others(folder, tokens), patience_s)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _with(name: str, value: str) -> list[psutil.Process]:
+    import psutil
+
     _started[:] = [process for process in _started if process.poll() is None]
+    return [one for one in psutil.process_iter() if _variable(one, name) == value]
+
+
+def _variable(process: psutil.Process, name: str) -> str | None:
+    import psutil
+
+    # A process that just ended, and one of another user, have no environment to read.
+    with contextlib.suppress(psutil.Error, OSError):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return process.environ().get(name)
+    return None

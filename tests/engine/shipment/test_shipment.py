@@ -33,7 +33,7 @@ from pizzeria.spec.verification import Verification
 from pizzeria_plugins.prediction_logs import parquet, postgresql, sqlite
 from pizzeria_plugins.servers import bentoml
 
-from ...plugins.targets.test_local import make_bundle
+from ...plugins.targets.local.conftest import make_bundle
 
 
 @pytest.fixture

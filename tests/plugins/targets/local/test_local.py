@@ -1,4 +1,4 @@
-"""The target `local`, with a small real server of its own kind: a supervisor, and a worker in a session of its own."""
+"""The target `local`, with a small real server."""
 
 from __future__ import annotations
 
@@ -6,138 +6,20 @@ import contextlib
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 from pydantic import ValidationError
 
-from pizzeria.contracts import Release, Rendered
+from pizzeria.contracts import Release
 from pizzeria.errors import BundleError, DeploymentError
-from pizzeria.inference.bundle import open_bundle, write_bundle
-from pizzeria.spec.stages import Serving
 from pizzeria_plugins.targets import local, processes
 
-PROGRAM = """
-import http.server, json, os, signal, subprocess, sys, time
-mode, host, port, sha256 = sys.argv[1:]
-print("hello from the service", flush=True)
-if mode == "broken":
-    sys.exit("RuntimeError: no oven")
-worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-def stop(*_):
-    if mode != "stubborn":
-        worker.terminate()
-        os._exit(0)
-signal.signal(signal.SIGTERM, stop)
-if mode == "mute":
-    time.sleep(600)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        log = {"log": {"waiting": 7, "dropped": 2, "trouble": True}} if mode == "troubled" else {}
-        body = json.dumps({"status": "ready", "sha256": sha256, **log}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_): pass
-http.server.HTTPServer((host, int(port)), Handler).serve_forever()
-"""
-
-
-@dataclass(frozen=True)
-class SmallServer:
-    """A server plugin; `mode` says how it misbehaves, `says` which bundle it claims to be."""
-
-    mode: str = "good"
-    says: str = ""
-
-    def render(self, release: Release, host: str, port: int) -> Rendered:
-        sha256 = self.says or release.sha256
-        return Rendered(commands=[[sys.executable, "-c", PROGRAM, self.mode, host, str(port), sha256]])
-
-
-class Silent:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def make_bundle(folder: Path, name: str) -> Path:
-    model = folder.parent / f"{folder.name}.onnx"
-    model.write_bytes(name.encode())
-    description: dict[str, Any] = {
-        "format": 1,
-        "name": name,
-        "task": "object_detection",
-        "classes": ["bed"],
-        "preprocessing": {"kind": "photos", "size": [8, 8], "resize": "letterbox", "fill": 114},
-        "calibration": {"method": "none", "thresholds": {"bed": 0.5}},
-        "metrics": {},
-        "gate": [],
-        "lineage": {},
-        "versions": {},
-    }
-    write_bundle(folder, description, model, ("request.jpg", b"photo"), {})
-    return folder
-
-
-def release_of(bundle: Path, state: Path, **changes: Any) -> Release:
-    values = {
-        "name": "amenities",
-        "bundle": bundle,
-        "sha256": open_bundle(bundle).sha256,
-        "serving": Serving(),
-        "server": SmallServer(),
-        "log_folder": state / "log",
-        "state": state,
-    }
-    return Release(**(values | changes))
-
-
-@pytest.fixture
-def options() -> local.Options:
-    return local.Options(port=free_port(), ready_timeout_s=10, stop_timeout_s=5)
-
-
-@pytest.fixture
-def state(tmp_path: Path, options: local.Options) -> Iterator[Path]:
-    folder = tmp_path / "state"
-    folder.mkdir()
-    yield folder
-    for deployment in folder.glob("*/deployment.json"):
-        local.remove(deployment.parent.name, options, folder)
-
-
-@pytest.fixture
-def release(tmp_path: Path, state: Path) -> Release:
-    return release_of(make_bundle(tmp_path / "one", "one"), state)
-
-
-@pytest.fixture
-def newer(tmp_path: Path, state: Path) -> Release:
-    return release_of(make_bundle(tmp_path / "two", "two"), state)
-
-
-def token(state: Path) -> str:
-    return str(json.loads((state / "amenities" / "deployment.json").read_text())["token"])
+from .conftest import Silent, SmallServer, kill_all, record, token
 
 
 def test_a_service_comes_up_outlives_its_command_and_goes(
@@ -150,6 +32,7 @@ def test_a_service_comes_up_outlives_its_command_and_goes(
     assert local.status("amenities", options, state).state == "live"
     found = processes.marked(token(state))
     assert len(found) == 2, "the supervisor and its worker"
+    assert [one.pid for one in processes.marked(record(state).keeper_token)] == [record(state).keeper]
     assert all(os.getsid(one.pid) != os.getsid(0) for one in found)
     assert (state / "amenities" / "deployment.json").stat().st_mode & 0o077 == 0
     mark = token(state)
@@ -178,11 +61,11 @@ def test_a_newer_bundle_replaces_the_older(
     assert processes.marked(before) == []
 
 
-def test_a_newer_one_that_fails_brings_the_older_back(
+def test_a_newer_one_that_fails_changes_nothing(
     release: Release, newer: Release, options: local.Options, state: Path
 ) -> None:
     local.apply(release, options, Silent())
-    with pytest.raises(DeploymentError, match=r"(?s)no oven.*one before.*was brought back and is live"):
+    with pytest.raises(DeploymentError, match=rf"(?s)no oven.*The one before, {release.sha256[:12]}, goes on serving"):
         local.apply(replace(newer, server=SmallServer("broken")), options, Silent())
     now = local.status("amenities", options, state)
     assert (now.state, now.sha256) == ("live", release.sha256)
@@ -192,7 +75,7 @@ def test_a_newer_one_that_fails_brings_the_older_back(
 def test_a_service_that_ends_at_once_shows_the_end_of_its_log(
     release: Release, options: local.Options, state: Path
 ) -> None:
-    with pytest.raises(DeploymentError, match=r"(?s)ended before it was ready.*service\.log.*no oven"):
+    with pytest.raises(DeploymentError, match=r"(?s)ended before it was ready.*service\.failed\.log.*no oven"):
         local.apply(replace(release, server=SmallServer("broken")), options, Silent())
     assert local.status("amenities", options, state).state == "absent"
 
@@ -203,7 +86,7 @@ def test_a_service_that_never_is_ready_is_given_up_and_ended(
     short = options.model_copy(update={"ready_timeout_s": 0.5})
     with pytest.raises(DeploymentError, match=r"(?s)not ready after 0\.5 s.*hello from the service"):
         local.apply(replace(release, server=SmallServer("mute")), short, Silent())
-    assert not [one for one in psutil.process_iter() if _has_argument(one, str(options.port))]
+    assert [one.pid for one in processes.others(state / "amenities")] == []
 
 
 def test_a_service_with_another_bundle_is_refused(release: Release, options: local.Options, state: Path) -> None:
@@ -234,27 +117,13 @@ def test_a_damaged_bundle_stops_nothing(release: Release, newer: Release, option
     assert local.status("amenities", options, state).state == "live"
 
 
-def test_a_killed_supervisor_is_dead_and_its_worker_does_not_survive_the_next_apply(
-    release: Release, options: local.Options, state: Path
-) -> None:
-    local.apply(release, options, Silent())
-    record = json.loads((state / "amenities" / "deployment.json").read_text())
-    os.kill(record["pid"], signal.SIGKILL)
-    _until(lambda: len(processes.marked(record["token"])) == 1)
-    assert local.status("amenities", options, state).state == "starting", "a worker is left, and nobody answers"
-    local.apply(release, options, Silent())
-    assert processes.marked(record["token"]) == []
-    assert local.status("amenities", options, state).state == "live"
-
-
 def test_a_dead_service_is_known_as_dead(release: Release, options: local.Options, state: Path) -> None:
     local.apply(release, options, Silent())
-    for process in processes.marked(token(state)):
-        process.kill()
-    _until(lambda: not processes.marked(token(state)))
+    kill_all(state)
     now = local.status("amenities", options, state)
     assert now.state == "dead"
     assert "service.log" in now.detail
+    assert local.apply(release, options, Silent()).state == "live"
 
 
 def test_trouble_with_the_prediction_log_is_said(release: Release, options: local.Options, state: Path) -> None:
@@ -279,12 +148,9 @@ def test_a_stubborn_service_is_killed_in_the_end(release: Release, options: loca
 def test_another_process_with_the_same_id_is_left_alone(release: Release, options: local.Options, state: Path) -> None:
     local.apply(release, options, Silent())
     path = state / "amenities" / "deployment.json"
-    record = json.loads(path.read_text())
-    for process in processes.marked(record["token"]):
-        process.kill()
-    _until(lambda: not processes.marked(record["token"]))
+    kill_all(state)
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
-        path.write_text(json.dumps(record | {"pid": stranger.pid}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": stranger.pid, "keeper": stranger.pid}))
         assert local.status("amenities", options, state).state == "dead"
         local.remove("amenities", options, state)
         assert stranger.poll() is None
@@ -312,16 +178,3 @@ def test_a_host_must_be_an_address() -> None:
     with pytest.raises(ValidationError, match=r"'localhost' is no IP address; write 127\.0\.0\.1"):
         local.Options(host="localhost")
     assert local.Options(host="::1").host == "::1"
-
-
-def _has_argument(process: psutil.Process, argument: str) -> bool:
-    with contextlib.suppress(psutil.Error, OSError):
-        return argument in process.cmdline()
-    return False
-
-
-def _until(condition: Any, timeout_s: float = 5) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
