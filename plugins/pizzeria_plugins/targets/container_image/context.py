@@ -1,6 +1,6 @@
 """The folder that an image is built from: `docker build DIR` works there by hand.
 
-Dockerfile, .dockerignore, requirements.txt (the lock), tools.txt, sbom.json, furnish.py, healthy.py     rendered
+Dockerfile, .dockerignore, requirements.txt (the lock), tools.txt, packages.txt, sbom.json, programs     rendered
 pizzeria-*.whl, payload/{bundle,rooms,plugins}, wheels/                                                  written
 """
 
@@ -15,11 +15,13 @@ from pizzeria.errors import DeploymentError
 from pizzeria.shipment import read_lock, wheel_name, write_payload
 from pizzeria_plugins.targets.container_image.materials import (
     EPOCH,
+    PROGRAMS,
     TOOLS,
     Platform,
     Python,
     bill_of_materials,
     lock_of,
+    package_list,
     program,
 )
 
@@ -41,15 +43,15 @@ def context_files(
         store: Whether it has a folder `store`, for what watches the release.
     """
     lock = lock or lock_of(release)
-    listed = ["*", "!tools.txt", "!requirements.txt", "!sbom.json", "!furnish.py", "!healthy.py"]
+    listed = ["*", "!tools.txt", "!requirements.txt", "!packages.txt", "!sbom.json", *(f"!{name}" for name in PROGRAMS)]
     folders = ["payload", *(["wheels"] if wheels else []), *(["store"] if store else [])]
     return {
         ".dockerignore": "\n".join([*listed, f"!{wheel_name()}", *(f"!{name}" for name in folders), ""]),
         "requirements.txt": read_lock(lock),
         "tools.txt": TOOLS,
+        "packages.txt": package_list(lock, python, platform),
         "sbom.json": bill_of_materials(release, lock, python, platform),
-        "furnish.py": program("furnish.py"),
-        "healthy.py": program("healthy.py"),
+        **{name: program(name) for name in PROGRAMS},
     }
 
 
@@ -70,6 +72,43 @@ def write_context(release: Release, folder: Path, *, wheels: Path | None = None)
     if wheels is not None:
         _copy_wheels(wheels, folder / "wheels")
     date(folder)
+
+
+def write_monitor_context(release: Release, folder: Path, *, wheels: Path | None = None) -> None:
+    """The same for what watches the release: it takes along the run, so far as monitoring reads it.
+
+    Raises:
+        DeploymentError: the run is not known or has no bundle, or the folder of wheels is not there.
+    """
+    write_context(release, folder, wheels=wheels)
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    _copy_run(run_of(release), folder / "store")
+    date(folder)
+
+
+def run_of(release: Release) -> Path:
+    """Folder of the run that packed the bundle.
+
+    Raises:
+        DeploymentError: nobody knows it, or it has no bundle.
+    """
+    if release.run is None or not (release.run / "stages/package/result.json").is_file():
+        where = "nobody said which" if release.run is None else f"{release.run} has no stage `package`"
+        raise DeploymentError(
+            f"monitoring {release.name} needs the run that packed its bundle, and {where}",
+            hint="deploy a run: pizzeria deploy RUN; or leave the monitor out: deployment.monitor=false",
+        )
+    return release.run
+
+
+def _copy_run(run: Path, store: Path) -> None:
+    """As `pizzeria.runs.store` lays it: the spec, and the stage in the cache with a link to it."""
+    package = (run / "stages/package").resolve()
+    shutil.copytree(package, store / ".cache" / package.name)
+    stages = store / run.name / "stages"
+    stages.mkdir(parents=True)
+    (stages / "package").symlink_to(f"../../.cache/{package.name}")
+    shutil.copyfile(run / "spec.yaml", store / run.name / "spec.yaml")
 
 
 def date(folder: Path) -> None:

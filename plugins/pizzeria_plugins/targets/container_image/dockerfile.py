@@ -79,8 +79,9 @@ def dockerfile(
     return "\n".join(
         [
             *_stages(base, wheels),
-            f"FROM ${{BASE}}\n{_labels(release, bill)}",
+            "FROM ${BASE}",
             *_copies(),
+            _labels(release, bill),
             *_variables(variables),
             f"WORKDIR {PAYLOAD}",
             f"USER {USER}:{USER}",
@@ -121,8 +122,9 @@ def monitor_dockerfile(
     return "\n".join(
         [
             *_stages(base, wheels),
-            f"FROM ${{BASE}}\n{_labels(release, bill)}",
+            "FROM ${BASE}",
             *_copies(),
+            _labels(release, bill),
             f'COPY ["store", "{HOME}/store"]',
             *_variables(variables),
             f"WORKDIR {PAYLOAD}",
@@ -174,13 +176,13 @@ def _stages(base: str, wheels: bool) -> list[str]:
         *(['COPY ["wheels", "/build/wheels"]'] if wheels else []),
         f"RUN {_SECRET} {_run(tools)}",
         f"RUN {_SECRET} {_run([_PIP, 'wheel', *all_wheels, '-w', 'ready'])}",
-        'COPY ["furnish.py", "healthy.py", "/build/"]',
+        'COPY ["furnish.py", "healthy.py", "front.py", "/build/"]',
         'RUN ["python3", "furnish.py", "packages"]',
         "",
         "# Pizzeria itself: a small layer of its own.",
         "FROM packages AS own",
         f'COPY ["{wheel_name()}", "/build/own/"]',
-        'COPY ["sbom.json", "/build/"]',
+        'COPY ["packages.txt", "/build/"]',
         'RUN ["python3", "furnish.py", "own"]',
         "",
     ]
@@ -215,8 +217,8 @@ def _copies() -> list[str]:
 
 
 def _variables(values: Mapping[str, str]) -> list[str]:
-    """Each in a line of its own, so that none sees another."""
-    return [f"ENV {name}={quoted(value)}" for name, value in sorted(values.items())]
+    """One instruction for all: each would be a step of its own."""
+    return ["ENV " + " \\\n    ".join(f"{name}={quoted(value)}" for name, value in sorted(values.items()))]
 
 
 def _health(check: Sequence[str]) -> list[str]:

@@ -24,6 +24,8 @@ TOOLS = """\
 setuptools==84.2.1 --hash=sha256:ca140b45d5325a9478f880e351484f62fef15f336462e449ca0c03c873d589c2
 """
 
+PROGRAMS = ("front.py", "furnish.py", "healthy.py")
+
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)(?:\s*;\s*([^\\]+?))?\s*\\?$", re.MULTILINE)
 
@@ -35,7 +37,7 @@ def lock_of(release: Release) -> str:
 
 @cache
 def program(name: str) -> str:
-    """The text of a program that runs inside: `furnish.py` or `healthy.py`."""
+    """The text of a program that runs inside, one of `PROGRAMS`."""
     return (Path(__file__).parent / "inside" / name).read_text()
 
 
@@ -72,6 +74,15 @@ def _pins(text: str, python: str, platform: str) -> Iterator[tuple[str, str]]:
             yield name, version
 
 
+def package_list(lock: str, python: Python, platform: Platform) -> str:
+    """What is installed in an image, with Pizzeria itself: a line `name==version` each."""
+    return "".join(f"{name}=={version}\n" for name, version in _with_own(lock, python, platform))
+
+
+def _with_own(lock: str, python: Python, platform: Platform) -> list[tuple[str, str]]:
+    return [("pizzeria", wheel_name().split("-")[1]), *pins(lock, python, platform)]
+
+
 def bill_of_materials(release: Release, lock: str, python: Python, platform: Platform) -> str:
     """The Python packages of an image and its model, as CycloneDX 1.5; those of the base image are the base's to list.
 
@@ -82,15 +93,13 @@ def bill_of_materials(release: Release, lock: str, python: Python, platform: Pla
         >>> [one["type"] for one in bill["components"]][:2], bill["components"][2]["purl"]
         (['machine-learning-model', 'library'], 'pkg:pypi/a2wsgi@1.10.10')
     """
-    own = wheel_name().split("-")[1]
     model = {
         "type": "machine-learning-model",
         "bom-ref": "model",
         "name": release.name,
         "hashes": [{"alg": "SHA-256", "content": release.sha256}],
     }
-    packages = [("pizzeria", own), *pins(lock, python, platform)]
-    libraries = [_library(name, version) for name, version in packages]
+    libraries = [_library(name, version) for name, version in _with_own(lock, python, platform)]
     bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

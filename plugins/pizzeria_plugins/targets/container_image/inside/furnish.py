@@ -2,14 +2,13 @@
 
 python furnish.py packages   environment of the wheels in /build/ready
 python furnish.py own        Pizzeria's own wheel, beside the environment so that it is a small layer of its own;
-                             what is installed then is held to the list in sbom.json
+                             what is installed then is held to packages.txt
 
 Nothing that is made depends on when, where or how often it is made: no times, no order of a directory, bytecode that is
 found valid by its content.
 """
 
 import compileall
-import json
 import os
 import py_compile
 import re
@@ -39,7 +38,8 @@ def main(what: str) -> None:
     else:
         own()
         date(OWN, epoch)
-        STATE.mkdir(parents=True, exist_ok=True)
+        for name in ("predictions", "store/.predictions"):  # a volume takes its owner from the folder below it
+            (STATE / name).mkdir(parents=True)
         date(STATE, epoch)
 
 
@@ -55,7 +55,8 @@ def packages() -> None:
     slim(site)
     (site / "pizzeria-own.pth").write_text(f"{OWN}\n")
     bytecode(site)
-    shutil.copyfile(BUILD / "healthy.py", HOME / "healthy.py")
+    for name in ("healthy.py", "front.py"):
+        shutil.copyfile(BUILD / name, HOME / name)
 
 
 def own() -> None:
@@ -64,17 +65,18 @@ def own() -> None:
     run(PYTHON, "-m", "pip", "install", "--no-index", "--no-deps", "--no-compile", "--target", OWN, wheel)
     bytecode(OWN)
     [site] = ENVIRONMENT.glob("lib/python3*/site-packages")
-    check([site, OWN], json.loads((BUILD / "sbom.json").read_text()))
+    check([site, OWN], (BUILD / "packages.txt").read_text().split())
 
 
-def check(sites: list[Path], bill: dict) -> None:
-    """Hold what is installed to the list that the image's label speaks of."""
-    wanted = {(plain(one["name"]), one["version"]) for one in bill["components"] if one["type"] == "library"}
-    found = {(plain(one.metadata["Name"]), one.version) for one in distributions(path=[str(site) for site in sites])}
+def check(sites: list[Path], listed: list[str]) -> None:
+    """Hold what is installed to the list from which sbom.json was made."""
+    wanted = {f"{plain(name)}=={version}" for name, version in (one.split("==") for one in listed)}
+    paths = [str(site) for site in sites]
+    found = {f"{plain(one.metadata['Name'])}=={one.version}" for one in distributions(path=paths)}
     if found != wanted:
-        print("installed, and not in sbom.json:", sorted(found - wanted))
-        print("in sbom.json, and not installed:", sorted(wanted - found))
-        print("does the base image have the Python that deployment.python names?", sys.version)
+        print("installed, and not listed:", *sorted(found - wanted))
+        print("listed, and not installed:", *sorted(wanted - found))
+        print("does the base image have the Python that deployment.python names? It has", sys.version)
         sys.exit(1)
 
 

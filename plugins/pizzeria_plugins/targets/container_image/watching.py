@@ -1,0 +1,99 @@
+"""What a monitoring container does: `pizzeria monitor NAME` again and again, until SIGTERM.
+
+python -m pizzeria_plugins.targets.container_image.watching NAME INTERVAL
+
+The image brings the run, and the volume keeps what passes leave. `pizzeria cycle` goes by a ledger, which an image has
+not: what is live is the model that it was built with.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+BROUGHT = Path("/opt/pizzeria/store")
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PATIENCE_S = 20.0
+
+
+def seconds(interval: str) -> float:
+    """An interval in seconds.
+
+    Example:
+        >>> seconds("15m")
+        900.0
+    """
+    return float(int(interval[:-1]) * _UNITS_S[interval[-1]])
+
+
+def lay_out(brought: Path, store: Path) -> None:
+    """Put the run of the image into the store, where other runs may lie already; one that is there stays as it is."""
+    for path in sorted(brought.rglob("*")):
+        target = store / path.relative_to(brought)
+        if path.is_symlink():
+            if not target.is_symlink():
+                target.symlink_to(path.readlink())
+        elif path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        elif not target.exists():
+            partial = target.with_name(f".{target.name}.partial")
+            shutil.copyfile(path, partial)
+            partial.replace(target)
+    for spec in brought.glob("*/spec.yaml"):  # the newest run of a name is the one that is meant
+        os.utime(store / spec.relative_to(brought))
+
+
+def watch(name: str, every_s: float, store: Path) -> None:
+    """Make a pass now, and then at each interval; a pass that fails stops nothing."""
+    over = threading.Event()
+    at_work: list[subprocess.Popen[bytes]] = []
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        over.set()
+        for process in at_work:
+            process.terminate()
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, end)
+    command = [sys.executable, "-m", "pizzeria.cli", "--store", str(store), "monitor", name]
+    while not over.is_set():
+        begun = time.monotonic()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        at_work[:] = [process]
+        if over.is_set():
+            process.terminate()
+        code = _end_of(process, over)
+        print(f"monitor of {name}: exit code {code}", flush=True)
+        over.wait(max(0.0, every_s - (time.monotonic() - begun)))
+
+
+def _end_of(process: subprocess.Popen[bytes], over: threading.Event) -> int:
+    told = 0.0
+    while True:
+        try:
+            return process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            told = told or (time.monotonic() if over.is_set() else 0.0)
+            if told and time.monotonic() - told > _PATIENCE_S:
+                process.kill()
+
+
+def main(argv: list[str]) -> None:
+    """The command itself."""
+    name, every = argv
+    store = Path(os.environ["PIZZERIA_STORE"])
+    store.mkdir(parents=True, exist_ok=True)
+    lay_out(BROUGHT, store)
+    watch(name, seconds(every), store)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
