@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from pizzeria import registry
 from pizzeria.contracts import DeploymentStatus, Progress, Release
-from pizzeria.deployments.places import ask, elsewhere, placement
+from pizzeria.deployments.places import elsewhere, placement, status_of
 from pizzeria.deployments.reconciliation import Mode, conclude, concluding_event, settle_interrupted
 from pizzeria.deployments.release import Packed, deployed_by, release_of, spec_of, state_folder
 from pizzeria.deployments.rollout import can_roll_out, roll_out
@@ -174,11 +178,12 @@ def _bring_live(
         ledger.add("canary", spec.name, run=run, sha256=sha256, detail={"intent": intent.id, **evidence})
 
     try:
-        if steps is None:
-            status: DeploymentStatus = target.apply(release, options, progress)
-        else:
-            status = roll_out(target, release, options, steps, note, progress)
-        _check(status, release)
+        with _terminable():
+            if steps is None:
+                status: DeploymentStatus = target.apply(release, options, progress)
+            else:
+                status = roll_out(target, release, options, steps, note, progress)
+            _check(status, release)
     except BaseException as error:  # an interrupt, too, must leave a ledger that agrees with what serves
         after = conclude(intent, store, progress, why=_why(error), mode="restore").text
         if isinstance(error, DeploymentError):
@@ -206,10 +211,25 @@ def _steps(
     if rollout is None or (former is not None and former.sha256 == wanted.sha256):
         return None
     use = wanted.spec.deployment.use
-    if former is not None and former.detail.get("target", use) == use and ask(former, store).state == "live":
-        return rollout
+    if former is not None:
+        found = status_of(wanted.spec, store)  # where it is to be, which may be another machine than the former's
+        if found.state == "live" and found.sha256 == former.sha256:
+            return rollout
     progress.say(f"nothing is live on {use} that {wanted.sha256[:12]} could take over from; it comes up all at once")
     return None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end what is inside as Ctrl-C does, so that a job that is called off leaves no half-made change."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check(status: DeploymentStatus, release: Release) -> None:

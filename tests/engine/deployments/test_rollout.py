@@ -66,10 +66,11 @@ def test_a_target_that_fails_on_the_way(stall: Stall, point: str) -> None:
     assert stall.champion() == stall.sha256["b" if point == "settle True has settled" else "a"]
 
 
-def test_ctrl_c_goes_back(stall: Stall) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_goes_back(stall: Stall, how: signal.Signals) -> None:
     ok("deploy", "prices-a")
     process = stall.begin("promote", "prices-b", *NOW, stall_at="observe 25")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert f"{stall.sha256['a'][:12]} keeps serving at http://here" in said
