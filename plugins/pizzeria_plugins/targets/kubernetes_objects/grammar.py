@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Annotated
 
@@ -81,8 +82,13 @@ def _variable(text: str) -> str:
 
 
 def _value(text: str) -> str:
-    if "\0" in text or any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
-        raise ValueError(f"{text!r} cannot be the value of an environment variable; it holds NUL or half a character")
+    """Kustomize does not read back all control characters that it writes."""
+    for letter in text:
+        if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\t\n":
+            raise ValueError(
+                f"{text!r} cannot be the value of an environment variable: {letter!r} is a control character or half of one"
+                " of another alphabet; leave it out"
+            )
     return text
 
 
