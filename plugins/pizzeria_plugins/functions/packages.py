@@ -132,7 +132,8 @@ def _pip(lock: str, place: Place, work: Path) -> None:
     command = [
         *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"),
         *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile", "--target", "packages"),
-        *("--python-version", place.python, "--implementation", "cp"),
+        # pip compares what a package asks for with the Python that runs it; the hashes say which ones are wanted.
+        *("--python-version", place.python, "--implementation", "cp", "--ignore-requires-python"),
         *(part for name in place.platforms for part in ("--platform", name)),
         *("--requirement", "lock.txt"),
     ]
@@ -143,7 +144,8 @@ def _pip(lock: str, place: Place, work: Path) -> None:
             raise PluginError(
                 f"{sys.executable} has no pip, which a function's packages need", hint="python -m ensurepip"
             )
-        last = "\n".join(line for line in said.splitlines()[-6:])
+        lines = said.splitlines()
+        last = "\n".join([line for line in lines if line.startswith("ERROR")] or lines[-6:])
         raise DeploymentError(
             f"pip cannot fetch what a function for Python {place.python} on {place.machine} needs:\n{last}",
             hint="it needs its package index, or its cache, and a wheel for that Python and CPU",

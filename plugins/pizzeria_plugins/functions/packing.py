@@ -11,8 +11,9 @@ from pizzeria import registry
 from pizzeria.contracts import Release
 from pizzeria.errors import BundleError, DeploymentError
 from pizzeria.inference.bundle import open_bundle
-from pizzeria.shipment import read_lock, write_zip
+from pizzeria.shipment import read_lock
 from pizzeria_plugins.functions import packages, sources
+from pizzeria_plugins.functions.kept_zips import bring_zip
 from pizzeria_plugins.functions.packages import UNUSED, Machine, Place
 from pizzeria_plugins.functions.release import lock_names
 
@@ -87,7 +88,7 @@ def build_zip(
         lock: Name of the lock with what the front needs, as `pizzeria.shipment.read_lock` knows it.
         modules: Modules of Pizzeria that the front imports.
         path: Of the zip.
-        cache: Folder where installed packages are kept for the next time.
+        cache: Folder where installed packages, and the last few zips, are kept for the next time.
         python: Version of Python there, such as 3.12; where it is this interpreter's, the zip has byte code.
         machine: CPU there.
         glibc: Minor version of glibc 2 there.
@@ -127,7 +128,8 @@ def build_zip(
         built = Built(path, 0, sum(contents.values()), contents)
         if limits is not None and built.unzipped > limits.unzipped:
             raise _too_large(release, built, built.unzipped, limits.unzipped, "unzipped", limits)
-        write_zip(path, {name: data for files in parts.values() for name, data in files.items()}, level=_LEVEL)
+        every = {name: data for files in parts.values() for name, data in files.items()}
+        bring_zip(path, every, cache / "zips", _LEVEL)
     built = Built(path, path.stat().st_size, built.unzipped, contents)
     if limits is not None and built.zipped > limits.zipped:
         path.unlink()
