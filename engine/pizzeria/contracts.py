@@ -361,7 +361,12 @@ class Canary(Protocol):
         """
 
     def settle(self, name: str, options: Any, state: Path, keep: bool, progress: Progress) -> DeploymentStatus:
-        """Let the staged bundle take all traffic and the other go (`keep`), or the other way round."""
+        """Let the staged bundle take all traffic and the other go (`keep`), or the other way round; nothing happens
+        where nothing is staged, and a call that was cut off may be made again.
+
+        Raises:
+            DeploymentError: the one that shall stay does not serve.
+        """
 
 
 class PredictionLog(Plugin, Protocol):

@@ -56,6 +56,14 @@ def test_it_goes_back_by_itself(stall: Stall, fault: str, said: str) -> None:
     assert "failed" in ok("history", "prices")
 
 
+def test_a_plain_fault_ends_a_step_early(stall: Stall) -> None:
+    make_run(stall, "hash", 3.0, fault="hash")
+    ok("deploy", "prices-a")
+    assert pizzeria("promote", "prices-hash", "--step-time", "10s").exit_code == 6
+    [step] = [entry.detail for entry in stall.ledger.entries("prices", "canary") if entry.detail["phase"] == "step"]
+    assert step["staged"]["requests"] == 2  # a look on the way; 20 requests would have been its end
+
+
 @pytest.mark.parametrize("point", ["stage begins", "shift 25 begins", "settle True begins", "settle True has settled"])
 def test_a_target_that_fails_on_the_way(stall: Stall, point: str) -> None:
     ok("deploy", "prices-a")
