@@ -100,11 +100,10 @@ def status(name: str, options: Options, state: Path) -> DeploymentStatus:
         return DeploymentStatus("absent")
     log = state / name / LOG
     kept = asking.state(deployment.control)
+    if kept and not kept["ready"]:
+        detail = f"{kept['trouble'] or 'it ended'}; started again {kept['restarts']} times; {log} may say why"
+        return DeploymentStatus("starting", deployment.address, detail=detail)
     if not processes.marked(deployment.token):
-        if kept and not kept["ready"]:
-            trouble = kept["trouble"] or "it ended"
-            detail = f"{trouble}; started again {kept['restarts']} times; {log} may say why"
-            return DeploymentStatus("starting", deployment.address, detail=detail)
         detail = "; ".join(filter(None, ["its processes are gone", deployment.ended, f"{log} may say why"]))
         return DeploymentStatus("dead", deployment.address, detail=detail)
     body = _readiness(deployment)

@@ -8,6 +8,7 @@ the deployment's folder for all of them.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _TOKEN = "PIZZERIA_DEPLOYMENT"  # noqa: S105 (a name, not a secret)
 _FOLDER = "PIZZERIA_DEPLOYMENT_FOLDER"
+_LOOK_S = 0.5
+"""Looking through all processes of the machine takes time; known ones are looked at more often."""
 _started: list[subprocess.Popen[bytes]] = []
 """What this process started: it must collect their exit status, or they stay as zombies."""
 
@@ -33,7 +36,8 @@ def marks(token: str, folder: Path) -> dict[str, str]:
 
 
 def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, inherited: int) -> int:
-    """Start a process that outlives this one, in a session of its own, with stdout and stderr added to `log`.
+    """Start a process that outlives this one, in a session of its own, with stdout and stderr added to `log`,
+    which only the owner may read.
 
     Args:
         environment: All of it, the marks too.
@@ -46,7 +50,7 @@ def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log
     Raises:
         OSError: the program cannot be run.
     """
-    with open(log, "ab") as stream:
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as stream:
         process = subprocess.Popen(
             list(argv),
             env=dict(environment),
@@ -79,22 +83,21 @@ def stop(find: Callable[[], list[psutil.Process]], patience_s: float) -> None:
     """
     import psutil
 
-    found = find()
-    pids = {process.pid for process in found}
-    for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process.ppid() not in pids:
-                process.terminate()
     deadline = time.monotonic() + patience_s
-    while any(map(_is_there, found)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    while find() and time.monotonic() < deadline:  # what was started just before
-        time.sleep(0.05)
-    while left := find():  # again and again: a supervisor may have started one more worker just now
-        for process in left:
+    told: set[int] = set()
+    while found := find():  # again and again: one more may have been started just now
+        late = time.monotonic() >= deadline
+        pids = {process.pid for process in found}
+        for process in found:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        time.sleep(0.02)
+                if late:
+                    process.kill()
+                elif process.pid not in told and process.ppid() not in pids:
+                    told.add(process.pid)
+                    process.terminate()
+        next_look = time.monotonic() + (0.02 if late else min(_LOOK_S, max(0, deadline - time.monotonic())))
+        while any(map(_is_there, found)) and time.monotonic() < next_look:
+            time.sleep(0.02)
 
 
 def stop_others(folder: Path, tokens: Collection[str], patience_s: float) -> None:

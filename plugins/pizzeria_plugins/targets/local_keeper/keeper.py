@@ -166,12 +166,12 @@ class Keeper:
             await before.exited()
             if loop.time() - begun > _STAYS_S:
                 tries = 0
+            # What it left would take connections; its workers answer what they have begun.
+            self._later(before.end(before.order.stop_timeout_s))
             tries += 1
             if tries > _TRIES:
                 break
             self._restarts += 1
-            # What it left would take connections, and its workers answer what they have begun.
-            self._later(before.end(before.order.stop_timeout_s))
             pause = min(_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S)
             self._trouble = f"it ended, and is started again in {pause:g} s"
             await asyncio.sleep(pause)

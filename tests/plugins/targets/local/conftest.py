@@ -29,6 +29,11 @@ mode, sha256 = sys.argv[1:]
 print("hello from the service", flush=True)
 if mode == "broken":
     sys.exit("RuntimeError: no oven")
+if mode == "once":
+    try:
+        open("started", "x").close()
+    except FileExistsError:
+        sys.exit("RuntimeError: the oven is cold")
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 if mode == "mute":
     time.sleep(600)
