@@ -61,8 +61,9 @@ class Parts:
             yield "requirements.txt", folder / ("requirements.txt" if piece == "environment" else _TOOLS)
             yield self.payload.wheel, folder / self.payload.wheel
             if self.wheels is not None:
-                for wheel in sorted(self.wheels.glob("*.whl")):
-                    yield f"wheels/{wheel.name}", wheel
+                for pattern in ("*.whl", "*.tar.gz"):
+                    for file in sorted(self.wheels.glob(pattern)):
+                        yield f"wheels/{file.name}", file
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from .files import clear, content_hash, joined, locked, receive, sync, text_of, 
 
 _COMPLETE = "pizzeria-complete"
 _LINES = 25
+_SOURCE_ONLY = "antlr4-python3-runtime"
+"""Nobody has published a wheel of it; pip builds one, with the setuptools that it finds where it finds the rest."""
 
 
 def release(conversation: Conversation, folder: Path, digest: str) -> None:
@@ -67,26 +69,11 @@ def environment(conversation: Conversation, folder: Path, piece: str, digest: st
         conversation.say(f"making the environment {folder}; this takes a minute")
         begun = time.monotonic()
         _run(conversation, sys.executable, "-m", "venv", str(folder))
-        pip = (
-            str(folder / "bin" / "python"),
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--disable-pip-version-check",
-            "-q",
-        )
+        python = str(folder / "bin" / "python")
+        pip = (python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet")
         index = ("--no-index", "--find-links", str(sent / "wheels")) if wheels else ()
-        _run(
-            conversation,
-            *pip,
-            *index,
-            "--only-binary",
-            ":all:",
-            "--require-hashes",
-            "-r",
-            str(sent / "requirements.txt"),
-        )
+        kinds = ("--only-binary", ":all:", "--no-binary", _SOURCE_ONLY)
+        _run(conversation, *pip, *index, *kinds, "--require-hashes", "-r", str(sent / "requirements.txt"))
         _run(conversation, *pip, "--no-index", "--no-deps", str(wheel))
         write(folder / _COMPLETE, digest + "\n")
         clear(sent)

@@ -22,6 +22,7 @@ from .takeover import Takeover
 def main() -> None:
     """One conversation."""
     conversation = Conversation(0, 1)
+    os.umask(0o022)  # the service's user reads what is written here; what nobody else may read is written so
     os.write(1, MARK.encode() + b"\n")
     try:
         request = conversation.line()

@@ -121,8 +121,6 @@ class Supervisord:
         assert text is not None
         write(self._folder / name, text)
         self._update(name)
-        if not self.running(name):
-            must(*self._argv, "start", _program(name))
 
     def stop(self, name: str) -> None:
         """Stop it, now and for good; it stays installed."""
@@ -155,10 +153,9 @@ class Supervisord:
         return ""
 
     def _update(self, name: str) -> None:
-        said = must(*self._argv, "reread")
+        said = must(*self._argv, "update", _program(name), wait_s=self._stop_s + 30)
         if "ERROR" in said:
-            raise Failure(f"supervisord cannot read {self._folder / name}: {said.strip()}")
-        must(*self._argv, "update", _program(name), wait_s=self._stop_s + 30)
+            raise Failure(f"supervisord does not take up {self._folder / name}: {said.strip()}")
 
 
 def _program(name: str) -> str:

@@ -110,7 +110,7 @@ class Takeover:
                     self.front.take_up(old)
                 else:
                     self.front.drop()
-                raise Failure(f"nginx answers with bundle {str(found)[:12]}, and {sha256[:12]} was deployed")
+                raise Failure(f"nginx answers with bundle {str(found or 'none')[:12]}, and {sha256[:12]} was deployed")
         except Failure:
             self.record.switching = False
             self.record.save()
@@ -262,7 +262,9 @@ class Takeover:
             if found == sha256:
                 return
             if found:
-                raise Failure(f"slot {slot} answers with bundle {str(found)[:12]}, and {sha256[:12]} was deployed")
+                raise Failure(
+                    f"slot {slot} answers with bundle {str(found or 'none')[:12]}, and {sha256[:12]} was deployed"
+                )
             if looks % _LOOKS == 0:
                 now = self.supervisor.incarnation(service)
                 if first and now != first:

@@ -23,6 +23,8 @@ _INTERVALS = {
 
 # Neither ONNX Runtime on a CPU nor Python makes code at run time, so that memory need not be writable and executable.
 # ProcSubset stays open: ONNX Runtime reads /proc/cpuinfo to know its instructions.
+# ZeroMQ, by which BentoML's supervisor speaks to its workers, aborts the process when a thread may not set the scheduler
+# that it has already (sched_setscheduler), or may not ask for the machine's interfaces (AF_NETLINK).
 _SHUT_IN = """\
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -34,6 +36,7 @@ PrivateDevices=yes
 DevicePolicy=closed
 PrivateUsers=yes
 PrivateIPC=yes
+PrivateMounts=yes
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -41,7 +44,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -52,6 +55,7 @@ KeyringMode=private
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallFilter=sched_setscheduler
 SystemCallErrorNumber=EPERM
 UMask=0077
 """

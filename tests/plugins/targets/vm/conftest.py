@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from pizzeria.contracts import Release
+from pizzeria.contracts import Release, Rendered
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria_plugins.prediction_logs import sqlite
@@ -26,6 +26,37 @@ from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import vm
 
 PROGRAMS = ("/usr/sbin/sshd", "/usr/sbin/nginx", "/usr/bin/supervisord", "/usr/bin/ssh", "/usr/bin/ssh-keygen")
+
+
+SMALL = """
+import http.server, json, pathlib, sys
+bundle, sha256, port = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+print("a small service", flush=True)
+golden = json.loads((bundle / "sample" / "answer.json").read_text())
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer({"status": "ready", "sha256": sha256})
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer({**golden, "model": sha256})
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+class SmallServer:
+    """A server plugin whose service starts in a moment; for tests of how releases come and go, not of what they say."""
+
+    def render(self, release: Release, host: str, port: int) -> Rendered:
+        argv = [str(release.python), "-c", SMALL, str(release.bundle), release.sha256, str(port)]
+        return Rendered(commands=[argv])
 
 
 def free_port() -> int:
@@ -183,6 +214,12 @@ def release_of(tmp_path: Path) -> Callable[..., Release]:
         )
 
     return make
+
+
+@pytest.fixture
+def small(release_of: Callable[..., Release]) -> Callable[..., Release]:
+    """The same with a small server."""
+    return lambda bundle, name: replace(release_of(bundle, name), server=SmallServer())
 
 
 def until(condition: Callable[[], Any], timeout_s: float = 60) -> None:
