@@ -43,7 +43,7 @@ def test_a_later_deployment_is_killed(stall: Stall, point: str, following: str) 
         assert "interrupted" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("point", APPLY)
+@pytest.mark.parametrize("point", APPLY[1::2])
 def test_a_roll_back_is_killed(stall: Stall, point: str) -> None:
     for run in ("prices-a", "prices-b"):
         assert stall.command("deploy", run).returncode == 0
