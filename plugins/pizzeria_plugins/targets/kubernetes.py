@@ -11,11 +11,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pizzeria.contracts import DeploymentStatus, Observation, Progress, Release, Rendered
 from pizzeria.errors import DeploymentError
 from pizzeria.shipment import secret_names, values_of
+from pizzeria_plugins.targets.container_image.context import context_files, write_context, write_monitor_context
+from pizzeria_plugins.targets.container_image.dockerfile import dockerfile, monitor_dockerfile
 from pizzeria_plugins.targets.kubernetes_cluster import canary, deploying, memory, rollout
 from pizzeria_plugins.targets.kubernetes_cluster.api import Cluster
 from pizzeria_plugins.targets.kubernetes_cluster.kubectl import apply_words, words
@@ -30,6 +33,7 @@ __all__ = [
     "SCHEDULES",
     "Options",
     "apply",
+    "build",
     "observe",
     "remove",
     "render",
@@ -65,6 +69,25 @@ def render(release: Release, options: Options) -> Rendered:
     )
 
 
+def build(release: Release, options: Options, folder: Path, progress: Progress) -> None:
+    """Write what the images are built from, beside kustomize's folders: `image`, and `monitor` where it is scheduled.
+
+    Raises:
+        BundleError: the bundle is damaged, or another one.
+        DeploymentError: nobody knows the run that the monitor needs.
+    """
+    contexts = {"image": (dockerfile(release), context_files(release), write_context)}
+    if release.schedule.monitor is not None:
+        texts = context_files(release, lock="monitor", store=True)
+        contexts["monitor"] = (monitor_dockerfile(release), texts, write_monitor_context)
+    for name, (recipe, texts, write) in contexts.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for file, text in {"Dockerfile": recipe, **texts}.items():
+            (folder / name / file).write_text(text)
+        write(release, folder / name)
+        progress.say(f"docker build -t NAME:TAG {folder / name}")
+
+
 def apply(release: Release, options: Options, progress: Progress) -> DeploymentStatus:
     """Apply what production is, wait for its pods, and check the bundle that answers; the same again changes nothing.
 
@@ -73,7 +96,7 @@ def apply(release: Release, options: Options, progress: Progress) -> DeploymentS
     """
     wanted = memory.Remembered(release.sha256, production(release, options), keys_from=release.serving.keys_from or "")
     with _changing(release.name, options, release.state) as (cluster, who):
-        _write_secret(cluster, release, options, who)
+        wanted = _with_secret(cluster, release, options, who, wanted)
         deploying.put_live(cluster, options, who, wanted, progress)
         return _status(cluster, who, options)
 
@@ -110,7 +133,7 @@ def stage(release: Release, options: Options, progress: Progress) -> DeploymentS
         release.sha256, production(release, options), staged(release, options), release.serving.keys_from or ""
     )
     with _changing(release.name, options, release.state) as (cluster, who):
-        _write_secret(cluster, release, options, who)
+        wanted = _with_secret(cluster, release, options, who, wanted)
         canary.stage(cluster, options, who, wanted, progress)
         return _status(cluster, Identity(who.service, "canary"), options)
 
@@ -165,11 +188,18 @@ def _address(who: Identity, options: Options) -> str:
     return f"http://{name}.{options.namespace}.svc.cluster.local{port}"
 
 
-def _write_secret(cluster: Cluster, release: Release, options: Options, who: Identity) -> None:
-    names = secret_names(release)
-    if names and options.secret is None:
-        values = values_of(names, os.environ)
-        deploying.write_secret(cluster, who, secrets_name(options, release.name), values)
+def _with_secret(
+    cluster: Cluster, release: Release, options: Options, who: Identity, wanted: memory.Remembered
+) -> memory.Remembered:
+    """See to the Secret, and mark the pods with its version."""
+    names, name = secret_names(release), secrets_name(options, release.name)
+    if not names:
+        return wanted
+    if options.secret is None:
+        deploying.write_secret(cluster, who, name, values_of(names, os.environ))
+    version = deploying.secret_version(cluster, name, names)
+    objects, beside = (deploying.marked(each, version) for each in (wanted.objects, wanted.beside))
+    return replace(wanted, objects=objects, beside=beside)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import multiprocessing
 import os
@@ -13,13 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from pizzeria.conformance import tiny_bundles
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
+from pizzeria.inference.bundle import open_bundle
 from pizzeria.spec.stages import Serving
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import kubernetes
+from pizzeria_plugins.targets.kubernetes_cluster import api as cluster_api
+from pizzeria_plugins.targets.kubernetes_cluster import rollout
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 
 from .kubernetes_api import Api, until
@@ -40,6 +46,13 @@ class Lines:
 
     def say(self, text: str) -> None:
         self.lines.append(text)
+
+
+@pytest.fixture(autouse=True)
+def _less_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries again as often as ever, and sooner."""
+    monkeypatch.setattr(cluster_api, "_PAUSES", (0.05, 0.1, 0.2))
+    monkeypatch.setattr(rollout, "_POLL_S", 0.1)
 
 
 @pytest.fixture
@@ -146,6 +159,22 @@ def test_a_field_that_somebody_else_changed(api: Api, options: Options, release:
     assert pod["containers"][0]["resources"]["limits"]["memory"] == "2Gi"
 
 
+def test_an_autoscaler_takes_over_without_a_dip(api: Api, release: Callable[..., Release]) -> None:
+    fixed = options_of(api, min_replicas=3, max_replicas=3)
+    kubernetes.apply(release(), fixed, Lines())
+    counts: list[int] = []
+    edit = api.store.set_status
+
+    def seen(plural: str, namespace: str, name: str, status: dict[str, Any]) -> None:
+        counts.append(api.store.get("deployments", "kitchen", "rooms")["spec"].get("replicas", 1))
+        edit(plural, namespace, name, status)
+
+    api.store.set_status = seen  # type: ignore[method-assign]
+    kubernetes.apply(release(), options_of(api, min_replicas=2, max_replicas=5), Lines())
+    until(lambda: len(counts) > 5)
+    assert min(counts) >= 2
+
+
 def test_objects_of_somebody_else_are_left_alone(api: Api, options: Options, release: Callable[..., Release]) -> None:
     foreign = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "rooms", "labels": {"app": "shop"}}}
     api.store.apply("services", "kitchen", "rooms", foreign, "helm", False)
@@ -203,6 +232,15 @@ def test_secrets_come_from_the_environment_and_go_to_the_cluster_alone(
     assert base64.b64encode(b"a-very-secret-key").decode() not in shown
     [variable] = api.store.get("deployments", "kitchen", "rooms")["spec"]["template"]["spec"]["containers"][0]["env"]
     assert variable["valueFrom"]["secretKeyRef"] == {"name": "rooms-secrets", "key": "KITCHEN_KEYS"}
+
+    generation = api.store.get("deployments", "kitchen", "rooms")["metadata"]["generation"]
+    kubernetes.apply(release(serving=serving), options, Lines())
+    assert api.store.get("deployments", "kitchen", "rooms")["metadata"]["generation"] == generation
+    monkeypatch.setenv("KITCHEN_KEYS", "another-secret-key")
+    kubernetes.apply(release(serving=serving), options, Lines())
+    assert api.store.get("deployments", "kitchen", "rooms")["metadata"]["generation"] > generation, "pods are renewed"
+    with pytest.raises(DeploymentError, match="Secret mine in namespace kitchen lacks KITCHEN_KEYS"):
+        kubernetes.apply(release(serving=serving), options.model_copy(update={"secret": "mine"}), Lines())
     kubernetes.remove("rooms", options, release().state)
     assert not api.store.list("secrets", "kitchen")
 
@@ -226,6 +264,7 @@ def test_a_deploy_that_is_killed_is_mended_by_the_next(
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
+    until(lambda: not proxies(api.kubeconfig))
     now = kubernetes.status("rooms", options, release().state)
     assert (now.state, now.sha256) == ("starting", OLD), "the old pods serve until the new ones are ready"
     assert kubernetes.apply(release(), options, Lines()).sha256 == OLD
@@ -298,6 +337,26 @@ def test_an_inference_service(api: Api, options: Options, release: Callable[...,
         kubernetes.stage(release(NEW), kserve, Lines())
     kubernetes.remove("rooms", kserve, release().state)
     assert not api.store.list("inferenceservices", "kitchen")
+
+
+def proxies(kubeconfig: str) -> list[psutil.Process]:
+    """What a killed deploy left of `kubectl proxy`, which is a way into the cluster."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if f"--kubeconfig={kubeconfig}" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def test_the_folder_that_images_are_built_from(tmp_path: Path, release: Callable[..., Release]) -> None:
+    bundle = tiny_bundles.OLDER
+    wanted = release(open_bundle(bundle).sha256, bundle=bundle)
+    kubernetes.build(wanted, Options(image="models/rooms:1"), tmp_path / "out", Lines())
+    made = {path.name for path in (tmp_path / "out" / "image").iterdir()}
+    assert {"Dockerfile", "requirements.txt", "payload", ".dockerignore"} <= made
+    assert (tmp_path / "out" / "image" / "payload" / "bundle" / "model.onnx").is_file()
+    assert not (tmp_path / "out" / "monitor").exists()
 
 
 def weights(api: Api) -> dict[str, int]:

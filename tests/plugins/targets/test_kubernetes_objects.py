@@ -51,13 +51,14 @@ def release_of(log: PredictionLog | None = IN_DATABASE, **changes: Any) -> Relea
     return replace(release, **changes)
 
 
+WATCHED = Schedule(monitor="1h")
 SCHEDULED = Schedule(monitor="1h", maintain="1d")
 IMAGES = {"monitor_image": "watch:1", "maintain_image": DIGEST}
 FORMS: dict[str, tuple[Release, Options]] = {
     "plain": (release_of(), Options(image=DIGEST)),
     "no log": (release_of(None), Options(image="models/rooms:1", namespace="kitchen", port=8080)),
     "one pod with a volume": (
-        release_of(IN_FILES, schedule=SCHEDULED),
+        release_of(IN_FILES, schedule=WATCHED),
         Options(
             image=DIGEST,
             min_replicas=1,
@@ -87,7 +88,7 @@ FORMS: dict[str, tuple[Release, Options]] = {
             **IMAGES,
         ),
     ),
-    "kserve": (release_of(schedule=SCHEDULED), Options(image=DIGEST, form="kserve", **IMAGES)),
+    "kserve": (release_of(schedule=WATCHED), Options(image=DIGEST, form="kserve", **IMAGES)),
 }
 
 
@@ -290,6 +291,7 @@ def test_a_log_in_files_is_refused_or_has_a_volume() -> None:
     [
         ({"maintain_image": DIGEST}, release_of(schedule=SCHEDULED), "no image is named"),
         (IMAGES, release_of(schedule=SCHEDULED, run=None), "there is no run"),
+        (IMAGES, release_of(schedule=SCHEDULED), "no volume is named"),
         ({"environment": {"PIZZERIA_BUNDLE": "/x"}}, release_of(), "PIZZERIA_BUNDLE"),
         ({"environment": {"KITCHEN_KEYS": "x"}}, release_of(), "KITCHEN_KEYS"),
         ({}, release_of(name="a" * 60), "too long"),

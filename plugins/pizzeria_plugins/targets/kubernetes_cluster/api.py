@@ -151,13 +151,21 @@ class Cluster(ABC):
         Raises:
             DeploymentError: the API refuses one, or somebody else has changed a field that differs.
         """
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
         for each in objects:
-            body = json.dumps(self.placed(each)).encode()
-            headers = {"Content-Type": "application/apply-patch+yaml", "Accept": "application/json"}
-            answer = self.call("PATCH", self.path_of(each, query), body, headers)
-            if answer.status >= 300:
-                raise refusal(f"{each['kind']} {each['metadata']['name']}", answer.status, answer.message)
+            self.patch(each, MANAGER, force=force)
+
+    def patch(self, each: Object, manager: str, *, force: bool) -> None:
+        """Server-side apply of one object, in the name of a field manager.
+
+        Raises:
+            DeploymentError: as `apply`.
+        """
+        query = {"fieldManager": manager, "force": "true" if force else "false", "fieldValidation": "Strict"}
+        body = json.dumps(self.placed(each)).encode()
+        headers = {"Content-Type": "application/apply-patch+yaml", "Accept": "application/json"}
+        answer = self.call("PATCH", self.path_of(each, query), body, headers)
+        if answer.status >= 300:
+            raise refusal(f"{each['kind']} {each['metadata']['name']}", answer.status, answer.message)
 
     def delete(self, kind: str, name: str) -> bool:
         """Delete an object, and in the background what it made; returns whether there was one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Mapping, Sequence
 
 from pizzeria.contracts import Progress
@@ -10,7 +11,7 @@ from pizzeria.errors import DeploymentError
 from pizzeria_plugins.targets.kubernetes_cluster import memory
 from pizzeria_plugins.targets.kubernetes_cluster.api import KINDS, OPTIONAL, Cluster, Unreachable
 from pizzeria_plugins.targets.kubernetes_cluster.rollout import check_hash, wait
-from pizzeria_plugins.targets.kubernetes_objects.identity import Identity
+from pizzeria_plugins.targets.kubernetes_objects.identity import MANAGER, SECRETS, Identity
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 from pizzeria_plugins.targets.kubernetes_objects.workload import Object
 
@@ -31,6 +32,7 @@ def put_live(cluster: Cluster, options: Options, who: Identity, wanted: memory.R
         # The route comes last: while a staged bundle takes over, all requests are its own until the pods are new.
         routes = [each for each in wanted.objects if each["kind"] == "HTTPRoute"]
         rest = [each for each in wanted.objects if each["kind"] != "HTTPRoute"]
+        _hand_over_scale(cluster, former, rest)
         cluster.apply(rest, force=options.force_conflicts)
         wait_for(cluster, options, who, wanted, progress)
         cluster.apply(routes, force=options.force_conflicts)
@@ -45,6 +47,26 @@ def put_live(cluster: Cluster, options: Options, who: Identity, wanted: memory.R
     memory.remember(cluster, who, "live", wanted)
     prune(cluster, who, wanted.objects)
     memory.forget(cluster, who, "staged")
+
+
+def _hand_over_scale(cluster: Cluster, former: memory.Remembered | None, wanted: Sequence[Object]) -> None:
+    """Where an autoscaler takes over, the number of pods gets another owner first: without one it would fall to 1."""
+    had = {each["metadata"]["name"]: each["spec"].get("replicas") for each in _work(former.objects if former else ())}
+    for each in _work(wanted):
+        name = each["metadata"]["name"]
+        count = None if "replicas" in each["spec"] else had.get(name)
+        if count is not None:
+            part = {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name},
+                "spec": {"replicas": count},
+            }
+            cluster.patch(part, f"{MANAGER}-scale", force=True)
+
+
+def _work(objects: Sequence[Object]) -> list[Object]:
+    return [each for each in objects if each["kind"] in _WORK]
 
 
 def wait_for(cluster: Cluster, options: Options, who: Identity, wanted: memory.Remembered, progress: Progress) -> None:
@@ -105,6 +127,33 @@ def write_secret(cluster: Cluster, who: Identity, name: str, values: Mapping[str
     }
     check_owned(cluster, who, [each])
     cluster.apply([each], force=True)
+
+
+def secret_version(cluster: Cluster, name: str, keys: Sequence[str]) -> str:
+    """Which version of the Secret is there; none of it is kept.
+
+    Raises:
+        DeploymentError: it is not there, or lacks a key.
+    """
+    secret = cluster.get("secrets", name)
+    missing = keys if secret is None else [key for key in keys if key not in (secret.get("data") or {})]
+    if secret is None or missing:
+        raise DeploymentError(
+            f"the Secret {name} in namespace {cluster.namespace} lacks {', '.join(missing)}",
+            hint="its keys are the names of the service's variables; or leave deployment.secret out",
+        )
+    return str(secret["metadata"].get("resourceVersion", ""))
+
+
+def marked(objects: Sequence[Object], version: str) -> list[Object]:
+    """The objects with the version of their Secret in the pods' annotations."""
+    out = copy.deepcopy(list(objects))
+    for each in out:
+        if each["kind"] in _WORK:
+            spec = each["spec"]
+            pods = spec["template"]["metadata"] if each["kind"] == "Deployment" else spec["predictor"]
+            pods["annotations"][SECRETS] = version
+    return out
 
 
 def prune(cluster: Cluster, who: Identity, keep: Sequence[Object]) -> None:

@@ -9,7 +9,6 @@ from pizzeria.errors import DeploymentError
 from pizzeria.shipment import secret_names
 from pizzeria.spec.deployment import Interval
 from pizzeria_plugins.targets.kubernetes_objects import places
-from pizzeria_plugins.targets.kubernetes_objects.grammar import has_digest
 from pizzeria_plugins.targets.kubernetes_objects.identity import Identity
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 from pizzeria_plugins.targets.kubernetes_objects.workload import (
@@ -18,11 +17,17 @@ from pizzeria_plugins.targets.kubernetes_objects.workload import (
     container_security,
     literal,
     pod_security,
+    pull_policy,
     secret_variables,
 )
 
 Work = Literal["monitor", "maintain"]
 STORE = "/store"
+_LAY_OUT = """
+from pathlib import Path
+from pizzeria_plugins.targets.container_image.watching import BROUGHT, lay_out
+lay_out(BROUGHT, Path("/store"))
+"""
 _LIMITS = {"monitor": ("1", "2Gi", 3600), "maintain": ("2", "8Gi", 24 * 3600)}
 """CPU and memory that a pod asks for, and seconds after which it is given up."""
 
@@ -65,6 +70,11 @@ def cron_jobs(release: Release, options: Options, who: Identity) -> dict[Work, O
             raise DeploymentError(
                 f"deployment.schedule.{work} is {interval}, and there is no run to {work} with: only a bundle is known",
                 hint="deploy a run: pizzeria deploy RUN",
+            )
+        if work == "maintain" and options.store_claim is None:
+            raise DeploymentError(
+                f"deployment.schedule.maintain is {interval}, and no volume is named that has the store and its ledger",
+                hint="deployment.store_claim=NAME of a PersistentVolumeClaim; docs/deployment/kubernetes.md",
             )
         out[work] = _cron_job(release, options, who, work, cron(interval), image, own_account)
     return out
@@ -115,28 +125,33 @@ def _pod(release: Release, options: Options, who: Identity, work: Work, image: s
         volumes.append({"name": "log", "persistentVolumeClaim": {"claimName": f"{who.service}-log"}})
         mounts.append({"name": "log", "mountPath": f"{STORE}/.predictions/{release.name}"})
         together.append(who.selector)
+    shared: Object = {
+        "image": image,
+        "imagePullPolicy": pull_policy(options, image),
+        "workingDir": STORE,
+        "env": [
+            {"name": "PIZZERIA_STORE", "value": STORE},
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108
+            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+        ],
+        "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
+        "securityContext": container_security(),
+        "volumeMounts": mounts,
+    }
     pod: Object = {
         "restartPolicy": "Never",
         "serviceAccountName": own_account or who.name,
         "automountServiceAccountToken": own_account is not None,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
+        # The run that the image brings along joins those that are in the store.
+        "initContainers": [{"name": "store", "command": [places.PYTHON, "-c", _LAY_OUT], **shared}],
         "containers": [
             {
                 "name": work,
-                "image": image,
-                "imagePullPolicy": "IfNotPresent" if has_digest(image) else "Always",
                 "command": [places.PYTHON, "-m", "pizzeria.cli", work, literal(release.name)],
-                "workingDir": STORE,
-                "env": [
-                    {"name": "PIZZERIA_STORE", "value": STORE},
-                    {"name": "HOME", "value": "/tmp"},  # noqa: S108
-                    {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
-                    *secret_variables(secret_names(release), options, release),
-                ],
-                "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
-                "securityContext": container_security(),
-                "volumeMounts": mounts,
+                **shared,
+                "env": [*shared["env"], *secret_variables(secret_names(release), options, release)],
             }
         ],
         "volumes": volumes,

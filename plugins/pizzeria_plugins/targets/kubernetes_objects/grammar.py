@@ -86,8 +86,8 @@ def _value(text: str) -> str:
     for letter in text:
         if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\t\n":
             raise ValueError(
-                f"{text!r} cannot be the value of an environment variable: {letter!r} is a control character or half of one"
-                " of another alphabet; leave it out"
+                f"{text!r} cannot be the value of an environment variable: {letter!r} is a control character, or half"
+                " of some other character; leave it out"
             )
     return text
 

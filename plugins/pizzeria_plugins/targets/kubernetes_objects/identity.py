@@ -15,6 +15,8 @@ TRACK = "pizzeria/track"
 SHA256 = "pizzeria/bundle-sha256"
 TEMPLATE = "pizzeria/template"
 """Annotation of pods: a hash of what they were made from, to tell new pods from old ones."""
+SECRETS = "pizzeria/secrets-version"
+"""Annotation of pods: the version of the Secret that they have read, so that a new one renews them."""
 _LONGEST = 40
 
 

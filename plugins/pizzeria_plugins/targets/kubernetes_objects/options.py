@@ -72,6 +72,10 @@ class Options(PluginOptions):
         description="Secret object that holds the service's secrets, a key for each variable; "
         "null: one is made from the environment of the command that deploys.",
     )
+    image_pull_policy: Literal["Always", "IfNotPresent"] | None = Field(
+        default=None,
+        description="When nodes fetch images; null: Always for a tag, IfNotPresent for a digest.",
+    )
     image_pull_secret: ObjectName | None = Field(default=None, description="Secret that the registry asks for.")
     log_volume: Bytes | None = Field(
         default=None, description="Size of a volume for a prediction log in files; there can be only one pod then."

@@ -161,8 +161,7 @@ def container(release: Release, options: Options, config_name: str) -> Object:
     return {
         "name": "service",
         "image": options.image,
-        # A tag may be given to another image, which a node that has the old one would not notice.
-        "imagePullPolicy": "IfNotPresent" if has_digest(options.image) else "Always",
+        "imagePullPolicy": pull_policy(options, options.image),
         "command": [literal(word) for word in argv],
         "workingDir": str(places.PAYLOAD),
         "envFrom": [{"configMapRef": {"name": config_name}}],
@@ -190,6 +189,11 @@ def container(release: Release, options: Options, config_name: str) -> Object:
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_S}}},
         "volumeMounts": mounts,
     }
+
+
+def pull_policy(options: Options, image: str) -> str:
+    """A tag may be given to another image, which a node that has the old one would not notice."""
+    return options.image_pull_policy or ("IfNotPresent" if has_digest(image) else "Always")
 
 
 def resources(options: Options) -> Object:
