@@ -46,6 +46,11 @@ def bootstrap_folder(folder: Path) -> Path:
     return folder
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A function that was stopped hangs up."""
+
+
 class Instance:
     """One process of a function, which answers one event after the other.
 
@@ -65,7 +70,7 @@ class Instance:
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.log = task.parent / f"{task.name}-{uuid.uuid4().hex[:6]}.log"
@@ -84,7 +89,7 @@ class Instance:
         self.begun = time.perf_counter()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [python, "-I", "-S", "-c", _BOOTSTRAP, str(bootstrap), str(task)],
+                [python, "-I", "-S", "-B", "-c", _BOOTSTRAP, str(bootstrap), str(task)],
                 env=variables,
                 cwd=task,
                 stdout=log,
@@ -118,6 +123,8 @@ class Instance:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # head and body in one packet, or each answer waits 40 ms for its other half
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 assert self.path == f"{_API}/invocation/next"
