@@ -51,7 +51,7 @@ def execute(
         PizzeriaError: a stage failed, or refused to let the run go on; its class says which.
     """
     if until == "deploy":
-        restore(spec.name, store, progress)
+        restore(spec.name, f"run {spec.name}", store, progress)
     whole = plan(spec, store)
     wanted = _upstream(until)
     steps = [step for step in whole if step.name in wanted]

@@ -58,7 +58,7 @@ def maintain(
         PizzeriaError: training or deployment failed; the champion stays.
     """
     if not dry_run:
-        restore(name, store, progress)
+        restore(name, f"maintain {name}", store, progress)
     entry, run, spec = champion(name, store)
     decision = _whether(entry, spec, store)
     if decision.action == "would train" and not dry_run:

@@ -137,11 +137,11 @@ def roll_back(name: str, store: Store, progress: Progress, *, to: str | None = N
     return found
 
 
-def restore(name: str, store: Store, progress: Progress) -> None:
-    """For commands that rely on what is live: see what became of a change that was killed, and bring the champion back
-    up if it left nothing."""
+def restore(name: str, what: str, store: Store, progress: Progress) -> None:
+    """For a command (`what`) that relies on what is live: see what became of a change that was killed, and bring the
+    champion back up if it left nothing."""
     if Ledger(store.root).interrupted(name) is not None:
-        with turn(name, f"maintain {name}", store, progress):
+        with turn(name, what, store, progress):
             _settle(name, store, progress, "restore")
 
 

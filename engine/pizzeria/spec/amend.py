@@ -18,8 +18,8 @@ _SECTIONS: tuple[YamlPath, ...] = (("deployment",), ("serving", "log"))
 def amend(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], dict[YamlPath, str]]:
     """The spec with `deployment=NAME`, `deployment.KEY=VALUE`, `serving.log.KEY=VALUE` put in.
 
-    Another `use` starts from nothing (`deployment=NAME`: from that choice's file): options of one plugin mean nothing to
-    another.
+    Another `use` starts from nothing (`deployment=NAME`: from that choice's file), as options of one plugin mean
+    nothing to another.
 
     Returns:
         The data, and the override of each changed path as typed, for messages.
