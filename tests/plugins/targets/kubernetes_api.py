@@ -5,45 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import socket
 import socketserver
-import ssl
 import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from .kubernetes_controllers import Answered, Controller, Kubelet, Pod
+from .kubernetes_discovery import RESOURCES, discovery
 from .kubernetes_store import Refused, Store
+from .kubernetes_tls import with_tls
 
-RESOURCES = {
-    "v1": {
-        "configmaps": "ConfigMap",
-        "events": "Event",
-        "persistentvolumeclaims": "PersistentVolumeClaim",
-        "pods": "Pod",
-        "secrets": "Secret",
-        "serviceaccounts": "ServiceAccount",
-        "services": "Service",
-    },
-    "apps/v1": {"deployments": "Deployment"},
-    "autoscaling/v2": {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
-    "batch/v1": {"cronjobs": "CronJob"},
-    "gateway.networking.k8s.io/v1": {"httproutes": "HTTPRoute"},
-    "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
-    "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
-    "serving.kserve.io/v1beta1": {"inferenceservices": "InferenceService"},
-}
 TOKEN, WEAK_TOKEN = "a-token-of-the-test", "a-token-that-may-only-read"
 _OBJECT = re.compile(r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))/namespaces/(?P<ns>[^/]+)/(?P<rest>.+)")
 _PROXY = re.compile(r"(?P<what>services|pods)/(?P<name>[^/:]+):(?P<port>\d+)/proxy(?P<target>/.*)?")
@@ -63,7 +40,7 @@ class Api:
         self._turn = itertools.count()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._certificate = folder / "api.pem"
-        self._server.socket = _with_tls(self._server.socket, self._certificate)
+        self._server.socket = with_tls(self._server.socket, self._certificate)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.port = self._server.server_address[1]
         self.kubeconfig = self._write_kubeconfig(folder / "kubeconfig", TOKEN)
@@ -103,7 +80,7 @@ class Api:
                 self.out_of_breath -= 1
                 raise Refused(503, "ServiceUnavailable", "the server is currently unable to handle the request")
             self._check_user(method, headers.get("authorization", ""), split.path)
-            discovered = _discovery(split.path)
+            discovered = discovery(split.path)
             if discovered is not None:
                 return 200, json.dumps(discovered).encode()
             found = _OBJECT.fullmatch(split.path)
@@ -140,6 +117,8 @@ class Api:
         if method == "GET":
             wanted = dict(pair.split("=", 1) for pair in query.get("labelSelector", "").split(",") if pair)
             items = self.store.list(plural, namespace, wanted)
+            named = query.get("fieldSelector", "").partition("metadata.name=")[2]
+            items = [each for each in items if not named or each["metadata"]["name"] == named]
             return 200, json.dumps(
                 {"kind": f"{kind}List", "apiVersion": version, "metadata": {}, "items": items}
             ).encode()
@@ -188,82 +167,6 @@ class Api:
         raise AssertionError(backends)
 
 
-def _with_tls(plain: socket.socket, path: Path) -> ssl.SSLSocket:
-    """The listening socket behind a certificate of its own, which is written with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "small cluster")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(certificate.public_bytes(pem) + secret)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
-
-
-def _discovery(path: str) -> dict[str, Any] | None:
-    """What kubectl asks before it does anything."""
-    groups = [version.split("/") for version in RESOURCES if "/" in version]
-    if path == "/version":
-        return {"major": "1", "minor": "37", "gitVersion": "v1.37.0"}
-    if path == "/api":
-        return {"kind": "APIVersions", "versions": ["v1"]}
-    if path == "/apis":
-        listed = [
-            {
-                "name": group,
-                "versions": [{"groupVersion": f"{group}/{version}", "version": version}],
-                "preferredVersion": {"groupVersion": f"{group}/{version}", "version": version},
-            }
-            for group, version in groups
-        ]
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-    version = path.removeprefix("/apis/").removeprefix("/api/")
-    if version in RESOURCES:
-        verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
-        listed = [
-            {"name": plural, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": verbs}
-            for plural, kind in RESOURCES[version].items()
-        ]
-        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": listed}
-    if path == "/openapi/v3":
-        roots = {f"apis/{version}" if "/" in version else f"api/{version}": version for version in RESOURCES}
-        return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}?hash=1"} for root in roots}}
-    root = path.removeprefix("/openapi/v3/")
-    version = root.removeprefix("apis/").removeprefix("api/")
-    return _openapi(root, version) if root != path and version in RESOURCES else None
-
-
-def _openapi(root: str, version: str) -> dict[str, Any]:
-    """As much of a description as says that the server itself looks for unknown fields."""
-    group, _, number = version.rpartition("/")
-    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("fieldValidation", "dryRun")]
-    paths = {
-        f"/{root}/namespaces/{{namespace}}/{plural}/{{name}}": {
-            "patch": {
-                "parameters": parameters,
-                "x-kubernetes-group-version-kind": {"group": group, "version": number, "kind": kind},
-                "responses": {"200": {"description": "OK"}},
-            }
-        }
-        for plural, kind in RESOURCES[version].items()
-    }
-    return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.37.0"}, "paths": paths}
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -279,6 +182,9 @@ def _handler(api: Api) -> type[socketserver.BaseRequestHandler]:
 
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if "watch=true" in self.path or "watch=1" in self.path:
+                self._watch()
+                return
             headers = {key.lower(): value for key, value in self.headers.items()}
             status, content = api.answer(self.command, self.path, headers, body)
             self.send_response(status)
@@ -287,6 +193,28 @@ def _handler(api: Api) -> type[socketserver.BaseRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def _watch(self) -> None:
+            """Each object as it is, and again whenever it has changed, until the client goes."""
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            seen: dict[str, str] = {}
+            self.close_connection = True
+            url = re.sub(r"&?watch=(true|1)", "", self.path)
+            while api.controller.running:
+                _, content = api.answer("GET", url, {key.lower(): value for key, value in self.headers.items()}, b"")
+                listed = json.loads(content)
+                for each in listed.get("items", []):
+                    each |= {"kind": listed["kind"].removesuffix("List"), "apiVersion": listed["apiVersion"]}
+                    name, text = each["metadata"]["name"], json.dumps(each)
+                    if seen.get(name) != text:
+                        event = {"type": "MODIFIED" if name in seen else "ADDED", "object": each}
+                        self.wfile.write(json.dumps(event).encode() + b"\n")
+                        self.wfile.flush()
+                        seen[name] = text
+                time.sleep(0.05)
 
         do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _do
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from pizzeria.spec.stages import Serving
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import kubernetes
 from pizzeria_plugins.targets.kubernetes_cluster import api as cluster_api
-from pizzeria_plugins.targets.kubernetes_cluster import rollout
+from pizzeria_plugins.targets.kubernetes_cluster import memory, rollout
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 
 from .kubernetes_api import Api, until
@@ -271,6 +272,35 @@ def test_a_deploy_that_is_killed_is_mended_by_the_next(
     assert kubernetes.status("rooms", options, release().state).state == "live"
 
 
+def test_a_deploy_that_is_killed_when_all_was_done(
+    api: Api, release: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = options_of(api)
+    kubernetes.apply(release(), options, Lines())
+    newer = options.model_copy(update={"image": "models/rooms:2"})
+    remember = memory.remember
+
+    def killed(cluster: Any, who: Any, what: Any, remembered: Any) -> None:
+        if what == "live":
+            os.kill(os.getpid(), signal.SIGKILL)
+        remember(cluster, who, what, remembered)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memory, "remember", killed)
+        process = multiprocessing.get_context("fork").Process(
+            target=kubernetes.apply, args=(release(NEW), newer, Lines()), daemon=True
+        )
+        process.start()
+        process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert kubernetes.status("rooms", options, release().state).sha256 == NEW
+    bad = options.model_copy(update={"image": "models/rooms:bad"})
+    api.kubelet.modes[bad.image] = "crashing"
+    with pytest.raises(DeploymentError, match=f"The one before, {NEW[:12]}, serves"):
+        kubernetes.apply(release("c" * 64), bad, Lines())
+    assert kubernetes.status("rooms", options, release().state).sha256 == NEW
+
+
 def test_a_canary_by_weight(api: Api, options: Options, release: Callable[..., Release]) -> None:
     state = release().state
     newer = options.model_copy(update={"image": "models/rooms:2"})
@@ -312,6 +342,18 @@ def test_a_canary_that_fails(api: Api, release: Callable[..., Release]) -> None:
     assert [each["metadata"]["name"] for each in api.store.list("deployments", "kitchen")] == ["rooms"]
 
 
+def test_a_deploy_ends_a_canary_that_was_left(api: Api, release: Callable[..., Release]) -> None:
+    options = options_of(api)
+    kubernetes.apply(release(), options, Lines())
+    kubernetes.stage(release(NEW), options, Lines())
+    kubernetes.shift("rooms", options, release().state, 50)
+    assert kubernetes.apply(release(), options, Lines()).sha256 == OLD
+    assert weights(api) == {"rooms": 100}
+    assert [each["metadata"]["name"] for each in api.store.list("deployments", "kitchen")] == ["rooms"]
+    done = kubernetes.settle("rooms", options, release().state, True, Lines())
+    assert done.sha256 == OLD, "nothing is staged any more"
+
+
 def test_a_shadow_gets_copies(api: Api, release: Callable[..., Release]) -> None:
     options = options_of(api, rollout_by="mirror")
     kubernetes.apply(release(), options, Lines())
@@ -347,6 +389,24 @@ def proxies(kubeconfig: str) -> list[psutil.Process]:
             if f"--kubeconfig={kubeconfig}" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed: the commands are not run")
+def test_the_rendered_commands_do_what_they_say(api: Api, tmp_path: Path, release: Callable[..., Release]) -> None:
+    options = options_of(api)
+    rendered = kubernetes.render(release(), options)
+    for name, text in rendered.files.items():
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text(text)
+    for command in rendered.commands:
+        done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert "successfully rolled out" in done.stdout
+    by_hand = {key: each for key, each in api.store.objects.items() if key[0] != "pods"}
+    kubernetes.apply(release(), options, Lines())
+    for (plural, namespace, name), each in by_hand.items():
+        found = api.store.get(plural, namespace, name)
+        assert found["metadata"]["generation"] == each["metadata"]["generation"], "apply finds nothing to change"
 
 
 def test_the_folder_that_images_are_built_from(tmp_path: Path, release: Callable[..., Release]) -> None:

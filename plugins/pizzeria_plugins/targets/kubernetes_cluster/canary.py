@@ -15,7 +15,7 @@ from pizzeria.observation import Counts, read_counts
 from pizzeria.observation import observe as look
 from pizzeria_plugins.targets.kubernetes_cluster import memory
 from pizzeria_plugins.targets.kubernetes_cluster.api import Answer, Cluster, Unreachable
-from pizzeria_plugins.targets.kubernetes_cluster.deploying import check_owned, prune, put_live
+from pizzeria_plugins.targets.kubernetes_cluster.deploying import check_owned, last_live, put_live, remove_staged
 from pizzeria_plugins.targets.kubernetes_cluster.rollout import check_hash, pods, readiness, wait
 from pizzeria_plugins.targets.kubernetes_objects import places
 from pizzeria_plugins.targets.kubernetes_objects.identity import Identity
@@ -29,7 +29,7 @@ def stage(cluster: Cluster, options: Options, who: Identity, wanted: memory.Reme
     Raises:
         DeploymentError: nothing is live, or it does not come up; what was begun is taken away again.
     """
-    live = memory.recall(cluster, who, "live")
+    live = last_live(cluster, options, who)
     if live is None:
         raise DeploymentError(
             f"nothing is live as {who.service} in namespace {cluster.namespace} that a bundle could be staged beside",
@@ -87,9 +87,9 @@ def settle(cluster: Cluster, options: Options, who: Identity, keep: bool, progre
 def drop(cluster: Cluster, who: Identity) -> None:
     """Take what is staged away: first its share of the requests, then its pods."""
     live = memory.recall(cluster, who, "live")
-    objects = live.objects if live is not None else []
-    cluster.apply([each for each in objects if each["kind"] == "HTTPRoute"], force=True)
-    prune(cluster, who, objects)
+    if live is not None:
+        cluster.apply([each for each in live.objects if each["kind"] == "HTTPRoute"], force=True)
+    remove_staged(cluster, who)
     memory.forget(cluster, who, "staged")
 
 

@@ -10,8 +10,8 @@ from pizzeria.contracts import Progress
 from pizzeria.errors import DeploymentError
 from pizzeria_plugins.targets.kubernetes_cluster import memory
 from pizzeria_plugins.targets.kubernetes_cluster.api import KINDS, OPTIONAL, Cluster, Unreachable
-from pizzeria_plugins.targets.kubernetes_cluster.rollout import check_hash, wait
-from pizzeria_plugins.targets.kubernetes_objects.identity import MANAGER, SECRETS, Identity
+from pizzeria_plugins.targets.kubernetes_cluster.rollout import check_hash, readiness, state_of, template_of, wait
+from pizzeria_plugins.targets.kubernetes_objects.identity import MANAGER, SECRETS, TRACK, Identity
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 from pizzeria_plugins.targets.kubernetes_objects.workload import Object
 
@@ -26,8 +26,9 @@ def put_live(cluster: Cluster, options: Options, who: Identity, wanted: memory.R
     Raises:
         DeploymentError: it does not come up; says what serves now.
     """
-    former = memory.recall(cluster, who, "live")
+    former = last_live(cluster, options, who)
     check_owned(cluster, who, wanted.objects)
+    memory.remember(cluster, who, "next", wanted)
     try:
         # The route comes last: while a staged bundle takes over, all requests are its own until the pods are new.
         routes = [each for each in wanted.objects if each["kind"] == "HTTPRoute"]
@@ -46,7 +47,27 @@ def put_live(cluster: Cluster, options: Options, who: Identity, wanted: memory.R
         raise
     memory.remember(cluster, who, "live", wanted)
     prune(cluster, who, wanted.objects)
-    memory.forget(cluster, who, "staged")
+    for what in ("staged", "next"):
+        memory.forget(cluster, who, what)
+
+
+def last_live(cluster: Cluster, options: Options, who: Identity) -> memory.Remembered | None:
+    """What was live last. A deploy that was killed when all was done but this to be written down has that done here."""
+    coming = memory.recall(cluster, who, "next")
+    if coming is not None and _is_live(cluster, options, who, coming):
+        memory.remember(cluster, who, "live", coming)
+        memory.forget(cluster, who, "next")
+    return memory.recall(cluster, who, "live")
+
+
+def _is_live(cluster: Cluster, options: Options, who: Identity, wanted: memory.Remembered) -> bool:
+    for each in _work(wanted.objects):
+        found = cluster.get(KINDS[each["apiVersion"], each["kind"]], who.name)
+        if found is None or template_of(found) != template_of(each) or state_of(found) != "":
+            return False
+        if readiness(cluster, *address(each, who, options)).get("sha256") != wanted.sha256:
+            return False
+    return True
 
 
 def _hand_over_scale(cluster: Cluster, former: memory.Remembered | None, wanted: Sequence[Object]) -> None:
@@ -94,6 +115,7 @@ def put_back(
         cluster.apply(former.objects, force=True)
         wait_for(cluster, options, who, former, progress)
         prune(cluster, who, former.objects)
+        memory.forget(cluster, who, "next")
     except DeploymentError as error:
         which = former.sha256[:12] if former is not None else "what was begun"
         return f"Putting back {which} did not work either: {error.message}"
@@ -171,10 +193,21 @@ def remove(cluster: Cluster, who: Identity) -> None:
             _delete(cluster, kind, name)
 
 
-def found(cluster: Cluster, who: Identity) -> list[tuple[str, str]]:
-    """Kind and name of every object of the deployment, routes first: nothing is to lead to pods that are gone."""
+def remove_staged(cluster: Cluster, who: Identity) -> None:
+    """Delete what was staged; whoever leads to it does so no more."""
+    for kind, name in found(cluster, who, {TRACK: "canary"}):
+        _delete(cluster, kind, name)
+
+
+def found(cluster: Cluster, who: Identity, labels: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Kind and name of every object of the deployment, routes first: nothing is to lead to pods that are gone.
+
+    Args:
+        labels: Only those that have these too.
+    """
+    wanted = {**who.owned, **(labels or {})}
     order = sorted(KINDS.items(), key=lambda item: (item[1] not in OPTIONAL, item[0][1] == "ConfigMap", item[1]))
-    return [(kind, each["metadata"]["name"]) for (_, kind), plural in order for each in cluster.list(plural, who.owned)]
+    return [(kind, each["metadata"]["name"]) for (_, kind), plural in order for each in cluster.list(plural, wanted)]
 
 
 def _delete(cluster: Cluster, kind: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What the cluster remembers of a deployment, in ConfigMaps of its own: what was live last, and what is staged.
+"""What the cluster remembers of a deployment, in ConfigMaps of its own: what was live last, is staged, or comes next.
 
 They hold the objects as they were applied, so that any machine can roll back, and a deploy that was killed halfway
 through is mended by the next command. A secret is in none of them.
@@ -15,7 +15,7 @@ from pizzeria_plugins.targets.kubernetes_cluster.api import Cluster
 from pizzeria_plugins.targets.kubernetes_objects.identity import SHA256, Identity
 from pizzeria_plugins.targets.kubernetes_objects.workload import Object
 
-What = Literal["live", "staged"]
+What = Literal["live", "staged", "next"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Remembered:
 
     Attributes:
         sha256: The bundle that they serve.
-        objects: What production is (`live`), or will be once what is staged takes over (`staged`).
+        objects: What production is (`live`), or will be once what is staged takes over (`staged`), or when the deploy
+            that is at work has come to its end (`next`).
         beside: The objects of the staged pods; none for `live`.
         keys_from: The environment variable with the service's API keys, if it asks for keys.
         counts: What the present service had counted when this was staged.
@@ -86,7 +87,7 @@ def forget(cluster: Cluster, who: Identity, what: What) -> None:
 
 def names(who: Identity) -> set[tuple[str, str]]:
     """Kind and name of all that is written here."""
-    return {("ConfigMap", _name(who, what)) for what in ("live", "staged")}
+    return {("ConfigMap", _name(who, what)) for what in ("live", "staged", "next")}
 
 
 def _name(who: Identity, what: What) -> str:
