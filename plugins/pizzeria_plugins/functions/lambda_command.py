@@ -2,8 +2,8 @@
 
     python -m pizzeria_plugins.functions.lambda_command monitor amenities
 
-It speaks Lambda's runtime interface itself. The image cannot be written to, so its working folder is copied to /tmp
-when the function starts, and the command runs there.
+It speaks Lambda's runtime interface itself. The image cannot be written to, so the store that it brings is laid out in
+/tmp when the function starts; where it brings none, its working folder is copied there.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ _DONE = (0, 10, 11)
 
 def main(command: list[str]) -> None:
     """Run the command for each event, for ever."""
+    from pizzeria_plugins.targets.container_image.watching import BROUGHT, lay_out
+
     host = os.environ["AWS_LAMBDA_RUNTIME_API"]
     folder = Path(tempfile.mkdtemp()) / "work"
-    shutil.copytree(Path.cwd(), folder)
+    if BROUGHT.is_dir():
+        folder.mkdir()
+        lay_out(BROUGHT, folder / "store")
+        os.environ["PIZZERIA_STORE"] = str(folder / "store")
+    else:
+        shutil.copytree(Path.cwd(), folder)
     while True:
         request = _call(host, "GET", f"{_API}/invocation/next")
         name = request.headers["Lambda-Runtime-Aws-Request-Id"]
         request.read()
         ran = subprocess.run(
-            [sys.executable, "-c", "from pizzeria.cli import main; main()", *command],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
+            [sys.executable, "-m", "pizzeria.cli", *command], cwd=folder, capture_output=True, text=True, check=False
         )
         print(ran.stdout, ran.stderr, sep="", flush=True)
         told = {"exit_code": ran.returncode, "said": (ran.stdout + ran.stderr)[-_SHOWN:]}

@@ -12,7 +12,7 @@ import shutil
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pizzeria.atomic import write_json
 from pizzeria.contracts import DeploymentStatus, Observation, Progress, Release, Rendered
@@ -56,10 +56,12 @@ def render(release: Release, options: Options) -> Rendered:
 
 
 def build(release: Release, options: Options, folder: Path, progress: Progress) -> None:
-    """Write `function.zip`, or for an image the folder `function/` with what it holds.
+    """Write `function.zip`, or for an image the folder `function/` with what it holds; and `monitor/`, where it is
+    scheduled, of which its image is built.
 
     Raises:
-        DeploymentError: it is larger than Lambda takes; names what is large.
+        DeploymentError: it is larger than Lambda takes, and what is large is named; or nobody knows the run that the
+            monitor needs.
     """
     built = _zip(release, options, folder / files.ZIP)
     progress.say(f"{built.zipped / 1e6:.1f} MB zipped, {built.unzipped / 1e6:.1f} MB unzipped: {built.largest()}")
@@ -68,6 +70,9 @@ def build(release: Release, options: Options, folder: Path, progress: Progress) 
         with zipfile.ZipFile(built.path) as archive:
             archive.extractall(folder / "function")
         built.path.unlink()
+    if release.schedule.monitor is not None:
+        _write_monitor(release, options, folder / "monitor")
+        progress.say(f"docker build -t {options.monitor_image or 'NAME:TAG'} {folder / 'monitor'}")
 
 
 def apply(release: Release, options: Options, progress: Progress) -> DeploymentStatus:
@@ -227,6 +232,20 @@ def _published(release: Release, options: Options, folder: Path, progress: Progr
             code.unlink(missing_ok=True)
     _remember(folder, release)
     return function, version
+
+
+def _write_monitor(release: Release, options: Options, folder: Path) -> None:
+    from pizzeria_plugins.targets.container_image.context import context_files, write_monitor_context
+    from pizzeria_plugins.targets.container_image.dockerfile import monitor_dockerfile
+
+    platform: Literal["linux/amd64", "linux/arm64"] = (
+        "linux/arm64" if options.architecture == "arm64" else "linux/amd64"
+    )
+    texts = context_files(release, lock="monitor", platform=platform, store=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in {"Dockerfile": monitor_dockerfile(release, platform=platform), **texts}.items():
+        (folder / file).write_text(text)
+    write_monitor_context(release, folder)
 
 
 def _zip(release: Release, options: Options, path: Path) -> Built:

@@ -59,13 +59,19 @@ class Instance:
         bootstrap: From `bootstrap_folder`.
         environment: Its variables.
         python: The interpreter.
+        command: What runs instead of the bootstrap, as in an image with an entry point of its own.
 
     Attributes:
         log: What it wrote.
     """
 
     def __init__(
-        self, task: Path, bootstrap: Path, environment: dict[str, str] | None = None, python: str = sys.executable
+        self,
+        task: Path,
+        bootstrap: Path,
+        environment: dict[str, str] | None = None,
+        python: str = sys.executable,
+        command: list[str] | None = None,
     ) -> None:
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, bytes]] = queue.Queue()
@@ -89,7 +95,7 @@ class Instance:
         self.begun = time.perf_counter()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [python, "-I", "-S", "-B", "-c", _BOOTSTRAP, str(bootstrap), str(task)],
+                command or [python, "-I", "-S", "-B", "-c", _BOOTSTRAP, str(bootstrap), str(task)],
                 env=variables,
                 cwd=task,
                 stdout=log,

@@ -13,6 +13,7 @@ from pizzeria_plugins.functions import packages
 from pizzeria_plugins.functions.app import SETTINGS
 from pizzeria_plugins.functions.packing import Limits
 from pizzeria_plugins.functions.release import check, service_settings
+from pizzeria_plugins.targets.container_image.dockerfile import PYTHON
 from pizzeria_plugins.targets.lambda_app.options import Options
 
 PLATFORM = "AWS Lambda"
@@ -90,7 +91,7 @@ def rate(interval: str) -> str:
 def job_command(what: str, name: str) -> dict[str, Any]:
     """How a container image runs one command of Pizzeria for each event: see `functions.lambda_command`."""
     return {
-        "EntryPoint": ["python", "-m", "pizzeria_plugins.functions.lambda_command"],
+        "EntryPoint": [PYTHON, "-m", "pizzeria_plugins.functions.lambda_command"],
         "Command": [what, name],
     }
 
@@ -301,6 +302,7 @@ Written by `pizzeria deploy --out`. {made}
 
 - `template.yaml`: for `sam deploy`; see COMMANDS. Secrets are its parameters.
 - `deployer-policy.json`: what `pizzeria deploy` needs to be allowed.
+- `monitor/`, where `deployment.schedule.monitor` is set: what the image of `deployment.monitor_image` is built from.
 - `role-policy.json`, `role-trust.json`: the role of the function, where none is given.
 
 `pizzeria deploy` itself needs none of these files: it does the same through AWS's API, asks the new version for its

@@ -75,10 +75,12 @@ class Options(PluginOptions):
     monitor_image: str | None = Field(
         default=None,
         pattern=_IMAGE,
-        description="Container image with `pizzeria[monitor]` and the run, for deployment.schedule.monitor.",
+        description="Container image for deployment.schedule.monitor, built of the folder `monitor` that --out writes.",
     )
     maintain_image: str | None = Field(
-        default=None, pattern=_IMAGE, description="The same with `pizzeria[train]`, for deployment.schedule.maintain."
+        default=None,
+        pattern=_IMAGE,
+        description="The same for deployment.schedule.maintain, with what trains in /opt/pizzeria/env.",
     )
     ready_timeout_s: float = Field(default=120, gt=0, description="How long AWS may take for each of its steps.")
 
