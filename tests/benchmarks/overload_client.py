@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _MOST_CONNECTIONS = 1000
 _LATEST_S = 20.0
@@ -30,11 +31,13 @@ class Outcome:
         statuses: How many answers had which HTTP status; `broken` connections and requests `unsent` for lack of a free
             connection are there too.
         times: Seconds to the answer, of those answered with 200.
+        moments: When those were sent (`time.perf_counter`).
         seconds: How long requests were sent.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -57,6 +60,7 @@ class _Connection(asyncio.Protocol):
         self._missing = 0
         self._begun = 0.0
         self._status = ""
+        self._last = False
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,18 +79,19 @@ class _Connection(asyncio.Protocol):
                 return
             found = _LENGTH.search(head)
             self._status, self._missing, self._head = head[9:12].decode(), int(found[1]) if found else 0, b""
+            self._last = _CLOSE.search(head) is not None
         self._missing -= len(data)
         if self._missing <= 0:
             status, self._status = self._status, ""
-            self._load.answered(self, status, time.perf_counter() - self._begun)
+            self._load.answered(self, status, self._begun, last=self._last)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._load.lost(self)
 
 
 class _Load:
-    def __init__(self, host: str, port: int, requests: Sequence[bytes], *, closed: bool) -> None:
-        self._host, self._port, self._requests, self._closed = host, port, requests, closed
+    def __init__(self, host: str, port: int, requests: Sequence[bytes], *, closed: bool, keep: bool = True) -> None:
+        self._host, self._port, self._requests, self._closed, self._keep = host, port, requests, closed, keep
         self._at = 0
         self._idle: deque[_Connection] = deque()
         self._busy: set[_Connection] = set()
@@ -115,12 +120,16 @@ class _Load:
         else:
             self.outcome.statuses["unsent"] += 1
 
-    def answered(self, connection: _Connection, status: str, seconds: float) -> None:
+    def answered(self, connection: _Connection, status: str, begun: float, *, last: bool) -> None:
         self.outcome.statuses[status] += 1
         if status == "200":
-            self.outcome.times.append(seconds)
+            self.outcome.times.append(time.perf_counter() - begun)
+            self.outcome.moments.append(begun)
         self._busy.discard(connection)
-        if self._closed and not self.ended:
+        if last or not self._keep:
+            if connection.transport is not None:
+                connection.transport.close()
+        elif self._closed and not self.ended:
             self.send(connection)
         else:
             self._idle.append(connection)
@@ -157,13 +166,27 @@ async def closed_loop(host: str, port: int, requests: Sequence[bytes], *, connec
     return await load.finish(begun)
 
 
-async def open_loop(host: str, port: int, requests: Sequence[bytes], *, rate: float, seconds: float) -> Outcome:
-    """Requests at a mean `rate` a second, at the moments of a Poisson process."""
-    load = _Load(host, port, requests, closed=False)
+async def open_loop(
+    host: str,
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    rate: float,
+    seconds: float,
+    keep: bool = True,
+    stop: asyncio.Event | None = None,
+) -> Outcome:
+    """Requests at a mean `rate` a second, at the moments of a Poisson process.
+
+    Args:
+        keep: Whether a connection serves for more than one request.
+        stop: Ends it sooner.
+    """
+    load = _Load(host, port, requests, closed=False, keep=keep)
     rng = random.Random(0)
     begun = due = time.perf_counter()
     opening: set[asyncio.Task[None]] = set()
-    while (now := time.perf_counter()) < begun + seconds:
+    while (now := time.perf_counter()) < begun + seconds and not (stop is not None and stop.is_set()):
         while due <= now:
             task = asyncio.create_task(load.send_new())
             opening.add(task)

@@ -7,7 +7,6 @@ sends on a connection that it had open, with `Connection: close`.
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable
 from typing import ClassVar
@@ -38,7 +37,5 @@ class Server(uvicorn.Server):
             self.accepts()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Whoever presses Ctrl-C will not wait for a browser that has a connection open.
-        at_once = signal.SIGINT in self._captured_signals
-        begin_drain(self.server_state, asyncio.get_running_loop().time(), at_once)
+        begin_drain(self.server_state, asyncio.get_running_loop().time())
         await super().shutdown(sockets)

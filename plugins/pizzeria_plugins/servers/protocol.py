@@ -47,14 +47,13 @@ TurnAway = Callable[[bytes, bytes, Headers], Reply | None]
 """The answer to a method, a target and headers that need no closer look; None for all others."""
 
 
-def begin_drain(server_state: ServerState, now: float, at_once: bool = False) -> None:
+def begin_drain(server_state: ServerState, now: float) -> None:
     """Let all connections of a server end, those included that it has accepted and not opened yet.
 
     Args:
         now: The event loop's time.
-        at_once: Idle connections get no time for one more request.
     """
-    server_state.draining_since = now - (Protocol.DRAIN_S if at_once else 0)  # type: ignore[attr-defined]
+    server_state.draining_since = now  # type: ignore[attr-defined]
 
 
 def _nobody(method: bytes, target: bytes, headers: Headers) -> Reply | None:
