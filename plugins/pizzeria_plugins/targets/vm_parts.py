@@ -24,7 +24,7 @@ class Parts:
     """What lies in a folder here, ready to be sent.
 
     Attributes:
-        tools: Hash of the environment that watches; empty where nothing does.
+        environment, tools: Hashes of the environments that serve and that watch; empty where none is to be made.
         package: Name of the folder that the run's package left; empty where nothing watches.
     """
 
@@ -89,7 +89,8 @@ def gather(release: Release, options: Options, folder: Path) -> Parts:
     if release.schedule.monitor is not None and release.run is not None:
         (folder / _TOOLS).write_text(read_lock("monitor"))
         hashes = (content_hash(folder / _TOOLS), content_hash(folder / payload.wheel))
-        tools = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        if options.python_environment is None:
+            tools = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
         package = (release.run / "stages" / "package").resolve().name
     return Parts(payload, environment, tools, package, release.run, wheels)
 
@@ -99,11 +100,8 @@ def keep(release: Release, options: Options, folder: Path) -> None:
     work = folder / ".gathering"
     try:
         parts = gather(release, options, work)
-        pieces = [
-            "release",
-            *(["environment"] if parts.environment else []),
-            *(["tools", "run"] if parts.tools else []),
-        ]
+        there = {"environment": parts.environment, "tools": parts.tools, "run": parts.package}
+        pieces = ["release", *(piece for piece, hashed in there.items() if hashed)]
         for piece in pieces:
             parts.archive(piece).replace(folder / f"{piece}.tar")
     finally:

@@ -44,9 +44,6 @@ class Place:
         given = options.python_environment
         return self.root / "environments" / digest[:16] if given is None else PurePosixPath(given)
 
-    def tools(self, digest: str) -> PurePosixPath:
-        return self.root / "environments" / digest[:16]
-
 
 def place_of(name: str, options: Options) -> Place:
     """The place of a deployment."""
@@ -187,7 +184,7 @@ def schedule(release: Release, options: Options, tools: str, package: str) -> di
         out["run"] = {"id": release.run.name, "package": package}
         out["tools"] = {
             "environment": tools,
-            "environment_folder": str(place.tools(tools)),
+            "environment_folder": str(place.environment(tools, options)),
             "wheels": options.wheels is not None,
         }
     return out
@@ -220,9 +217,9 @@ def _task_commands(release: Release, options: Options, place: Place, tools: str)
                 "there are no predictions to watch: serving.log is null",
                 hint="give the spec a prediction log, or leave deployment.schedule.monitor out",
             )
-        python, store = str(place.tools(tools) / "bin" / "python"), str(place.state / "store")
+        python, store = str(place.environment(tools, options) / "bin" / "python"), str(place.state / "store")
         environment = ["/usr/bin/env", f"PIZZERIA_STORE={store}", f"HOME={store}"]
-        commands["monitor"] = [*environment, python, "-m", "pizzeria", "monitor", release.run.name]
+        commands["monitor"] = [*environment, python, "-m", "pizzeria.cli", "monitor", release.run.name]
     if release.schedule.maintain is not None:
         if options.maintain_command is None:
             raise DeploymentError(

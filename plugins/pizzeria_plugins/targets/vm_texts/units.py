@@ -23,8 +23,8 @@ _INTERVALS = {
 
 # Neither ONNX Runtime on a CPU nor Python makes code at run time, so that memory need not be writable and executable.
 # ProcSubset stays open: ONNX Runtime reads /proc/cpuinfo to know its instructions.
-# ZeroMQ, by which BentoML's supervisor speaks to its workers, aborts the process when a thread may not set the scheduler
-# that it has already (sched_setscheduler), or may not ask for the machine's interfaces (AF_NETLINK).
+# ZeroMQ, by which BentoML's supervisor speaks to its workers, aborts the process when a thread may not set the
+# scheduler that it has already (sched_setscheduler), or may not ask for the machine's interfaces (AF_NETLINK).
 _SHUT_IN = """\
 NoNewPrivileges=yes
 CapabilityBoundingSet=

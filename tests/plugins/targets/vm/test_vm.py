@@ -269,13 +269,7 @@ def test_no_request_is_lost_while_releases_change(
     vm.apply(older, options, Lines())
     _, photo = open_bundle(OLDER).sample_request()
     with Load(options.public_address, photo) as load:
-        for release, how in [
-            (newer, options),
-            (older, options),
-            (newer, options),
-            (older, stopping),
-            (newer, stopping),
-        ]:
+        for release, how in [(newer, options), (older, options), (newer, stopping), (older, stopping)]:
             vm.apply(release, how, Lines())
     assert load.failures == []
     assert set(load.answers) == {older.sha256, newer.sha256}
@@ -532,3 +526,31 @@ def test_a_schedule_runs_and_goes_with_the_deployment(
     assert program.exists()
     vm.apply(small(OLDER, name), options, Lines())
     assert not program.exists(), "what is asked for no more goes"
+
+
+def test_the_monitor_judges_the_log_that_lies_on_the_machine(
+    options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path, working_folder: Path
+) -> None:
+    import pandas as pd
+    import yaml
+
+    from pizzeria.loading import load_spec
+    from pizzeria.runs.store import Result, Store
+
+    store = Store()
+    resolved = load_spec(["experiment=amenities", f"name={name}"]).resolved()
+    run = store.open_run(f"{name}-1", yaml.safe_dump(resolved, sort_keys=False))
+    release = replace(small(OLDER, name), run=run.folder, schedule=Schedule(monitor="1h"))
+    with store.partial(f"{name}-package", keep=False) as partial:
+        pd.DataFrame({"timestamp": pd.to_datetime([], utc=True)}).to_parquet(partial / "reference.parquet")
+        facts = {"sha256": release.sha256}
+        result = Result("package", f"{name}-package", partial, facts, 0.0, "", {}, None)
+        run.link(store.commit(partial, result))
+    vm.build(release, options, tmp_path / "out", Lines())
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"release.tar", "run.tar"}
+    vm.apply(release, options, Lines())
+    there = Path(options.root) / "state" / name / "store" / run.id
+    log = Path(options.root) / "logs" / f"pizzeria-{name}-monitor.log"
+    until(lambda: list(there.glob("monitoring/*/verdict.json")) or "Error" in (log.read_text() if log.exists() else ""))
+    [verdict] = there.glob("monitoring/*/verdict.json")
+    assert json.loads(verdict.read_text())["judged"] == 0
