@@ -267,8 +267,9 @@ class Server(Plugin, Protocol):
     """`servers`: turns a bundle into a process that keeps the serving contract.
 
     A service told of a listening socket as systemd tells it (`LISTEN_FDS=1`, the socket is file descriptor 3) serves on
-    that instead of `host:port`; told of a `NOTIFY_SOCKET`, it says `READY=1` there once it can answer. On SIGTERM it
-    takes no new connection, answers what it has begun, with `Connection: close`, and ends.
+    that instead of `host:port`; told of a `NOTIFY_SOCKET`, it says `READY=1` there once it can answer, and on a line of
+    the same message `X_SHA256=` and the bundle's identity. On SIGTERM it takes no new connection, answers what it has
+    begun, with `Connection: close`, and ends.
     """
 
     def render(self, release: Release, host: str, port: int) -> Rendered:

@@ -3,8 +3,9 @@
     .venv/bin/python tests/benchmarks/redeploy.py [--times 20] [--pause 2] [--quick]
 
 Two bundles take turns. Measured first: as many connections as the service has places (its capacity). Then requests
-leave at random moments at half that rate (open loop), half of them on connections that are kept and half on a connection
-of their own each, while `pizzeria_plugins.targets.local.apply` puts one bundle after the other live. A whole run writes
+leave at random moments at half that rate (open loop), half of them on connections that are kept and half on a
+connection of their own each, while `pizzeria_plugins.targets.local.apply` puts one bundle after the other live. The
+service lets 64 requests in (`serving.max_concurrency`), so that bursts wait and are not turned away. A whole run writes
 its table into docs/performance.md; `--quick` just prints.
 """
 
@@ -37,8 +38,8 @@ from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import local
 
 PACKAGES = ("bentoml", "uvicorn", "onnxruntime", "uvloop")
-PLACES = 3 * usable_cores()
-"""What the service lets in by default."""
+CONNECTIONS = 3 * usable_cores()
+PLACES = 64
 _CAPACITY_S, _WARM_S, _LONGEST_S = 8, 2, 3600
 
 
@@ -61,8 +62,8 @@ async def run(releases: list[Release], options: local.Options, requests: list[by
     """Deploy, measure the capacity, then redeploy under load."""
     await asyncio.to_thread(local.apply, releases[0], options, Silent())
     host, port = options.host, options.port
-    await closed_loop(host, port, requests, connections=PLACES, seconds=_WARM_S)
-    capacity = (await closed_loop(host, port, requests, connections=PLACES, seconds=_CAPACITY_S)).goodput
+    await closed_loop(host, port, requests, connections=CONNECTIONS, seconds=_WARM_S)
+    capacity = (await closed_loop(host, port, requests, connections=CONNECTIONS, seconds=_CAPACITY_S)).goodput
     stop = asyncio.Event()
     rate = capacity / 2
     loads = {
@@ -134,7 +135,9 @@ def main() -> None:
         root = Path(name)
         case = prepare(arguments.bundles or root / "bundles", "classifier")
         serving = Serving(
-            options=bentoml.Options(workers=arguments.workers), log=PredictionLog(options=sqlite.Options())
+            options=bentoml.Options(workers=arguments.workers),
+            max_concurrency=PLACES,
+            log=PredictionLog(options=sqlite.Options()),
         )
         releases = [
             Release(
