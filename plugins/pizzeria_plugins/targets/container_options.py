@@ -52,6 +52,14 @@ def _memory(text: str) -> str:
     return text
 
 
+def _path(path: Path) -> Path:
+    if not str(path).isprintable() or {",", '"'} & set(str(path)):
+        raise ValueError(
+            f"{str(path)[:80]!r} is no path for a build; one without commas, quotes and control characters"
+        )
+    return path
+
+
 Reference = Annotated[str, AfterValidator(checked_reference)]
 Image = Annotated[str, AfterValidator(checked_image)]
 Project = Annotated[str, AfterValidator(_project)]
@@ -59,6 +67,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Value = Annotated[str, AfterValidator(_value)]
 Memory = Annotated[str, AfterValidator(_memory)]
+PathHere = Annotated[Path, AfterValidator(_path)]
 
 
 class Options(PluginOptions):
@@ -79,10 +88,10 @@ class Options(PluginOptions):
         description="What builds it; auto: the first of them that works here. buildah needs podman to run.",
     )
     push: bool = Field(default=False, description="Push the image to the registry that its name begins with.")
-    wheels: Path | None = Field(
+    wheels: PathHere | None = Field(
         default=None, description="Folder with the lock's wheels, for a build without a package index."
     )
-    pip_config: Path | None = Field(
+    pip_config: PathHere | None = Field(
         default=None, description="pip.conf for the build, as a secret: it stays out of the image."
     )
     host: Address = Field(default="127.0.0.1", description="IPv4 address to listen on; 0.0.0.0 lets others in.")

@@ -109,17 +109,16 @@ def build(argv: Sequence[str], progress: Progress) -> None:
         )
     except OSError as error:
         raise DeploymentError(f"{argv[0]} cannot be run: {error.strerror}") from error
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            tail.append(line.rstrip())
-            if line.startswith(("STEP", "[")):
-                progress.say(line.strip()[:100])
-        code = process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
+    with process:
+        try:
+            for line in process.stdout or ():
+                tail.append(line.rstrip())
+                if line.startswith(("STEP", "[")):
+                    progress.say(line.strip()[:100])
+            code = process.wait()
+        except BaseException:
+            process.terminate()
+            raise
     if code != 0:
         raise DeploymentError(
             "\n".join(["the image could not be built; the end of what was said:", *(f"    {line}" for line in tail)]),

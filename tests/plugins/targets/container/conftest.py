@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,11 @@ def _absent() -> str:
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     """Podman and buildah with a storage of their own, and a base image."""
     if _absent():
         pytest.skip(_absent())
-    folder = tmp_path_factory.mktemp("containers")
+    folder = Path(tempfile.mkdtemp(prefix="pizzeria-containers-", dir="/var/tmp"))  # pytest stumbles over mounts in its
     settings = {
         "CONTAINERS_CONF": _write(
             folder / "containers.conf",
@@ -79,7 +80,15 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             yield here
         finally:
             subprocess.run(["podman", "rm", "--all", "--force", "--time", "2"], capture_output=True, timeout=120)
-            subprocess.run(["podman", "rmi", "--all", "--force"], capture_output=True, timeout=300)
+            _unmount(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unmount(folder: Path) -> None:
+    """What a build that was cut off has left mounted."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for point in sorted((one for one in points if one.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", point], capture_output=True)
 
 
 def _write(path: Path, text: str) -> str:
