@@ -170,8 +170,9 @@ def _status(cluster: Cluster, who: Identity, options: Options) -> DeploymentStat
     address = _address(who, options)
     if answer == wanted and state == "":
         pods = found.get("status", {}).get("availableReplicas")
-        detail = f"{pods} pods in namespace {options.namespace}" if pods else f"in namespace {options.namespace}"
-        return DeploymentStatus("live", address, answer, detail)
+        where = f"{pods} pods in namespace {options.namespace}" if pods else f"in namespace {options.namespace}"
+        trouble = rollout.route_trouble(cluster, who) if options.gateway is not None else ""
+        return DeploymentStatus("live", address, answer, "; ".join(filter(None, [where, trouble])))
     trouble = rollout.hopeless(cluster, who, rollout.template_of(found))
     if not answer:
         return DeploymentStatus("dead" if trouble else "starting", address, detail=trouble or state or "no answer")

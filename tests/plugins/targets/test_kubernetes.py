@@ -354,6 +354,18 @@ def test_a_deploy_ends_a_canary_that_was_left(api: Api, release: Callable[..., R
     assert done.sha256 == OLD, "nothing is staged any more"
 
 
+def test_a_gateway_that_does_not_take_the_route(api: Api, release: Callable[..., Release]) -> None:
+    options = options_of(api)
+    assert "no Gateway has taken up" in kubernetes.apply(release(), options, Lines()).detail
+    refused = {"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "no"}
+    for condition, said in ((refused, "NotAllowedByListeners"), (refused | {"status": "True"}, "")):
+        api.store.set_status("httproutes", "kitchen", "rooms", {"parents": [{"conditions": [condition]}]})
+        found = kubernetes.status("rooms", options, release().state)
+        assert found.state == "live"
+        assert said in found.detail
+    assert found.detail == "2 pods in namespace kitchen"
+
+
 def test_a_shadow_gets_copies(api: Api, release: Callable[..., Release]) -> None:
     options = options_of(api, rollout_by="mirror")
     kubernetes.apply(release(), options, Lines())

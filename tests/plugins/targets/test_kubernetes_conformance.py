@@ -11,10 +11,15 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from pizzeria.conformance.corpus import Send
+from pizzeria.conformance import tiny_bundles
+from pizzeria.conformance.asking import Quiet
+from pizzeria.conformance.corpus import Case, Send
 from pizzeria.conformance.targets import TargetSuite
 from pizzeria.contracts import DeploymentStatus
+from pizzeria.deployments.rollout import roll_out
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.spec.deployment import Rollout
+from pizzeria_plugins.targets import kubernetes
 
 from .kubernetes_api import Api
 from .kubernetes_kubelet import RealKubelet
@@ -89,3 +94,22 @@ class TestKubernetes(TargetSuite):
                 return refused.status, json.dumps(refused.body).encode()
 
         return send
+
+    def test_a_roll_out_in_steps(self) -> None:
+        """The engine's own steps: the figures of each are what the pods have counted, all of them."""
+        self.have(tiny_bundles.OLDER)
+        options, notes = self.make_options(), []
+        case = Case("real", "POST", "/predict", {"Content-Type": "image/jpeg"}, self.photo())
+        rollout = Rollout(steps=(20, 60), step_s=0, probes=5, max_p95_ms=20_000)
+        with self._asking(self.status()) as asker:
+            done = roll_out(kubernetes, self.release(tiny_bundles.NEWER), options, rollout, notes.append, Quiet())
+        assert not asker.failures
+        assert done.sha256 == open_bundle(tiny_bundles.NEWER).sha256
+        steps = [note for note in notes if note["phase"] == "step"]
+        assert [(step["percent"], step["verdict"]) for step in steps] == [(20, "passed"), (60, "passed")]
+        assert steps[-1]["staged"]["requests"] >= 10
+        assert self.sender(done)(case)[0] == 200
+
+    @staticmethod
+    def photo() -> bytes:
+        return open_bundle(tiny_bundles.OLDER).sample_request()[1]

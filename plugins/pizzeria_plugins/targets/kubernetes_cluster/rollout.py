@@ -127,6 +127,20 @@ def log_tail(cluster: Cluster, pod: str, *, previous: bool = False) -> str:
     return "\n".join(["; the end of its log:", *(f"    {line}" for line in lines)]) if lines else ""
 
 
+def route_trouble(cluster: Cluster, who: Identity) -> str:
+    """Why no request comes by the Gateway; empty where it has taken up the route."""
+    route = cluster.get("httproutes", who.service)
+    if route is None:
+        return "its HTTPRoute is gone; deploy again"
+    parents = (route.get("status") or {}).get("parents") or []
+    if not parents:
+        return "no Gateway has taken up its HTTPRoute yet"
+    for each in (condition for parent in parents for condition in parent.get("conditions") or []):
+        if each["type"] in ("Accepted", "ResolvedRefs") and each["status"] == "False":
+            return f"the Gateway refuses its HTTPRoute: {each.get('reason', '')}: {each.get('message', '')}"
+    return ""
+
+
 def sha256_of(each: Object) -> str:
     """The bundle that an object says it serves."""
     return str((each["metadata"].get("annotations") or {}).get(SHA256, ""))
