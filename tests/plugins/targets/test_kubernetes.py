@@ -7,7 +7,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -30,15 +29,11 @@ from pizzeria_plugins.targets.kubernetes_cluster import memory, rollout
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 
 from .kubernetes_api import Api, until
+from .kubernetes_tools import needs_kubectl
 
 OLD, NEW = "a" * 64, "b" * 64
 GATEWAY = {"name": "front", "namespace": "infra", "hostnames": ["rooms.example.com"]}
-WAYS = [
-    "client",
-    pytest.param(
-        "kubectl", marks=pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-    ),
-]
+WAYS = ["client", pytest.param("kubectl", marks=needs_kubectl)]
 
 
 class Lines:
@@ -403,7 +398,7 @@ def proxies(kubeconfig: str) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed: the commands are not run")
+@needs_kubectl
 def test_the_rendered_commands_do_what_they_say(api: Api, tmp_path: Path, release: Callable[..., Release]) -> None:
     options = options_of(api)
     rendered = kubernetes.render(release(), options)

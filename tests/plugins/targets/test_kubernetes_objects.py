@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +28,8 @@ from pizzeria_plugins.targets.kubernetes_objects.options import Options
 from pizzeria_plugins.targets.kubernetes_objects.stack import production, staged, staged_route
 from pizzeria_plugins.targets.kubernetes_objects.workload import settings as settings_of
 from pizzeria_plugins.targets.kubernetes_objects.yaml_text import to_yaml
+
+from .kubernetes_tools import needs_kubectl
 
 DIGEST = "registry.example.com:5000/models/rooms@sha256:" + "0" * 64
 GATEWAY = {"name": "front", "namespace": "infra", "hostnames": ["rooms.example.com", "*.rooms.example.com"]}
@@ -109,7 +110,7 @@ def overlays(release: Release, options: Options) -> Iterator[tuple[str, list[Any
         yield "shadow", [*staged(release, mirrored), staged_route(who, mirrored, 100)]
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed: kustomize is not tried")
+@needs_kubectl
 @pytest.mark.parametrize("form", FORMS)
 def test_kustomize_renders_what_is_applied(form: str, tmp_path: Path) -> None:
     release, options = FORMS[form]
@@ -415,7 +416,7 @@ def test_any_value_is_read_back_exactly(value: Any) -> None:
     assert yaml.safe_load(to_yaml({"value": value})) == {"value": value}
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed: Go's YAML reader is not tried")
+@needs_kubectl
 def test_go_reads_the_same(tmp_path: Path) -> None:
     """kubectl's reader of YAML is another one than ours; it gets all the awkward values at once."""
     plain = [value for value in AWKWARD.elements if "\x85" not in value]

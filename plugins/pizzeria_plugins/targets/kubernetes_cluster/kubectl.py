@@ -99,7 +99,7 @@ class KubectlCluster(Cluster):
             return
         text = "\n".join(json.dumps(self.placed(each)) for each in objects)
         done = subprocess.run(
-            [*apply_words(self._options, force), "--validate=strict", "-f", "-"],
+            [*apply_words(self._options, force), "-f", "-"],
             input=text,
             capture_output=True,
             text=True,
