@@ -57,8 +57,8 @@ class Place:
         return [*names, f"manylinux2014_{self.machine}", f"linux_{self.machine}"]
 
 
-def filtered(lock: str, place: Place, without: frozenset[str] = UNUSED) -> str:
-    """The entries of a lock that the place needs: no marker is left, and nothing that is `without`.
+def filtered(lock: str, place: Place, without: frozenset[str] = UNUSED, only: frozenset[str] | None = None) -> str:
+    """The entries of a lock that the place needs, without markers: nothing that is `without`, and `only` these, if any.
 
     Example:
         >>> lock = "a==1 ; python_version < '3.12' \\\\\\n  --hash=sha256:00\\nb==2 \\\\\\n  --hash=sha256:11\\n"
@@ -83,7 +83,8 @@ def filtered(lock: str, place: Place, without: frozenset[str] = UNUSED) -> str:
         if head.startswith(("#", "--")) or not head:
             continue
         one = Requirement(head)
-        if one.name.lower() not in without and (one.marker is None or one.marker.evaluate(environment)):
+        wanted = one.name.lower() not in without and (only is None or one.name.lower() in only)
+        if wanted and (one.marker is None or one.marker.evaluate(environment)):
             out[one.name.lower()] = f"{one.name}{one.specifier} \\\n{hashes.rstrip()}\n"
     return "".join(out[name] for name in sorted(out))
 

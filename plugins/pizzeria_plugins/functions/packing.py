@@ -11,11 +11,10 @@ from pizzeria import registry
 from pizzeria.contracts import Release
 from pizzeria.errors import BundleError, DeploymentError
 from pizzeria.inference.bundle import open_bundle
-from pizzeria.shipment import read_lock
 from pizzeria_plugins.functions import packages, sources
 from pizzeria_plugins.functions.kept_zips import bring_zip
 from pizzeria_plugins.functions.packages import UNUSED, Machine, Place
-from pizzeria_plugins.functions.release import lock_names
+from pizzeria_plugins.functions.release import lock_texts
 
 _LARGEST = 5
 _MB = 1_000_000
@@ -120,8 +119,9 @@ def build_zip(
             own |= _byte_code(own, Path(temporary))
         parts["pizzeria"] = {f"{below}{name}": data for name, data in own.items()}
         if install:
-            text = "".join(read_lock(name) for name in lock_names(release, lock))
-            folder = packages.install(packages.filtered(text, place, without), place, cache)
+            texts = lock_texts(release, lock)
+            wanted = "".join(packages.filtered(text, place, without, only) for text, only in texts)
+            folder = packages.install(wanted, place, cache)
             for name, files in _by_package(folder).items():
                 parts[name] = {**parts.get(name, {}), **{f"{below}{path}": data for path, data in files.items()}}
         contents = {name: sum(map(_size, files.values())) for name, files in parts.items()}

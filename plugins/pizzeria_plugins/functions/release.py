@@ -8,8 +8,10 @@ from dataclasses import replace
 from pizzeria import registry
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
-from pizzeria.shipment import keeps_local_files
+from pizzeria.shipment import keeps_local_files, read_lock
 from pizzeria_plugins.servers import bentoml
+
+_POSTGRESQL = frozenset({"psycopg", "psycopg-binary"})
 
 
 def check(release: Release, platform: str) -> None:
@@ -59,7 +61,15 @@ def service_settings(release: Release, platform: str) -> str:
     return json.dumps(settings.environment(), indent=1, sort_keys=True) + "\n"
 
 
-def lock_names(release: Release, front: str) -> tuple[str, ...]:
-    """Names of the locks, as `pizzeria.shipment.read_lock` knows them, that have what the function needs."""
+def lock_texts(release: Release, front: str) -> list[tuple[str, frozenset[str] | None]]:
+    """Locks that together have what the function needs, each with the packages that are taken of it; None: all.
+
+    Args:
+        release: To be deployed.
+        front: Name of the lock with what the front needs.
+    """
+    found: list[tuple[str, frozenset[str] | None]] = [(read_lock(front), None)]
     log = release.serving.log
-    return (front, "serve-postgresql") if log is not None and log.use == "postgresql" else (front,)
+    if log is not None and log.use == "postgresql":
+        found.append((read_lock("serve-postgresql"), _POSTGRESQL))
+    return found

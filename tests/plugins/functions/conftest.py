@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ..targets.lambda_runtime import kept_packages
+
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache() -> Path:
+    return kept_packages()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,8 +51,6 @@ def build(tmp_path: Path, cache: Path) -> Build:
     """Builds a zip for this Python."""
 
     def build(name: str = "function.zip", folder: Path = cache, of: Release | None = None, **more: Any) -> Built:
-        import sys
-
         of = of or release(tmp_path)
         how: dict[str, Any] = {"lock": "lambda", "python": f"3.{sys.version_info[1]}", **more}
         front = {"service.json": service_settings(of, "AWS Lambda")}
@@ -79,8 +80,6 @@ def test_the_zip_is_the_same_each_time_and_holds_what_serving_needs(build: Build
 
 @pytest.mark.slow
 def test_a_zip_for_another_python_and_cpu_has_their_libraries_and_no_byte_code(build: Build) -> None:
-    import sys
-
     other = "3.12" if sys.version_info[1] == 11 else "3.11"
     built = build(python=other, machine="aarch64")
     with zipfile.ZipFile(built.path) as archive:
@@ -145,8 +144,6 @@ def test_a_log_in_files_is_refused_with_what_to_write(serving: dict[str, Any], s
 
 
 def test_the_settings_are_those_of_a_service_alone(tmp_path: Path) -> None:
-    import json
-
     told = Settings.of_environment(json.loads(service_settings(release(tmp_path, timeout_s=7), "AWS Lambda")))
     assert (told.bundle, told.workers, told.metrics, told.platform) == ("bundle", 1, False, "AWS Lambda")
     assert (told.timeout_s, told.log) == (7, "lines")
@@ -165,3 +162,26 @@ def test_licences_stay() -> None:
     assert not leaves("numpy-2.4.6.dist-info/licenses/LICENSE.txt")
     assert not leaves("onnxruntime/ThirdPartyNotices.txt")
     assert leaves("numpy/_core/tests/test_dtype.py")
+
+
+@pytest.mark.slow
+def test_a_database_needs_its_own_library_and_nothing_more(build: Build, tmp_path: Path) -> None:
+    options = registry.load("prediction_logs", "postgresql").Options(dsn_from="KITCHEN_DATABASE")
+    of = release(tmp_path, log=PredictionLog(use="postgresql", options=options))
+    built = build(of=of)
+    assert {"psycopg", "psycopg_binary"} <= set(built.contents)
+    assert not {"bentoml", "uvicorn", "httptools"} & set(built.contents)
+    with zipfile.ZipFile(built.path) as archive:
+        archive.extractall(tmp_path / "task")
+    code = (
+        "import sys, os; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from pizzeria_plugins.functions.app import open_app\n"
+        "open_app(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-I", "-S", "-B", "-c", code, str(tmp_path / "task")]
+    environment = {"KITCHEN_DATABASE": "postgresql://127.0.0.1:9/none?connect_timeout=1"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    del environment["KITCHEN_DATABASE"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert "KITCHEN_DATABASE" in ran.stderr

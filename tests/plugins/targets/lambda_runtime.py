@@ -6,14 +6,18 @@ What is real: the zip, the bootstrap, the events. What is not: AWS's machines, t
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import distribution
 from importlib.util import find_spec
@@ -43,6 +47,14 @@ def bootstrap_folder(folder: Path) -> Path:
                 top = file.parts[0]
                 if not top.startswith(("..", "__pycache__")) and not (folder / top).exists():
                     (folder / top).symlink_to(Path(str(distribution(name).locate_file(top))))
+    return folder
+
+
+@cache
+def kept_packages() -> Path:
+    """Installed packages and zips of functions, for all tests of this process: a folder for `<state>/.functions`."""
+    folder = Path(tempfile.mkdtemp(prefix="pizzeria-functions-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

@@ -32,7 +32,7 @@ from pizzeria_plugins.targets.lambda_app import calls
 from pizzeria_plugins.targets.lambda_app.account import Account
 
 from .lambda_cloud import Cloud
-from .lambda_runtime import quiet_environment
+from .lambda_runtime import kept_packages, quiet_environment
 
 SECRET = "a-secret-of-the-kitchen"
 
@@ -79,22 +79,21 @@ class TestAwsLambda(TargetSuite):
     options: ClassVar = {"region": "eu-west-1", "keep_versions": 50}  # moto numbers versions anew when one is deleted
     no_log = True
 
+    @classmethod
+    def setup_class(cls) -> None:
+        super().setup_class()
+        (cls._folder / "state" / ".functions").symlink_to(kept_packages())
+
     def sender(self, status: DeploymentStatus) -> Send:
         return through_alias("conformance")
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Installed packages and zips, for all deployments here."""
-    return tmp_path_factory.mktemp("packages")
-
-
 @pytest.fixture
-def make(tmp_path: Path, packages: Path, cloud: Cloud) -> Iterator[Callable[..., Release]]:
+def make(tmp_path: Path, cloud: Cloud) -> Iterator[Callable[..., Release]]:
     """Releases of a bundle; AWS is empty."""
     cloud.reset()
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / ".functions").symlink_to(packages)
+    (tmp_path / "state" / ".functions").symlink_to(kept_packages())
 
     def make(bundle: Path = tiny_bundles.OLDER, schedule: Schedule | None = None, **serving: Any) -> Release:
         log = {"log": PredictionLog(use="lines", options=lines.Options())}
