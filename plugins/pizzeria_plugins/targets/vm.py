@@ -41,33 +41,28 @@ __all__ = [
 
 
 def render(release: Release, options: Options) -> Rendered:
-    """All files that will be on the machine, by the place that they have there, and the one command that writes them.
+    """All files that will be on the machine, and the one command that writes them.
 
-    With `supervisor: auto` both systemd's and supervisord's are shown; the machine takes one kind.
+    `deployment/` stands for `<root>/deployments/<name>`, and `systemd/`, `supervisord/` and `nginx/` for the folders of
+    these, which are options. With `supervisor: auto` both systemd's and supervisord's are shown; the machine takes one.
     """
     from pizzeria_plugins.targets import vm_request, vm_session
     from pizzeria_plugins.targets.vm_agent.front import fill
-    from pizzeria_plugins.targets.vm_parts import gathered
+    from pizzeria_plugins.targets.vm_identity import identity_of
 
-    with gathered(release, options) as parts:
-        content, environment = parts.payload.content, parts.environment
-        found = vm_request.slots(release, options, content, environment)
-        schedule = vm_request.schedule(release, options, parts.tools, parts.package)
-    place = vm_request.place_of(release.name, options)
-    folders = {"systemd": options.systemd_folder, "supervisord": options.supervisor_folder}
-    kinds = list(folders) if options.supervisor == "auto" else [options.supervisor]
+    identity = identity_of(release, options)
+    found = vm_request.slots(release, options, identity.content, identity.environment)
+    schedule = vm_request.schedule(release, options, identity.tools, identity.package)
+    kinds = ["systemd", "supervisord"] if options.supervisor == "auto" else [options.supervisor]
     files: dict[str, str] = {}
-    for one in found.values():
-        files |= {str(place.deployment / name): text for name, text in one["files"].items()}
-    files |= {str(place.deployment / name): text for name, text in schedule["scripts"].items()}
+    for texts in (*(one["files"] for one in found.values()), schedule["scripts"]):
+        files |= {f"deployment/{name}": text for name, text in texts.items()}
     for kind in kinds:
         for texts in (*(one[kind] for one in found.values()), schedule[kind]):
-            files |= {f"{folders[kind]}/{name}": text for name, text in texts.items()}
+            files |= {f"{kind}/{name}": text for name, text in texts.items()}
     filled = fill(vm_request.front(release, options), [(options.slot_ports[0], 1)])
-    files[f"{options.nginx_folder}/pizzeria-{release.name}.conf"] = filled
-    return Rendered(
-        files={path.lstrip("/"): text for path, text in files.items()}, commands=[vm_session.command(options)]
-    )
+    files[f"nginx/pizzeria-{release.name}.conf"] = filled
+    return Rendered(files=files, commands=[vm_session.command(options)])
 
 
 def build(release: Release, options: Options, folder: Path, progress: Progress) -> None:
@@ -174,7 +169,8 @@ def _request(operation: str, release: Release, options: Options, parts: Parts) -
 
     secrets = values_of(secret_names(release), os.environ)
     place = vm_request.place_of(release.name, options)
-    content, environment = parts.payload.content, parts.environment
+    identity = parts.identity
+    content, environment = identity.content, identity.environment
     return {
         "operation": operation,
         "settings": vm_request.settings(release.name, options),
@@ -193,7 +189,7 @@ def _request(operation: str, release: Release, options: Options, parts: Parts) -
         "keys_from": release.serving.keys_from,
         "secrets": secrets,
         "secrets_text": variables_file(secrets),
-        "schedule": vm_request.schedule(release, options, parts.tools, parts.package),
+        "schedule": vm_request.schedule(release, options, identity.tools, identity.package),
     }
 
 

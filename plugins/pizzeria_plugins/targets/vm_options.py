@@ -122,6 +122,13 @@ class Options(PluginOptions):
             raise ValueError(f"{user!r} is no user's name; write lower-case letters, digits, - and _, such as deploy")
         return user
 
+    @field_validator("key", "known_hosts", "wheels")
+    @classmethod
+    def _is_a_file_name(cls, path: Path | None) -> Path | None:
+        if path is not None and any(ord(char) < 32 or char in '"\\\x7f' for char in str(path)):
+            raise ValueError(f"{str(path)!r} has a quotation mark, a backslash or a control character; rename it")
+        return path
+
     @field_validator("listen")
     @classmethod
     def _is_an_address(cls, listen: str) -> str:

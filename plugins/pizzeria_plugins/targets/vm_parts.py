@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
-from pizzeria.shipment import Payload, content_hash, read_lock, write_payload
+from pizzeria.shipment import Payload, read_lock, write_payload
+from pizzeria_plugins.targets.vm_identity import Identity, identity_of
 from pizzeria_plugins.targets.vm_options import Options
 
 _TOOLS = "tools.txt"
@@ -21,17 +21,10 @@ _TOOLS = "tools.txt"
 
 @dataclass(frozen=True)
 class Parts:
-    """What lies in a folder here, ready to be sent.
-
-    Attributes:
-        environment, tools: Hashes of the environments that serve and that watch; empty where none is to be made.
-        package: Name of the folder that the run's package left; empty where nothing watches.
-    """
+    """What lies in a folder here, ready to be sent."""
 
     payload: Payload
-    environment: str
-    tools: str
-    package: str
+    identity: Identity
     run: Path | None
     wheels: Path | None
 
@@ -84,15 +77,8 @@ def gather(release: Release, options: Options, folder: Path) -> Parts:
     if wheels is not None and not any(wheels.glob("*.whl")):
         raise DeploymentError(f"there is no wheel in {wheels}", hint="fill it: pip download -r ... -d " + str(wheels))
     payload = write_payload(release, folder)
-    environment = payload.environment if options.python_environment is None else ""
-    tools = package = ""
-    if release.schedule.monitor is not None and release.run is not None:
-        (folder / _TOOLS).write_text(read_lock("monitor"))
-        hashes = (content_hash(folder / _TOOLS), content_hash(folder / payload.wheel))
-        if options.python_environment is None:
-            tools = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-        package = (release.run / "stages" / "package").resolve().name
-    return Parts(payload, environment, tools, package, release.run, wheels)
+    (folder / _TOOLS).write_text(read_lock("monitor"))
+    return Parts(payload, identity_of(release, options), release.run, wheels)
 
 
 def keep(release: Release, options: Options, folder: Path) -> None:
@@ -100,7 +86,8 @@ def keep(release: Release, options: Options, folder: Path) -> None:
     work = folder / ".gathering"
     try:
         parts = gather(release, options, work)
-        there = {"environment": parts.environment, "tools": parts.tools, "run": parts.package}
+        identity = parts.identity
+        there = {"environment": identity.environment, "tools": identity.tools, "run": identity.package}
         pieces = ["release", *(piece for piece, hashed in there.items() if hashed)]
         for piece in pieces:
             parts.archive(piece).replace(folder / f"{piece}.tar")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pizzeria.errors import DeploymentError
+from pizzeria.shipment import content_hash
 from pizzeria_plugins.targets import vm_agent
 from pizzeria_plugins.targets.vm_options import Options
 
@@ -144,7 +145,7 @@ def _talk(
 def _reply(sink: IO[bytes], answer: Mapping[str, Any] | Path) -> None:
     if isinstance(answer, Path):
         with open(answer, "rb") as stream:
-            sink.write(json.dumps({"size": answer.stat().st_size}).encode() + b"\n")
+            sink.write(json.dumps({"size": answer.stat().st_size, "sha256": content_hash(answer)}).encode() + b"\n")
             while piece := stream.read(1 << 20):
                 sink.write(piece)
     else:

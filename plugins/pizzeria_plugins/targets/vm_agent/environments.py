@@ -63,9 +63,6 @@ def environment(conversation: Conversation, folder: Path, piece: str, digest: st
         _fresh(sent)
         receive(conversation, piece, sent)
         wheel = next(iter(sent.glob("pizzeria-*.whl")))
-        found = joined(content_hash(sent / "requirements.txt"), content_hash(wheel))
-        if found != digest:
-            raise Failure(f"the environment's parts arrived as {found[:12]}, and {digest[:12]} was sent", "try again")
         conversation.say(f"making the environment {folder}; this takes a minute")
         begun = time.monotonic()
         _run(conversation, sys.executable, "-m", "venv", str(folder))

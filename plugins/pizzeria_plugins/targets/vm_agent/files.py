@@ -72,13 +72,15 @@ def receive(conversation: Conversation, piece: str, folder: Path) -> None:
     """Ask the workstation for a tar, and unpack it into a folder, which must not exist.
 
     Raises:
-        Failure: it has something in it that is no plain file below the folder.
+        Failure: it arrived otherwise than it was sent, or has something in it that is no plain file below the folder.
     """
-    size = int(conversation.ask(need=piece)["size"])
+    announced = conversation.ask(need=piece)
     archive = folder.with_name(folder.name + ".tar")
     with open(archive, "wb") as stream:
-        for data in conversation.take(size):
+        for data in conversation.take(int(announced["size"])):
             stream.write(data)
+    if content_hash(archive) != announced["sha256"]:
+        raise Failure(f"the {piece} arrived otherwise than it was sent", "try again")
     folder.mkdir(mode=0o755)
     with tarfile.open(str(archive)) as tar:
         for member in tar:

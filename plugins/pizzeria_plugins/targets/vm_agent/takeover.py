@@ -265,7 +265,7 @@ class Takeover:
                 raise Failure(
                     f"slot {slot} answers with bundle {str(found or 'none')[:12]}, and {sha256[:12]} was deployed"
                 )
-            if looks % _LOOKS == 0:
+            if looks % _LOOKS == _LOOKS - 1:  # not at once: systemd may not have begun yet
                 now = self.supervisor.incarnation(service)
                 if first and now != first:
                     raise Failure(f"the service ended in slot {slot} before it was ready")

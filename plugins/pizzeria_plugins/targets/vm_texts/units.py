@@ -89,7 +89,7 @@ def service_unit(
         f"# Written by Pizzeria, and again with each deployment.\n"
         f"[Unit]\nDescription=Pizzeria {name}, slot {slot}\nAfter=network-online.target\nWants=network-online.target\n"
         f"StartLimitIntervalSec=60\nStartLimitBurst=4\n\n"
-        f"[Service]\nType=notify\nNotifyAccess=all\n{_user(user)}WorkingDirectory={folder}\n{sources}"
+        f"[Service]\nType=notify\nNotifyAccess=main\n{_user(user)}WorkingDirectory={folder}\n{sources}"
         f"ExecStart={command_line(argv)}\nRestart=on-failure\nRestartSec=1\nKillMode=mixed\n"
         f"TimeoutStartSec={start_s}\nTimeoutStopSec={stop_s}\n"
         f"ReadWritePaths={writes}\n{_SHUT_IN}{_LOOPBACK if loopback else ''}\n"

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -104,8 +106,13 @@ def test_what_is_rendered_is_what_lies_on_the_machine(
     release = small(OLDER, name)
     rendered = vm.render(release, options)
     vm.apply(release, options, Lines())
-    there = {path: Path("/" + path) for path in rendered.files if "-b." not in path and "slot-b" not in path}
-    assert len(there) == 4
+    folders = {
+        "deployment": deployment(options, name),
+        "supervisord": Path(options.supervisor_folder),
+        "nginx": Path(options.nginx_folder),
+    }
+    there = {path: folders[path.split("/")[0]] / Path(path).name for path in rendered.files}
+    there = {path: file for path, file in there.items() if "-b." not in path}
     for path, file in there.items():
         assert file.read_text() == rendered.files[path], path
     vm.build(release, options, tmp_path / "out", Lines())
@@ -164,18 +171,18 @@ def test_secrets_go_where_only_the_service_reads_them(
 
 
 def test_a_release_that_does_not_come_up_leaves_the_live_one_alone(
-    options: vm.Options, release_of: ReleaseOf, name: str, tmp_path: Path
+    options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DeploymentError, match=r"(?s)slot a before it was ready.*the end of what it said"):
-        vm.apply(release_of(unable_to_start(tmp_path / "first"), name), options, Lines())
+    with pytest.raises(DeploymentError, match=r"(?s)slot a before it was ready.*the end of what it said.*no oven"):
+        vm.apply(small(unable_to_start(tmp_path / "first"), name), options, Lines())
     assert vm.status(name, options, tmp_path).state == "absent"
     assert not front(options, name).exists()
-    older = release_of(OLDER, name)
+    older = small(OLDER, name)
     vm.apply(older, options, Lines())
     running, conf = listener(options.slot_ports[0]), front(options, name).read_text()
     for broken in (unable_to_start(tmp_path / "broken"), answers_otherwise(tmp_path / "otherwise")):
         with pytest.raises(DeploymentError, match=r"(?s)slot b") as caught:
-            vm.apply(release_of(broken, name), options, Lines())
+            vm.apply(small(broken, name), options, Lines())
         assert caught.value.exit_code == 6
         now = vm.status(name, options, tmp_path)
         assert (now.state, now.sha256) == ("live", older.sha256)
@@ -184,7 +191,7 @@ def test_a_release_that_does_not_come_up_leaves_the_live_one_alone(
         assert front(options, name).read_text() == conf
     damaged = tmp_path / "damaged"
     subprocess.run(["cp", "-r", NEWER, damaged], check=True)
-    release = release_of(damaged, name)
+    release = small(damaged, name)
     (damaged / "model.onnx").write_bytes(b"x")
     with pytest.raises(BundleError):
         vm.apply(release, options, Lines())
@@ -207,14 +214,30 @@ def test_when_nginx_refuses_everything_stays_as_it_was(
 
 
 def test_a_taken_port_is_named(options: vm.Options, small: ReleaseOf, name: str) -> None:
-    import socket
-
     with contextlib.closing(socket.socket()) as other:
         other.bind(("127.0.0.1", options.slot_ports[0]))
         other.listen()
         with pytest.raises(DeploymentError, match=f"port {options.slot_ports[0]} of slot a is taken") as caught:
             vm.apply(small(OLDER, name), options, Lines())
     assert "deployment.slot_ports=" in caught.value.hint
+
+
+def test_nginx_may_speak_tls(options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=rooms.example.com", "-addext", "subjectAltName=DNS:rooms.example.com"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", "-x509", *kind, *names, *files], check=True, capture_output=True)
+    secure = {"tls_certificate": str(certificate), "tls_key": str(key), "server_name": "rooms.example.com"}
+    how = options.model_copy(update=secure)
+    live = vm.apply(small(OLDER, name), how, Lines())
+    assert live.address == f"https://rooms.example.com:{options.listen_port}"
+    assert vm.status(name, how, tmp_path).state == "live"
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    raw = socket.create_connection(("127.0.0.1", options.listen_port), timeout=10)
+    with trusted.wrap_socket(raw, server_hostname="rooms.example.com") as connection:
+        connection.sendall(b"GET /readyz HTTP/1.0\r\nHost: rooms.example.com\r\n\r\n")
+        assert connection.recv(20).startswith(b"HTTP/1.1 200")
 
 
 class Load:

@@ -33,7 +33,7 @@ from .conftest import free_port, until
 if not shutil.which("systemd-analyze"):
     pytest.skip("systemd-analyze is not installed: units are not tested", allow_module_level=True)
 
-UNIT = "etc/systemd/system/pizzeria-rooms-a.service"
+UNIT = "systemd/pizzeria-rooms-a.service"
 
 # What a unit's SystemCallFilter, RestrictAddressFamilies and MemoryDenyWriteExecute come down to; then the
 # command.
@@ -125,6 +125,11 @@ def test_the_service_lives_with_the_system_calls_and_memory_that_its_unit_allows
     rendered = release.server.render(release, "127.0.0.1", port)
     plain = json.dumps([sorted(allowed), families, list(rendered.commands[0])])
     environment = {"PATH": os.environ["PATH"], "HOME": str(release.state), **rendered.environment}
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    manager.settimeout(60)
+    environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
     output = tmp_path / "out"
     with open(output, "wb") as stream:
         process = subprocess.Popen(
@@ -141,11 +146,17 @@ def test_the_service_lives_with_the_system_calls_and_memory_that_its_unit_allows
             return bool(readiness({"host": "127.0.0.1", "port": port}))
 
         until(ready)
+        said_to_manager, credentials, *_ = manager.recvmsg(4096, 256)
+        assert b"READY=1" in said_to_manager
+        sender = int.from_bytes(credentials[0][2][:4], sys.byteorder)
+        assert sender == process.pid, "systemd believes the main process alone"
+        assert "NotifyAccess=main" in unit
         assert Path(f"/proc/{process.pid}/status").read_text().count("Seccomp:\t2") == 1
         assert differences(record(OLDER, release.serving), over_http(f"http://127.0.0.1:{port}")) == []
     finally:
         process.terminate()
         process.wait(40)
+        manager.close()
     said = output.read_text()
     assert "Traceback" not in said
     assert "Operation not permitted" not in said
