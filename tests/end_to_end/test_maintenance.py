@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from pathlib import Path
 
@@ -88,5 +89,15 @@ def test_drift_new_data_a_challenger_and_the_way_back(tmp_path: Path) -> None:
         champion = Ledger(tmp_path / "runs").champion("prices")
         assert champion is not None
         assert (champion.event, champion.sha256) == ("rolled_back", first)
+
+        happened = json.loads(place.run("history", "prices", "--json").stdout)
+        assert [one["action"] for one in happened] == ["deploy", "deploy", "rollback"]
+        assert [one["outcome"] for one in happened] == ["live", "live", "live"]
+        compared = json.loads(place.run("diff", "prices", "--json").stdout)
+        assert (compared["before"]["sha256"], compared["after"]["sha256"]) == (second, first)
+        assert compared["spec"] == []
+        assert {one["path"]: one["after"] for one in compared["data"]}["rows.rows"] == 400
+        assert "mae" in {one["name"] for one in compared["metrics"]}
+        assert compared["comparable"] is False
     finally:
         assert place.run("stop", "prices").returncode == 0
