@@ -123,8 +123,7 @@ def remove(name: str, options: Options, state: Path) -> None:
         function = _function(name, options)
         function.check_ours(name)
         for what in WHATS:
-            Function(function.account, job_name(function.name, what), options).check_ours(name)
-            remove_job(function.account, function.name, what, options)
+            remove_job(function.account, name, function.name, what, options)
         function.delete()
         if options.role is None:
             remove_role(function.account, name, function.name)

@@ -199,6 +199,11 @@ def test_what_fails_says_why_and_changes_nothing(
     now = aws_lambda.status("rooms", options, tmp_path / "state")
     assert (now.state, now.sha256) == ("live", make().sha256)
 
+    client("events").put_rule(Name="rooms-monitor", ScheduleExpression="rate(1 day)")
+    client("events").put_targets(Rule="rooms-monitor", Targets=[{"Id": "mine", "Arn": arn("rooms")}])
+    assert aws_lambda.apply(make(), options, progress).state == "live", "a rule of somebody else's is left alone"
+    assert client("events").list_rules()["Rules"]
+
     client("lambda").tag_resource(Resource=arn("rooms"), Tags={"pizzeria": "another"})
     for act in (
         lambda: aws_lambda.apply(make(), options, progress),

@@ -244,7 +244,7 @@ def _deployer_policy(name: str, options: Options) -> dict[str, Any]:
     on_function = [
         *("AddPermission", "CreateAlias", "CreateFunction", "CreateFunctionUrlConfig", "DeleteAlias", "DeleteFunction"),
         *("DeleteFunctionUrlConfig", "GetAlias", "GetFunction", "GetFunctionConfiguration", "GetFunctionUrlConfig"),
-        *("GetPolicy", "InvokeFunction", "ListVersionsByFunction", "PublishVersion", "RemovePermission", "TagResource"),
+        *("InvokeFunction", "ListTags", "ListVersionsByFunction", "PublishVersion", "RemovePermission", "TagResource"),
         *("UpdateAlias", "UpdateFunctionCode", "UpdateFunctionConfiguration", "UpdateFunctionUrlConfig"),
     ]
     statements = [
@@ -262,9 +262,8 @@ def _deployer_policy(name: str, options: Options) -> dict[str, Any]:
         objects = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
         statements.append(_allow(objects, f"arn:aws:s3:::{options.bucket}/pizzeria/{name}/*"))
         statements.append(_allow(["s3:ListBucket"], f"arn:aws:s3:::{options.bucket}"))
-    if options.monitor_image is not None or options.maintain_image is not None:
-        on_rule = [f"events:{one}" for one in ("DeleteRule", "PutRule", "PutTargets", "RemoveTargets")]
-        statements.append(_allow(on_rule, f"arn:aws:events:*:*:rule/{name}-*"))
+    on_rule = [f"events:{one}" for one in ("DeleteRule", "ListTargetsByRule", "PutRule", "PutTargets", "RemoveTargets")]
+    statements.append(_allow(on_rule, f"arn:aws:events:*:*:rule/{name}-*"))
     return {"Version": "2012-10-17", "Statement": statements}
 
 

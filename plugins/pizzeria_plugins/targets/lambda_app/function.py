@@ -52,14 +52,19 @@ class Function:
         """Whether it is there."""
         return self._get() is not None
 
+    def owner(self) -> str | None:
+        """The deployment that made it; empty where Pizzeria did not, None where there is no such function."""
+        found = self._get()
+        return None if found is None else str(found.get("Tags", {}).get(TAG, ""))
+
     def check_ours(self, deployment: str) -> None:
         """Refuse a function that somebody else made.
 
         Raises:
             DeploymentError: it has no tag of this deployment.
         """
-        found = self._get()
-        if found is not None and (owner := found.get("Tags", {}).get(TAG)) != deployment:
+        owner = self.owner()
+        if owner is not None and owner != deployment:
             whose = f"is of the deployment {owner}" if owner else "was not made by Pizzeria"
             raise DeploymentError(
                 f"the function {self.name} in {self.account.region} {whose}",
@@ -72,6 +77,12 @@ class Function:
         if found is None:
             self._create(wanted)
             return
+        kind = "Zip" if wanted.code is not None else "Image"
+        if found["Configuration"].get("PackageType", kind) != kind:
+            raise DeploymentError(
+                f"the function {self.name} is no {kind.lower()}, and AWS changes no function from one to the other",
+                hint="give the new one another name: deployment.function_name=...; or stop this one first",
+            )
         with reporting(f"the function {self.name} cannot be changed"):
             self._settled()
             if self._code_differs(wanted, found):

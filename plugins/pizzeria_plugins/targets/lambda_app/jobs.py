@@ -27,7 +27,7 @@ def bring_jobs(
     wanted = jobs(release, options)
     for what in WHATS:
         if what not in wanted:
-            remove_job(account, function, what, options)
+            remove_job(account, release.name, function, what, options)
             continue
         own = options.model_copy(update={"image": wanted[what], "form": "image", "bucket": None})
         job = Function(account, job_name(function, what), own)
@@ -39,16 +39,18 @@ def bring_jobs(
         _rule(account, job.name, rate(getattr(release.schedule, what)))
 
 
-def remove_job(account: Account, function: str, what: str, options: Options) -> None:
-    """Delete the rule and the function of one job; nothing happens where there are none."""
+def remove_job(account: Account, deployment: str, function: str, what: str, options: Options) -> None:
+    """Delete the rule and the function of one job; what is somebody else's, or not there, is left alone."""
     name = job_name(function, what)
     events = account.client("events")
-    with reporting(f"the rule {name} cannot be deleted"):
-        with absent_is_fine():
+    with reporting(f"the rule {name} cannot be deleted"), absent_is_fine():
+        targets = events.list_targets_by_rule(Rule=name)["Targets"]
+        if any(one["Id"] == _STATEMENT for one in targets):
             events.remove_targets(Rule=name, Ids=[_STATEMENT])
-        with absent_is_fine():
             events.delete_rule(Name=name)
-    Function(account, name, options).delete()
+    job = Function(account, name, options)
+    if job.owner() == deployment:
+        job.delete()
 
 
 def job_name(function: str, what: str) -> str:
