@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -134,11 +135,9 @@ def complete(folder: Path) -> bool:
 
 def used_by(deployments: Path) -> set[str]:
     """Names of the environments that any deployment of this machine may start again."""
-    import json
-
     used: set[str] = set()
     for path in deployments.glob("*/state.json"):
         state: dict[str, Any] = json.loads(text_of(path) or "{}")
-        used.update(str(slot.get("environment", "")) for slot in state.get("slots", {}).values())
+        used.update(str(slot.get("environment", ""))[:16] for slot in state.get("slots", {}).values())
         used.update(state.get("tools", []))
     return used

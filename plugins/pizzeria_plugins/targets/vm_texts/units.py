@@ -124,7 +124,7 @@ def command_line(argv: Sequence[str]) -> str:
 
     Example:
         >>> print(command_line(["/bin/echo", 'a "b"', "5 %", "$HOME"]))
-        "/bin/echo" "a \\\\"b\\\\"" "5 %%" "$$HOME"
+        "/bin/echo" "a \\"b\\"" "5 %%" "$$HOME"
     """
     return " ".join(map(_word, argv))
 

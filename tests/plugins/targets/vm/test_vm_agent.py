@@ -1,0 +1,102 @@
+"""Parts of the agent that no deployment shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pizzeria.shipment import content_hash
+from pizzeria_plugins.targets.vm_agent import environments, files
+from pizzeria_plugins.targets.vm_agent.conversation import Conversation, Failure, Gone
+
+
+def test_an_environment_that_a_slot_may_need_is_never_pruned(tmp_path: Path) -> None:
+    folder = tmp_path / "environments"
+    for name in ("a" * 16, "b" * 16, "c" * 16, "d" * 16):
+        (folder / name).mkdir(parents=True)
+    for deployment, digest, tools in (("one", "a" * 64, []), ("two", "b" * 64, ["c" * 16])):
+        path = tmp_path / "deployments" / deployment / "state.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"slots": {"a": {"environment": digest}}, "tools": tools}))
+    used = environments.used_by(tmp_path / "deployments")
+    environments.prune(folder, used, 0)
+    assert {one.name for one in folder.iterdir()} == {"a" * 16, "b" * 16, "c" * 16}
+
+
+def test_the_newest_releases_stay(tmp_path: Path) -> None:
+    for age, name in enumerate(("newest", "used", "older", "oldest")):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    environments.prune(tmp_path, {"used"}, 2)
+    assert {one.name for one in tmp_path.iterdir()} == {"newest", "used"}
+
+
+def test_the_agent_hashes_as_the_workstation(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x").write_bytes(b"1")
+    (tmp_path / "a").write_bytes(b"2")
+    assert files.content_hash(tmp_path) == content_hash(tmp_path)
+    assert files.content_hash(tmp_path / "absent") == content_hash(tmp_path / "absent")
+
+
+def test_a_workstation_that_is_gone_is_noticed_until_all_is_settled() -> None:
+    reading, writing = os.pipe()
+    answers, sink = os.pipe()
+    conversation = Conversation(reading, sink)
+    conversation.check()
+    os.close(writing)
+    with pytest.raises(Gone):
+        conversation.check()
+    os.close(answers)
+    with pytest.raises(Gone):
+        conversation.say("is anybody there?")
+    conversation.settled = True
+    conversation.check()
+    conversation.say("no matter")
+    os.close(reading)
+    os.close(sink)
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/out", "link"])
+def test_nothing_is_unpacked_beside_its_folder(tmp_path: Path, name: str) -> None:
+    import tarfile
+
+    archive = tmp_path / "sent.tar"
+    with tarfile.open(archive, "w") as tar:
+        entry = tarfile.TarInfo(name)
+        if name == "link":
+            entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(entry)
+    with pytest.raises(Failure, match="is no plain file"):
+        _send(archive, tmp_path / "folder", content_hash(archive))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_arrives_otherwise_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "sent.tar"
+    archive.write_bytes(b"half")
+    with pytest.raises(Failure, match="arrived otherwise than it was sent"):
+        _send(archive, tmp_path / "folder", "0" * 64)
+
+
+def _send(archive: Path, folder: Path, digest: str) -> None:
+    reading, writing = os.pipe()
+    answers, sink = os.pipe()
+    data = archive.read_bytes()
+
+    def send() -> None:
+        with open(writing, "wb") as stream:
+            stream.write(json.dumps({"size": len(data), "sha256": digest}).encode() + b"\n" + data)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        files.receive(Conversation(reading, sink), "release", folder)
+    finally:
+        thread.join()
+        for end in (reading, answers, sink):
+            os.close(end)
