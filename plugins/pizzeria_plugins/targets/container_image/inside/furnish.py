@@ -26,6 +26,8 @@ PYTHON = BUILD / "tools/bin/python"
 
 _USELESS_FOLDERS = {"tests", "testing", "test"}
 _USED_ALL_THE_SAME = {("numpy", "testing"), ("hydra", "test"), ("markdown_it", "test")}
+_USELESS_AT_ALL = ("nvidia",)
+"""Libraries for GPUs, 400 MB, that XGBoost asks for; what watches a model has FLAML tune trees on the CPU."""
 _USELESS_FILES = (".pyi", ".pyx", ".pxd", ".c", ".h", ".hpp", ".cpp", ".a")
 
 
@@ -87,6 +89,8 @@ def plain(name: str) -> str:
 
 def slim(site: Path) -> None:
     """Take away what no service imports."""
+    for name in _USELESS_AT_ALL:
+        shutil.rmtree(site / name, ignore_errors=True)
     for folder, _, names in os.walk(site, topdown=False):
         path = Path(folder)
         parts = path.relative_to(site).parts
