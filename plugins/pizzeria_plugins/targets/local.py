@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
@@ -28,9 +28,16 @@ from pizzeria.shipment import secret_names
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.targets import processes
 from pizzeria_plugins.targets.local_keeper import asking, listener
-from pizzeria_plugins.targets.local_keeper.deployment import LOG, Deployment, load, locked
+from pizzeria_plugins.targets.local_keeper.deployment import LOG, PROTOCOL, Deployment, load, locked
+
+if TYPE_CHECKING:
+    import psutil
+
+if TYPE_CHECKING:
+    import psutil
 
 _SETTLE_S = 5.0
+_SLACK_S = 60.0
 
 
 class Options(PluginOptions):
@@ -74,14 +81,14 @@ def apply(release: Release, options: Options, progress: Progress) -> DeploymentS
     with locked(release.state, release.name) as folder:
         old = load(folder)
         _check_bundle(release)
-        control = old.control if old is not None and _is_at(old, wanted) and asking.alive(old.control) else ""
+        control = old.control if old is not None and _can_be_asked(old, wanted) else ""
         begun = time.monotonic()
         if control:
-            answer = _order(control, release, wanted, options, progress)
+            answer = _order(control, old, release, wanted, options, progress)
         else:
             control, token = _new_keeper(old, wanted, folder, options, progress)
             try:
-                answer = _order(control, release, wanted, options, progress)
+                answer = _order(control, old, release, wanted, options, progress)
             finally:
                 now = load(folder)
                 if now is None or now.keeper_token != token:  # it has nothing to keep, and must not hold the port
@@ -121,7 +128,7 @@ def remove(name: str, options: Options, state: Path) -> None:
         return
     with locked(state, name) as folder:
         old = load(folder)
-        processes.stop_others(folder, (), options.stop_timeout_s)
+        processes.stop(lambda: _left(old, folder), options.stop_timeout_s)
         _forget_control(old, folder)
         shutil.rmtree(folder)
 
@@ -139,6 +146,10 @@ def _wanted(release: Release, options: Options) -> Deployment:
     )
 
 
+def _can_be_asked(old: Deployment, wanted: Deployment) -> bool:
+    return _is_at(old, wanted) and old.protocol == PROTOCOL and asking.alive(old.control)
+
+
 def _is_at(old: Deployment, wanted: Deployment) -> bool:
     return (old.host, old.port) == (wanted.host, wanted.port)
 
@@ -146,27 +157,39 @@ def _is_at(old: Deployment, wanted: Deployment) -> bool:
 def _new_keeper(old: Deployment | None, wanted: Deployment, folder: Path, options: Options, progress: Progress) -> str:
     """A keeper with the socket for this address. What serves now goes on, where the socket can be had beside it."""
     found = None
-    if old is not None and not old.keeper:  # of a version of Pizzeria that had no keepers
-        processes.stop(lambda: processes.marked(old.token), options.stop_timeout_s)
     if old is not None and _is_at(old, wanted):
-        left = processes.others(folder)
+        left = _left(old, folder)
         if left:
-            progress.say(f"the keeper of {old.name} is gone; taking its service over")
+            progress.say(f"{old.name} gets a new keeper")
             found = listener.fetch(left, wanted.host, wanted.port)
         if left and found is None:
-            progress.say(f"stopping {old.name} at {old.address}")
-            processes.stop_others(folder, (), options.stop_timeout_s)
-        _forget_control(old, folder)
+            _stop(old, folder, options, progress)
+        if not asking.alive(old.control):
+            _forget_control(old, folder)
     elif old is not None and old.port == wanted.port:  # one socket cannot listen beside another on fewer addresses
-        progress.say(f"stopping {old.name} at {old.address}")
-        processes.stop_others(folder, (), options.stop_timeout_s)
+        _stop(old, folder, options, progress)
     if found is None:
         found = listener.bind(wanted.host, wanted.port, _holder(wanted.port, folder))
     with closing(found):
         return asking.start(folder, found)
 
 
-def _order(control: str, release: Release, wanted: Deployment, options: Options, progress: Progress) -> dict[str, Any]:
+def _stop(old: Deployment, folder: Path, options: Options, progress: Progress) -> None:
+    progress.say(f"stopping {old.name} at {old.address}")
+    processes.stop(lambda: _left(old, folder), options.stop_timeout_s)
+
+
+def _left(old: Deployment | None, folder: Path) -> list[psutil.Process]:
+    """All processes of the deployment; those on record, too, if its folder had another name when they began."""
+    found = {process.pid: process for process in processes.others(folder)}
+    for token in (old.keeper_token, old.token) if old is not None else ():
+        found |= {process.pid: process for process in processes.marked(token) if token}
+    return list(found.values())
+
+
+def _order(
+    control: str, old: Deployment | None, release: Release, wanted: Deployment, options: Options, progress: Progress
+) -> dict[str, Any]:
     """Ask the keeper for this service, and wait until it is there and the one before is gone."""
     request = {
         "do": "apply",
@@ -175,9 +198,11 @@ def _order(control: str, release: Release, wanted: Deployment, options: Options,
         "secrets": list(secret_names(release)),
         "ready_timeout_s": options.ready_timeout_s,
         "stop_timeout_s": options.stop_timeout_s,
+        "before": [] if old is None else [old.keeper_token, old.token],
     }
     try:
-        for answer in asking.ask(control, request, None):
+        longest_s = options.ready_timeout_s + options.stop_timeout_s + _SLACK_S
+        for answer in asking.ask(control, request, longest_s):
             if "error" in answer:
                 raise DeploymentError(answer["error"], hint=answer["hint"])
             if "done" in answer:

@@ -100,11 +100,6 @@ def stop(find: Callable[[], list[psutil.Process]], patience_s: float) -> None:
             time.sleep(0.02)
 
 
-def stop_others(folder: Path, tokens: Collection[str], patience_s: float) -> None:
-    """End all processes of the deployment in this folder but for those with one of the tokens; see `stop`."""
-    stop(lambda: others(folder, tokens), patience_s)
-
-
 def _is_there(process: psutil.Process) -> bool:
     import psutil
 

@@ -51,10 +51,13 @@ def start(folder: Path, listener: socket.socket) -> tuple[str, str]:
     return control, token
 
 
-def ask(control: str, request: Mapping[str, Any], timeout_s: float | None) -> Iterator[dict[str, Any]]:
+def ask(control: str, request: Mapping[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
     """The answers to a request, as they come; the last one has `done` or `error`.
 
-    A caller that is interrupted tells the keeper so, and gets what became of the request in place of further news.
+    A caller that is interrupted tells the keeper so, and waits until the keeper has given the request up, or done it.
+
+    Args:
+        timeout_s: The longest pause between two of them.
 
     Raises:
         OSError: nobody listens there, or it ended in the middle; TimeoutError among them.
@@ -100,7 +103,7 @@ def _answers(control: str) -> bool:
     return False
 
 
-def _connect(control: str, timeout_s: float | None) -> socket.socket:
+def _connect(control: str, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout_s)

@@ -12,6 +12,8 @@ from pathlib import Path
 from pizzeria import atomic
 from pizzeria.errors import DeploymentError
 
+PROTOCOL = 1
+"""How commands and keepers talk; a keeper that talks otherwise, of another version of Pizzeria, is replaced."""
 FILE = "deployment.json"
 LOG = "service.log"
 FAILED_LOG = "service.failed.log"
@@ -39,6 +41,8 @@ class Deployment:
     keeper_token: str = ""
     control: str = ""
     """Where the keeper listens for commands."""
+    protocol: int = 0
+    """How the keeper talks."""
     ended: str = ""
     """Why the keeper gave the service up."""
 
@@ -76,7 +80,7 @@ def save(deployment: Deployment, folder: Path) -> None:
 @contextmanager
 def locked(state: Path, name: str) -> Iterator[Path]:
     """The deployment's folder, absolute, with every other command that would change it kept waiting."""
-    folder = state.absolute() / name
+    folder = state.resolve() / name
     folder.mkdir(parents=True, exist_ok=True)
     with open(state / f".{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -15,11 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pizzeria_plugins.targets import processes
 from pizzeria_plugins.targets.local_keeper import deployment as disk
 from pizzeria_plugins.targets.local_keeper.service import FailedError, Order, Service, describe_end
+
+if TYPE_CHECKING:
+    import psutil
 
 _TRIES = 8
 """Starts in a row of a service that does not stay up, after which it is given up."""
@@ -131,7 +134,7 @@ class Keeper:
         try:
             self._save(newer)
         except OSError:
-            await newer.end(0)
+            await newer.end(newer.order.stop_timeout_s)
             raise
         if self._supervision is not None:
             self._supervision.cancel()
@@ -205,6 +208,7 @@ class Keeper:
             keeper=os.getpid(),
             keeper_token=self._token,
             control=str(self._control),
+            protocol=disk.PROTOCOL,
             ended=ended,
         )
         disk.save(told, self._folder)
@@ -222,7 +226,13 @@ class Keeper:
         if service is None:
             return
         mine = {self._token, service.token}
-        await asyncio.to_thread(processes.stop_others, self._folder, mine, service.order.stop_timeout_s)
+        before = [token for token in service.order.before if token and token not in mine]
+
+        def find() -> list[psutil.Process]:
+            found = processes.others(self._folder, mine)
+            return found + [process for token in before for process in processes.marked(token)]
+
+        await asyncio.to_thread(processes.stop, find, service.order.stop_timeout_s)
 
     async def _end_all(self) -> None:
         if self._supervision is not None:

@@ -41,6 +41,8 @@ class Order:
     """Names of the variables among them whose values matter to the service."""
     ready_timeout_s: float
     stop_timeout_s: float
+    before: Sequence[str]
+    """Tokens of what served before, under whatever name the deployment's folder had then."""
 
     @staticmethod
     def of(request: Mapping[str, Any]) -> Order:
@@ -50,6 +52,7 @@ class Order:
             list(request["secrets"]),
             float(request["ready_timeout_s"]),
             float(request["stop_timeout_s"]),
+            list(request["before"]),
         )
 
     def same_as(self, other: Order) -> bool:
@@ -135,7 +138,8 @@ class Service:
                 await self._until_ready(given_up)
             self.is_ready = True
         except BaseException:
-            await asyncio.shield(self.end(0))
+            # Of several workers, one may be answering already.
+            await asyncio.shield(self.end(self.order.stop_timeout_s))
             raise
 
     async def exited(self) -> None:

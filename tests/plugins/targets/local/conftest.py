@@ -24,7 +24,7 @@ from pizzeria.spec.stages import Serving
 from pizzeria_plugins.targets import local, processes
 
 PROGRAM = """
-import http.server, json, os, signal, socket, subprocess, sys, time
+import http.server, json, os, signal, socket, subprocess, sys, threading, time
 mode, sha256 = sys.argv[1:]
 print("hello from the service", flush=True)
 if mode == "broken":
@@ -52,17 +52,17 @@ server = http.server.ThreadingHTTPServer(listener.getsockname()[:2], Handler, bi
 server.socket.close()
 server.socket = listener
 listener.setblocking(False)  # another process may take the connection
+server.daemon_threads = False  # so that what they answer is waited for
 def stop(*_):
-    if mode == "stubborn":
-        return
-    server.server_close()
-    worker.terminate()
-    os._exit(0)
+    if mode != "stubborn":
+        threading.Thread(target=server.shutdown).start()
 signal.signal(signal.SIGTERM, stop)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
     said = "READY=1" if mode == "terse" else f"READY=1\\nX_SHA256={sha256}"
     manager.sendto(said.encode(), os.environ["NOTIFY_SOCKET"])
-server.serve_forever()
+server.serve_forever(0.02)
+server.server_close()
+worker.terminate()
 """
 
 
