@@ -61,8 +61,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def through_alias(function: str) -> Send:
     """Sends events to the alias, as a function URL would."""
 
+    account = Account("eu-west-1", 60)  # making a client takes longer than asking with it
+
     def send(case: Case) -> tuple[int, bytes]:
-        account = Account("eu-west-1", 60)
         event = calls.event(case.method, case.target, dict(case.headers), case.body)
         answer = calls.ask(account, function, "live", event)
         if not answer.status:
