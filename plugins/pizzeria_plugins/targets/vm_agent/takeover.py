@@ -45,7 +45,7 @@ class Takeover:
             self.record.switching = False
             self.record.save()
         for slot in SLOTS:
-            if slot not in self.record.slots:
+            if self.record.exists and slot not in self.record.slots:
                 self.supervisor.stop(self.service(slot))
 
     def service(self, slot: str) -> str:
@@ -222,10 +222,8 @@ class Takeover:
 
     def _quiet(self, slot: str) -> None:
         """The slot runs nothing, and nobody else has its port."""
-        service = self.service(slot)
-        if self.supervisor.running(service):
-            self._drain(slot)
-        self.supervisor.stop(service)
+        self._drain(slot)
+        self.supervisor.stop(self.service(slot))
         port = self._address(slot)["port"]
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
