@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from pathlib import Path
@@ -42,6 +43,33 @@ def _format(template: str) -> str:
     return "combined"
 
 
+_WORKER = b"nginx: worker process"
+
+
+def _workers() -> set[str]:
+    """nginx's workers of whatever configuration that accept connections; those that are about to go say so."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().rstrip(b"\0 ") == _WORKER:
+                found.add(path.parent.name)
+    return found
+
+
+def _still_accepting(before: set[str], worker: str) -> bool:
+    """Whether a sister of a worker, started before it, goes on accepting connections with the older configuration."""
+    if not before or not worker.strip().isdigit():
+        return False
+    master = _parent(worker.strip())
+    return any(_parent(one) == master for one in before & _workers())
+
+
+def _parent(process: str) -> str:
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
+    return ""
+
+
 class Front:
     """The configuration file of one deployment."""
 
@@ -72,12 +100,15 @@ class Front:
                 f"nginx refuses its configuration: {tested.stdout.strip()}",
                 "where the deployment is not named there, it was broken before: nginx -t on the machine says so too",
             )
+        before = _workers()
         self._reload()
-        generation = text.split(f"location = {FRONT} ", 1)[1].split('return 200 "', 1)[1].split('"', 1)[0]
+        generation = text.split(f"location = {FRONT} ", 1)[1].split('return 200 "', 1)[1].split(" ", 1)[0]
         sure, deadline = 0, time.monotonic() + self._wait_s
         while sure < _SURE:
             status, body = ask(self.address, FRONT, wait_s=2)
-            sure = sure + 1 if status == 200 and body.decode("latin-1") == generation else 0
+            said, _, worker = body.decode("latin-1").partition(" ")
+            taken_up = status == 200 and said == generation and not _still_accepting(before, worker)
+            sure = sure + 1 if taken_up else 0
             if sure:
                 continue
             if time.monotonic() > deadline:

@@ -74,7 +74,7 @@ server {{
     location = {FRONT} {{
         access_log off;
         default_type text/plain;
-        return 200 "@GENERATION@";
+        return 200 "@GENERATION@ $pid";
     }}
     location @too_large {{
         internal;

@@ -135,7 +135,7 @@ class Machine:
             "PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n"
         )
         (folder / "nginx.conf").write_text(
-            f"worker_processes 2;\npid {folder / 'nginx.pid'};\nerror_log {folder / 'nginx-error.log'};\n"
+            f"user root;\nworker_processes 2;\npid {folder / 'nginx.pid'};\nerror_log {folder / 'nginx-error.log'};\n"
             f"events {{ worker_connections 512; }}\n"
             f"http {{\n    access_log off;\n    client_body_temp_path {folder / 'nginx'}/body;\n"
             f"    proxy_temp_path {folder / 'nginx'}/proxy;\n    include {folder / 'nginx.d'}/*.conf;\n}}\n"

@@ -463,10 +463,13 @@ def _supervisorctl(options: vm.Options, *words: str) -> str:
 
 
 def _supervised(options: vm.Options, name: str, slot: str) -> tuple[int, int]:
-    said = _supervisorctl(options, "status", f"pizzeria-{name}-{slot}")
-    found = re.search(r"pid (\d+)", said)
-    assert found
-    return int(found[1]), signal.SIGKILL
+    def found() -> re.Match[str] | None:
+        return re.search(r"pid (\d+)", _supervisorctl(options, "status", f"pizzeria-{name}-{slot}"))
+
+    until(found)  # supervisord does not tell it in the first second
+    process = found()
+    assert process
+    return int(process[1]), signal.SIGKILL
 
 
 def test_a_dead_slot_is_seen_and_comes_up_again(

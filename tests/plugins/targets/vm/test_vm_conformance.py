@@ -17,11 +17,12 @@ class TestVm(TargetSuite):
     name = "suite"
 
     @pytest.fixture(autouse=True, scope="class")
-    def place(self, machine: Machine) -> Iterator[None]:
+    @classmethod
+    def place(cls, machine: Machine) -> Iterator[None]:
         """The machine that the tests deploy to; what is left there goes before it stops."""
-        type(self).options = machine.options().model_dump()
+        cls.options = machine.options().model_dump()
         yield
-        self.remove()
+        cls.guarded().remove(cls.name, cls.make_options(), cls._folder)
 
 
 for _name in list(vars(TargetSuite)):
