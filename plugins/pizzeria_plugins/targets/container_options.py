@@ -112,7 +112,7 @@ class Options(PluginOptions):
     )
     ready_timeout_s: float = Field(default=90, gt=0, description="How long a new service may take until it is ready.")
     stop_timeout_s: int = Field(
-        default=35, gt=0, description="How long a service may take to answer its last requests before it is killed."
+        default=40, gt=0, description="How long a service may take to answer its last requests before it is killed."
     )
     project: Project | None = Field(default=None, description="Name of the compose project; null: the spec's name.")
     monitor: bool = Field(
