@@ -131,7 +131,11 @@ def _observe(request: dict[str, Any], conversation: Conversation) -> dict[str, A
 def _settle(request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
     with _turn(request, conversation) as takeover:
         record = takeover.record
-        staged = _staged(takeover)
+        if record.live is None:
+            raise Failure("nothing is live", "deploy it first")
+        if record.staged is None:  # settled already
+            return {"sha256": record.slots[record.live]["sha256"], "detail": f"slot {record.live}"}
+        staged = record.staged
         if request["keep"]:
             before = str(record.live)
             takeover.switch(staged, record.next_front)
