@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -121,6 +121,8 @@ def _type(annotation: Any) -> str:
     if annotation in names:
         return names[annotation]
     arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _type(arguments[0])
     if str(annotation).startswith("typing.Literal"):
         return " or ".join(f"`{one}`" for one in arguments)
     if getattr(annotation, "__origin__", None) in (tuple, list):

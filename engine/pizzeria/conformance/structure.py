@@ -9,8 +9,8 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import PurePosixPath
-from typing import Any, get_args, get_origin
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -72,6 +72,7 @@ _PLAIN = (
 )
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "cmd", "cmd.exe", "powershell", "pwsh"}
 _MASK = "\0value"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Parse = Callable[[str, str], Any]
 """File name and text to plain data."""
@@ -92,7 +93,7 @@ def parse(name: str, text: str) -> Any:
         return json.loads(text)
     if suffix in (".yaml", ".yml"):
         try:
-            return list(yaml.safe_load_all(text))
+            return list(yaml.load_all(text, _LOADER))
         except yaml.YAMLError as error:
             raise ValueError(str(error)) from error
     if suffix == ".toml":
@@ -105,6 +106,18 @@ def parse(name: str, text: str) -> Any:
             raise ValueError(str(error)) from error
         return {section: dict(reader[section]) for section in reader.sections()}
     return {"lines": text.count("\n")}
+
+
+def reading_once(reader: Parse) -> Parse:
+    """The same, which reads a text again only when it is another one: most files stay as they are."""
+    known: dict[tuple[str, str], Any] = {}
+
+    def read(name: str, text: str) -> Any:
+        if (name, text) not in known:
+            known[name, text] = reader(name, text)
+        return known[name, text]
+
+    return read
 
 
 def rendered_faults(rendered: Rendered, reader: Parse) -> list[str]:
@@ -173,7 +186,8 @@ def _shape(data: Any, value: str) -> Any:
 
 
 def _masked(text: str, value: str) -> str:
-    return text.replace(value, _MASK) if value else text
+    """Without the value, but for where it is only part of a word, as `no` is of `.gcloudignore`."""
+    return re.sub(rf"(?<![A-Za-z]){re.escape(value)}(?![A-Za-z])", lambda _: _MASK, text) if value else text
 
 
 def text_places(model: type[BaseModel]) -> Iterator[tuple[str, Callable[[str], Any]]]:
@@ -185,10 +199,11 @@ def text_places(model: type[BaseModel]) -> Iterator[tuple[str, Callable[[str], A
 
 
 def _places(annotation: Any) -> Iterator[tuple[str, Callable[[str], Any]]]:
-    if annotation is str:
+    annotation = _bare(annotation)
+    if annotation in (str, Path):
         yield "", lambda text: text
         return
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin, arguments = get_origin(annotation), tuple(map(_bare, get_args(annotation)))
     if origin in (list, tuple) and arguments:
         for label, wrap in _places(arguments[0]):
             yield f"[]{label}", partial(_listed, wrap)
@@ -203,6 +218,11 @@ def _places(annotation: Any) -> Iterator[tuple[str, Callable[[str], Any]]]:
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for inner, wrap in text_places(annotation):
             yield f".{inner}", wrap
+
+
+def _bare(annotation: Any) -> Any:
+    """Without what `Annotated` adds."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _keyed(key: str, wrap: Callable[[str], Any], text: str) -> dict[str, Any]:
