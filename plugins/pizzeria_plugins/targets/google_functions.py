@@ -66,7 +66,9 @@ class Options(PluginOptions):
     )
     environment: Variables = Field(default={}, description="Further environment variables: {NAME: value}.")
     secrets: dict[str, str] = Field(
-        default={}, description="Variables from Secret Manager: {NAME: secret}, or secret:version."
+        default={},
+        description="Variables from Secret Manager: {NAME: secret}, or secret:version. Those that the service needs "
+        "and that are not here are taken from the secret of their own name.",
     )
     monitor_job: str | None = Field(
         default=None, description="Cloud Run job with the monitor image, which deployment.schedule.monitor starts."
@@ -163,8 +165,7 @@ def render(release: Release, options: Options) -> Rendered:
     """The function's files, Terraform's file, and what `gcloud` would be told to do the same.
 
     Raises:
-        DeploymentError: the release cannot be a function, a secret has no name in Secret Manager, or a schedule has no
-            job.
+        DeploymentError: the release cannot be a function, or a schedule has no job.
     """
     from pizzeria_plugins.targets.google_app import project
 

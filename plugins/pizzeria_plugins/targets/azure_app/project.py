@@ -10,7 +10,6 @@ from pizzeria.errors import DeploymentError
 from pizzeria.shipment import secret_names
 from pizzeria_plugins.functions import release as functions
 from pizzeria_plugins.functions.app import SETTINGS
-from pizzeria_plugins.functions.packages import UNUSED
 from pizzeria_plugins.functions.packing import Built, Limits, build_zip
 from pizzeria_plugins.targets.clouds.cron import ncrontab
 from pizzeria_plugins.targets.clouds.terraform import literal, literals, text_of
@@ -28,9 +27,6 @@ OWN = "PIZZERIA_SETTINGS"
 _GLIBC = 31
 _LIMITS = Limits(PLATFORM, 1_500_000_000, 1_000_000_000, "deploy to container or kubernetes, or export a smaller model")
 """Azure mounts a package of 1 GB at most."""
-_UNUSED = frozenset({"werkzeug", "markupsafe"})
-"""azure-functions asks for these for WSGI alone."""
-
 _IGNORE = ".git*\n*.tf.json\n*.tfstate*\n.terraform*\nfunction.zip\nlocal.settings.json\n"
 
 
@@ -91,7 +87,6 @@ def write_package(release: Release, options: Options, path: Path, progress: Prog
         cache=release.state / ".packages",
         python=options.python,
         glibc=_GLIBC,
-        without=UNUSED | _UNUSED,
         limits=_LIMITS,
         below=".python_packages/lib/site-packages/",
     )

@@ -115,12 +115,14 @@ class Cloud:
         Raises:
             DeploymentError: Google could not; the revision before goes on serving.
         """
+        from google.protobuf.field_mask_pb2 import FieldMask
+
         name = function.name.rpartition("/")[2]
         with _explained(f"{'change' if exists else 'create'} the function {name}", self._options):
             if exists:
+                changed = FieldMask(paths=["build_config", "service_config", "description"])
                 operation = self._functions.update_function(
-                    request={"function": function, "update_mask": "build_config,service_config,description"},
-                    timeout=_TIMEOUT_S,
+                    request={"function": function, "update_mask": changed}, timeout=_TIMEOUT_S
                 )
             else:
                 operation = self._functions.create_function(

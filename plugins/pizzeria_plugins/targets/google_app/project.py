@@ -115,12 +115,6 @@ def check(release: Release, options: Options) -> None:
     """
     functions.check(release, PLATFORM)
     function_name(release.name, options)
-    for name in secret_names(release):
-        if name not in options.secrets:
-            raise DeploymentError(
-                f"the service needs {name}, and deployment.secrets does not say which secret of Secret Manager has it",
-                hint=f"write deployment.secrets: {{{name}: name-of-the-secret}}",
-            )
     for what, interval, job in _jobs(release, options):
         if job is None:
             raise DeploymentError(
@@ -185,10 +179,11 @@ def _jobs(release: Release, options: Options) -> list[tuple[str, Any, str | None
     return [one for one in wanted if one[1] is not None]
 
 
-def secret_parts(options: Options) -> dict[str, tuple[str, str]]:
-    """{variable: (secret, version)}."""
+def secret_parts(release: Release, options: Options) -> dict[str, tuple[str, str]]:
+    """{variable: (secret, version)}; a secret that the service needs, and the options do not name, is called as its
+    variable is."""
     out = {}
-    for name, secret in options.secrets.items():
+    for name, secret in {**{name: name for name in secret_names(release)}, **options.secrets}.items():
         own, _, version = secret.partition(":")
         out[name] = (own, version or "latest")
     return out
@@ -196,6 +191,7 @@ def secret_parts(options: Options) -> dict[str, tuple[str, str]]:
 
 def _commands(release: Release, options: Options, name: str) -> list[list[str]]:
     source = f"gs://{options.bucket}/pizzeria/{release.name}/{PACKAGE}"
+    secrets = {key: f"{own}:{version}" for key, (own, version) in secret_parts(release, options).items()}
     deploy = [
         *("gcloud", "functions", "deploy", name, "--gen2", f"--project={options.project}"),
         *(f"--region={options.region}", f"--runtime={runtime(options)}", f"--entry-point={ENTRY}", "--trigger-http"),
@@ -210,7 +206,7 @@ def _commands(release: Release, options: Options, name: str) -> list[list[str]]:
         "--allow-unauthenticated" if options.allow_unauthenticated else "--no-allow-unauthenticated",
         *([f"--service-account={options.service_account}"] if options.service_account else []),
         *_map("--update-env-vars", options.environment),
-        *_map("--update-secrets", {key: f"{own}:{version}" for key, (own, version) in secret_parts(options).items()}),
+        *_map("--update-secrets", secrets),
     ]
     return [["gcloud", "storage", "cp", PACKAGE, source], deploy]
 
@@ -239,6 +235,7 @@ def runtime(options: Options) -> str:
 def terraform(release: Release, options: Options) -> dict[str, Any]:
     """The same for those who keep their cloud in Terraform; `terraform apply` instead of `pizzeria deploy`."""
     name = function_name(release.name, options)
+    secrets = secret_parts(release, options)
     service: dict[str, Any] = {
         "available_memory": options.memory,
         "available_cpu": str(options.cpu),
@@ -251,10 +248,10 @@ def terraform(release: Release, options: Options) -> dict[str, Any]:
         "environment_variables": literals(options.environment),
         "service_account_email": options.service_account or "${google_service_account.function.email}",
     }
-    if options.secrets:
+    if secrets:
         service["secret_environment_variables"] = [
             {"key": key, "project_id": options.project, "secret": secret, "version": version}
-            for key, (secret, version) in secret_parts(options).items()
+            for key, (secret, version) in secrets.items()
         ]
     resources: dict[str, Any] = {
         "google_storage_bucket": {
@@ -290,14 +287,14 @@ def terraform(release: Release, options: Options) -> dict[str, Any]:
         resources["google_service_account"] = {
             "function": {"account_id": f"{name[:23].rstrip('-')}-serve", "display_name": f"Pizzeria: {release.name}"}
         }
-    if options.secrets:
+    if secrets:
         resources["google_secret_manager_secret_iam_member"] = {
             f"secret_{i}": {
                 "secret_id": secret,
                 "role": "roles/secretmanager.secretAccessor",
                 "member": f"serviceAccount:{service['service_account_email']}",
             }
-            for i, secret in enumerate(sorted({secret for secret, _ in secret_parts(options).values()}))
+            for i, secret in enumerate(sorted({secret for secret, _ in secrets.values()}))
         }
     if options.allow_unauthenticated:
         resources["google_cloud_run_service_iam_member"] = {

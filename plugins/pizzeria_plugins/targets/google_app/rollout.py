@@ -102,7 +102,7 @@ def _wanted(release: Release, options: Options, path: str, source: str) -> Funct
         "environment_variables": dict(options.environment),
         "secret_environment_variables": [
             {"key": key, "project_id": options.project, "secret": secret, "version": version}
-            for key, (secret, version) in project.secret_parts(options).items()
+            for key, (secret, version) in project.secret_parts(release, options).items()
         ],
         "ingress_settings": {"all": 1, "internal": 2, "internal-and-gclb": 3}[options.ingress],
         "all_traffic_on_latest_revision": True,
