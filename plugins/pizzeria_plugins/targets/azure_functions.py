@@ -40,7 +40,9 @@ class Options(PluginOptions):
     plan: Literal["Y1", "EP1", "EP2", "EP3", "B1", "B2", "B3", "P0v3", "P1v3", "P2v3"] = Field(
         default="Y1", description="Plan that Terraform makes: Y1 is paid by use; EP1 and the others are always there."
     )
-    python: Literal["3.11", "3.12"] = Field(default="3.12", description="Version of Python there.")
+    python: Literal["3.11", "3.12"] | None = Field(
+        default=None, description="Version of Python there; null: that of this command, which starts fastest."
+    )
     http_auth_level: Literal["anonymous", "function"] = Field(
         default="anonymous",
         description="function: callers need a key of Azure (x-functions-key) besides serving.keys_from.",

@@ -39,7 +39,9 @@ class Options(PluginOptions):
     function_name: str | None = Field(
         default=None, description="Name of the function; null: the spec's name, with - for _."
     )
-    python: Literal["3.11", "3.12"] = Field(default="3.12", description="Version of Python there.")
+    python: Literal["3.11", "3.12"] | None = Field(
+        default=None, description="Version of Python there; null: that of this command, which starts fastest."
+    )
     memory: Literal["512Mi", "1Gi", "2Gi", "4Gi", "8Gi", "16Gi", "32Gi"] = Field(
         default="1Gi", description="Memory of one instance."
     )

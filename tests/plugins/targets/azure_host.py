@@ -1,10 +1,10 @@
 """A host of Azure Functions for tests: HTTP in front, and Azure's own Python worker library behind it, in one process.
 
-`python -S azure_host.py APP_FOLDER PORT`, with the platform's packages (azure-functions-runtime, protobuf) on PYTHONPATH.
-The app's own packages come first, as on Azure. What is real: the worker's indexing of `function_app.py`, its conversion
-of protobuf messages to requests and of answers to messages, and how it calls functions. What is not: Azure's host, which
-is a program in .NET that talks to the worker over gRPC; here its messages are made and read in the same process. Their
-fields are those of FunctionRpc.proto that the worker library uses.
+`python -S azure_host.py APP_FOLDER PORT`, with the platform's packages (azure-functions-runtime, protobuf) on
+PYTHONPATH. The app's own packages come first, as on Azure. What is real: the worker's indexing of `function_app.py`,
+its conversion of protobuf messages to requests and of answers to messages, and how it calls functions. What is not:
+Azure's host, which is a program in .NET that talks to the worker over gRPC; here its messages are made and read in the
+same process. Their fields are those of FunctionRpc.proto that the worker library uses.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +25,8 @@ _MESSAGES = """
 StatusResult status:Status exception:RpcException result:string
 RpcException source:string stack_trace:string message:string
 WorkerInitRequest host_version:string capabilities:map worker_directory:string function_app_directory:string
-WorkerMetadata runtime_name:string runtime_version:string worker_version:string worker_bitness:string custom_properties:map
+WorkerMetadata runtime_name:string runtime_version:string worker_version:string worker_bitness:string \
+custom_properties:map
 WorkerInitResponse worker_version:string capabilities:map result:StatusResult worker_metadata:WorkerMetadata
 BindingInfo type:string direction:Direction data_type:DataType properties:map
 RpcRetryOptions max_retry_count:int32
@@ -231,10 +233,10 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     folder, port = sys.argv[1], int(sys.argv[2])
     sys.path[:0] = [f"{folder}/.python_packages/lib/site-packages"]
-    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    sys.path.remove(str(Path(__file__).resolve().parent))
     sys.path.append(folder)
     os.chdir(folder)
-    assert json.loads(open("host.json").read())["extensions"]["http"]["routePrefix"] == ""
+    assert json.loads(Path("host.json").read_text())["extensions"]["http"]["routePrefix"] == ""
     host = Handler.host = Host(folder)
     host.start()
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

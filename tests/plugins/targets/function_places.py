@@ -111,10 +111,11 @@ class Place:
 
 class Front:
     """An address that stays while places come and go: connections go to whichever is `place` when they are made, and
-    wait for one where there is none."""
+    wait for one where there is none; where it is `broken`, they get a 503."""
 
     def __init__(self) -> None:
         self.place: Place | None = None
+        self.broken = False
         self._server = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.address = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -131,6 +132,14 @@ class Front:
         deadline = time.monotonic() + 20
         while True:
             place = self.place
+            if self.broken:
+                with contextlib.suppress(OSError):
+                    client.recv(65536)
+                    client.sendall(
+                        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
+                client.close()
+                return
             if place is not None:
                 with contextlib.suppress(OSError):
                     there = socket.create_connection(("127.0.0.1", place.port), timeout=20)
@@ -190,5 +199,5 @@ def shared_packages(state: Path) -> None:
     common = Path(tempfile.gettempdir()) / f"pizzeria-packages-{os.getuid()}"
     common.mkdir(exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
-    if not (state / ".packages").exists():
-        (state / ".packages").symlink_to(common)
+    if not (state / ".functions").exists():
+        (state / ".functions").symlink_to(common)

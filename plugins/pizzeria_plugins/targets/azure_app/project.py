@@ -12,6 +12,7 @@ from pizzeria_plugins.functions import release as functions
 from pizzeria_plugins.functions.app import SETTINGS
 from pizzeria_plugins.functions.packing import Built, Limits, build_zip
 from pizzeria_plugins.targets.clouds.cron import ncrontab
+from pizzeria_plugins.targets.clouds.python import python_of
 from pizzeria_plugins.targets.clouds.terraform import literal, literals, text_of
 
 if TYPE_CHECKING:
@@ -77,15 +78,15 @@ def write_package(release: Release, options: Options, path: Path, progress: Prog
     Raises:
         DeploymentError: it is too large; says what is.
     """
-    progress.say(f"packing {release.name} for Python {options.python} on {PLATFORM}")
+    progress.say(f"packing {release.name} for Python {python_of(options.python)} on {PLATFORM}")
     return build_zip(
         release,
         front=files(release, options),
         lock="azure-function",
         modules=["pizzeria_plugins.targets.azure_app.front"],
         path=path,
-        cache=release.state / ".packages",
-        python=options.python,
+        cache=release.state / ".functions",
+        python=python_of(options.python),
         glibc=_GLIBC,
         limits=_LIMITS,
         below=".python_packages/lib/site-packages/",
@@ -220,7 +221,7 @@ def terraform(release: Release, options: Options) -> dict[str, Any]:
         for name, value in wanted_settings(release, options, package).items()
         if name not in (RUN_FROM, "FUNCTIONS_EXTENSION_VERSION", "FUNCTIONS_WORKER_RUNTIME", OWN)
     }
-    site: dict[str, Any] = {"application_stack": {"python_version": options.python}}
+    site: dict[str, Any] = {"application_stack": {"python_version": python_of(options.python)}}
     if options.max_instances is not None and options.plan.startswith(("Y", "EP")):
         site["app_scale_limit"] = options.max_instances
     resources: dict[str, Any] = {

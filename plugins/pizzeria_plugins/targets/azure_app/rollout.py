@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def apply(release: Release, options: Options, progress: Progress) -> DeploymentStatus:
     """See `pizzeria_plugins.targets.azure_functions.apply`."""
     project.check(release, options)
+    answers.check_here(release)
     secrets = values_of(project.plain_secrets(release, options), os.environ)
     with held(release.state, release.name) as folder:
         package = folder / project.PACKAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria.contracts import DeploymentStatus, Progress, Release
-from pizzeria.errors import DeploymentError
+from pizzeria.errors import BundleError, DeploymentError
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.inference.sample import sample_difference
 from pizzeria_plugins.targets.clouds.kept import Kept
@@ -53,6 +54,25 @@ def wait_until_live(
                 hint="the function's own log says why; give it longer with deployment.ready_timeout_s=...",
             )
         time.sleep(_PAUSE_S)
+
+
+def check_here(release: Release) -> None:
+    """Refuse, before anything is sent, a bundle that cannot start or does not repeat its golden answer on this machine.
+
+    Where ONNX Runtime is not installed, the function alone finds out.
+
+    Raises:
+        DeploymentError: it is such a bundle; nothing was changed.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        return
+    from pizzeria.inference.predictor import Predictor
+    from pizzeria.inference.sample import check_sample as repeat
+
+    try:
+        repeat(Predictor(open_bundle(release.bundle), 1))
+    except BundleError as error:
+        raise DeploymentError(f"nothing was changed: {error.message}", hint=error.hint) from error
 
 
 def check_sample(address: str, release: Release, headers: Headers, progress: Progress) -> None:

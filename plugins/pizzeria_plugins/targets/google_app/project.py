@@ -15,6 +15,7 @@ from pizzeria_plugins.functions.app import SETTINGS
 from pizzeria_plugins.functions.packages import UNUSED, Place, filtered
 from pizzeria_plugins.functions.packing import Built, Limits, build_zip
 from pizzeria_plugins.targets.clouds.cron import cron
+from pizzeria_plugins.targets.clouds.python import python_of
 from pizzeria_plugins.targets.clouds.terraform import literal, literals, text_of
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def files(release: Release, options: Options) -> dict[str, str]:
     """Those that go into the zip, besides the packages and the bundle."""
     return {
         "main.py": _MAIN,
-        "requirements.txt": requirements(options.python),
+        "requirements.txt": requirements(python_of(options.python)),
         SETTINGS: functions.service_settings(release, PLATFORM),
     }
 
@@ -136,15 +137,15 @@ def write_package(release: Release, options: Options, path: Path, progress: Prog
     Raises:
         DeploymentError: it is too large; says what is.
     """
-    progress.say(f"packing {release.name} for Python {options.python} on {PLATFORM}")
+    progress.say(f"packing {release.name} for Python {python_of(options.python)} on {PLATFORM}")
     return build_zip(
         release,
         front=files(release, options),
         lock=_LOCK,
         modules=["pizzeria_plugins.targets.google_app.front"],
         path=path,
-        cache=release.state / ".packages",
-        python=options.python,
+        cache=release.state / ".functions",
+        python=python_of(options.python),
         glibc=_GLIBC,
         without=UNUSED | _FRAMEWORK | _UNUSED,
         limits=_LIMITS,
@@ -229,7 +230,7 @@ def concurrency(release: Release, options: Options) -> int:
 
 def runtime(options: Options) -> str:
     """Google's name of the version of Python."""
-    return f"python{options.python.replace('.', '')}"
+    return f"python{python_of(options.python).replace('.', '')}"
 
 
 def terraform(release: Release, options: Options) -> dict[str, Any]:

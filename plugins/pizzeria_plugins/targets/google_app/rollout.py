@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def apply(release: Release, options: Options, progress: Progress) -> DeploymentStatus:
     """See `pizzeria_plugins.targets.google_functions.apply`."""
     project.check(release, options)
+    answers.check_here(release)
     with held(release.state, release.name) as folder:
         package = folder / project.PACKAGE
         project.write_package(release, options, package, progress)
