@@ -26,6 +26,9 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     assert "pizzeria/report/templates/page.html.j2" in names
     assert "pizzeria_plugins/validators/gx_names.json" in names
     assert "pizzeria_plugins/servers/site/app.js" in names
+    assert "pizzeria/plugin_templates/target.py.txt" in names
+    assert "pizzeria/conformance/bundles/older/model.onnx" in names
+    assert "pizzeria/shipment/locks/serve.txt" in names
     code = "import pizzeria, sys; print(pizzeria.__file__); from pizzeria.cli import main; main()"
     ran = subprocess.run(
         [sys.executable, "-c", code, "validate", "experiment=amenities"],
