@@ -157,7 +157,7 @@ class AzureCloud:
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 path = urlsplit(self.path).path
-                status, found = cloud.answer(self.command, path, json.loads(body or b"{}"), dict(self.headers))
+                status, found = cloud.answer(self.command, path, json.loads(body or b"{}"), self.headers)
                 data = b"" if found is None else json.dumps(found).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -169,7 +169,7 @@ class AzureCloud:
 
         return Handler
 
-    def answer(self, method: str, path: str, told: dict[str, Any], headers: dict[str, str]) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, told: dict[str, Any], headers: Any) -> tuple[int, Any]:
         if path == "/token":
             assert headers["X-IDENTITY-HEADER"] == "of-the-test"
             return 200, {"access_token": _TOKEN, "expires_on": str(int(time.time()) + 3600), "token_type": "Bearer"}
@@ -218,7 +218,10 @@ class AzureCloud:
             with open(file, "wb") as stream:
                 name = package.removeprefix(f"{self.storage}/{CONTAINER}/")
                 self._container().download_blob(name).readinto(stream)
-            place = Place(file, "azure", {name: self._value(value) for name, value in self.settings.items()})
+            own = {name: os.environ[name] for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")}
+            own["SSL_CERT_FILE"] = str(self.folder / "tls.pem")
+            settings = {name: self._value(value) for name, value in self.settings.items()}
+            place = Place(file, "azure", {**settings, **own})
             file.unlink()
             if place.wait():
                 self.front.switch(place)

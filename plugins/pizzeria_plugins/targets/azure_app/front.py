@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pizzeria_plugins.functions.app import open_app
 from pizzeria_plugins.targets.clouds.flushed import Flushed
@@ -57,17 +57,17 @@ class _Readable:
 
     @property
     def url(self) -> str:
-        from urllib.parse import unquote
-
         parts = urlsplit(self._request.url)
         return parts._replace(path=quote(unquote(parts.path, errors="replace"), safe="/%")).geturl()
 
 
 def _add_timer(app: Any, name: str, table: str, job: str) -> None:
-    @app.function_name(name=name)  # type: ignore[untyped-decorator]
-    @app.timer_trigger(schedule=table, arg_name="timer", run_on_startup=False, use_monitor=True)  # type: ignore[untyped-decorator]
-    def start(timer: Any) -> None:
+    # Azure's worker reads annotations, and takes none but its own types.
+    def start(timer):  # type: ignore[no-untyped-def]
         start_job(job)
+
+    timed = app.timer_trigger(schedule=table, arg_name="timer", run_on_startup=False, use_monitor=True)
+    app.function_name(name=name)(timed(start))
 
 
 def start_job(job: str) -> None:
@@ -77,9 +77,8 @@ def start_job(job: str) -> None:
         OSError: Azure refused; the function's log has it, and Azure counts the run as failed.
     """
     token = json.loads(_get(_identity_address(), {"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]}))["access_token"]
-    management = os.environ.get("PIZZERIA_MANAGEMENT_URL", _MANAGEMENT)
     request = urllib.request.Request(  # noqa: S310
-        f"{management}{quote(job)}/start?api-version={_API}",
+        f"{_management()}{quote(job)}/start?api-version={_API}",
         data=b"",
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         method="POST",
@@ -88,8 +87,12 @@ def start_job(job: str) -> None:
         logging.getLogger("pizzeria").info("started %s: %s", job.rpartition("/")[2], answer.status)
 
 
+def _management() -> str:
+    return os.environ.get("PIZZERIA_MANAGEMENT_URL", _MANAGEMENT)
+
+
 def _identity_address() -> str:
-    return f"{os.environ['IDENTITY_ENDPOINT']}?resource={quote(_MANAGEMENT, safe='')}&api-version=2019-08-01"
+    return f"{os.environ['IDENTITY_ENDPOINT']}?resource={quote(_management(), safe='')}&api-version=2019-08-01"
 
 
 def _get(url: str, headers: dict[str, str]) -> bytes:

@@ -26,6 +26,7 @@ RUN_FROM = "WEBSITE_RUN_FROM_PACKAGE"
 OWN = "PIZZERIA_SETTINGS"
 """The setting that names those which Pizzeria made, so that it takes only these away again."""
 _GLIBC = 31
+_MANAGEMENT = "https://management.azure.com"
 _LIMITS = Limits(PLATFORM, 1_500_000_000, 1_000_000_000, "deploy to container or kubernetes, or export a smaller model")
 """Azure mounts a package of 1 GB at most."""
 _IGNORE = ".git*\n*.tf.json\n*.tfstate*\n.terraform*\nfunction.zip\nlocal.settings.json\n"
@@ -108,6 +109,8 @@ def wanted_settings(release: Release, options: Options, package: str) -> dict[st
         "FUNCTIONS_EXTENSION_VERSION": "~4",
         "PYTHON_ISOLATE_WORKER_DEPENDENCIES": "1",
     }
+    if options.management_url != _MANAGEMENT:
+        made["PIZZERIA_MANAGEMENT_URL"] = options.management_url
     return made | {OWN: " ".join(sorted([*made, *plain_secrets(release, options)]))}
 
 
