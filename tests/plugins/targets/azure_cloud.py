@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import certifi
 import pytest
 
-from .function_places import Front, Place, free_port
+from .function_places import CACHE, Front, Place, free_port
 from .kubernetes_tls import with_tls
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -35,7 +35,7 @@ _ACCOUNT = "devstoreaccount1"
 # The key that every Azurite has, and that its documentation tells.
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _TOKEN = "token-of-the-test"
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pizzeria-tests" / "azurite"
+_CACHE = CACHE / "azurite"
 
 
 def azurite() -> Path:

@@ -6,6 +6,7 @@ what the platform itself brings. That folder is made once in a session.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -24,6 +25,9 @@ PYTHON = f"3.{sys.version_info.minor}"
 _BASE = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"
 _WORKER = ("azure-functions-runtime==1.3.0", "azurefunctions-extensions-base==1.2.0", "protobuf")
 _HOST = Path(__file__).parent / "azure_host.py"
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pizzeria-tests"
+"""What takes long to fetch and may be kept from one session to the next."""
 
 
 class NotInstalledError(Exception):
@@ -57,6 +61,9 @@ def clear() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     _folders.clear()
     platform.cache_clear()
+
+
+atexit.register(clear)
 
 
 class Place:
@@ -195,9 +202,9 @@ def fast_zips() -> Iterator[None]:
 
 
 def shared_packages(state: Path) -> None:
-    """Let a state folder use the packages that other tests of this session have installed."""
-    common = Path(tempfile.gettempdir()) / f"pizzeria-packages-{os.getuid()}"
-    common.mkdir(exist_ok=True)
+    """Let a state folder use the packages that tests before have installed."""
+    common = CACHE / "functions"
+    common.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
     if not (state / ".functions").exists():
         (state / ".functions").symlink_to(common)
