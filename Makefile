@@ -17,8 +17,8 @@ install: $(STAMP) ## Set up .venv alone
 demo: $(STAMP) ## The whole cycle on generated listings, to a live service and its report
 	@$(BIN)/pizzeria demo
 
-test: $(STAMP) ## All tests
-	@$(BIN)/python -m pytest
+test: $(STAMP) ## All tests, two files at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(STAMP) ## ruff, mypy --strict on engine/, import-linter
 	$(BIN)/ruff check

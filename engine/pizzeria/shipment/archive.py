@@ -41,7 +41,8 @@ def write_zip(path: Path, files: Mapping[str, bytes | Path], *, level: int | Non
                 entry.create_system, entry.compress_type = 3, how
                 program = isinstance(content, Path) and os.access(content, os.X_OK)
                 entry.external_attr = _PROGRAM if program else _FILE
-                archive.writestr(entry, content.read_bytes() if isinstance(content, Path) else content)
+                data = content.read_bytes() if isinstance(content, Path) else content
+                archive.writestr(entry, data, compresslevel=level)
         work.chmod(0o644)
         sync(work)
         rename(work, path)

@@ -55,3 +55,19 @@ def quiet() -> Iterator[None]:
                 yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let NumPy's global generator begin at `seed`, and give it back as it was.
+
+    NannyML draws from it for the sampling error of average precision, so that the same records could get two verdicts.
+    """
+    import numpy as np
+
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)

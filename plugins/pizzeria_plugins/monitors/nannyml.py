@@ -88,7 +88,7 @@ def judge(
         return Verdict(tuple(findings), (), tuple(undecided))
 
     nml = library.load()
-    with library.quiet():
+    with library.quiet(), library.seeded(options.seed):
         reference_parts = chunks.cut_reference(len(reference), [part.rows for part in parts])
         columns = read_columns(reference, analysis, problem)
         sampling = drift.Sampling(noise.groups(reference), options.resamples, options.seed)

@@ -127,8 +127,14 @@ def test_no_request_is_lost_while_bundles_take_turns(
     assert load.failures == []
     assert set(load.found) == {older.sha256, newer.sha256}
     assert _record(tmp_path)["keeper"] == keeper
-    logged = sqlite.read(sqlite.Options(), tmp_path / "log")
-    assert dict(logged["sha256"].value_counts()) == dict(load.found), "every answer is logged, each with its bundle"
+
+    def logged() -> dict[str, int]:
+        return dict(sqlite.read(sqlite.Options(), tmp_path / "log")["sha256"].value_counts())
+
+    deadline = time.monotonic() + 10  # the one that serves writes its records a little later
+    while logged() != dict(load.found) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert logged() == dict(load.found), "every answer is logged, each with its bundle"
 
 
 def test_a_killed_supervisor_or_command_changes_nothing_for_long(

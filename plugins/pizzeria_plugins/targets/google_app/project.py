@@ -38,7 +38,6 @@ _FRAMEWORK = frozenset(
     }
 )
 """What Google installs from `requirements.txt`: its framework and what that needs. All else is in the zip."""
-_UNUSED = frozenset({"a2wsgi"})
 
 _MAIN = '''\
 """Google's functions-framework loads this; Pizzeria wrote it."""
@@ -147,7 +146,7 @@ def write_package(release: Release, options: Options, path: Path, progress: Prog
         cache=release.state / ".functions",
         python=python_of(options.python),
         glibc=_GLIBC,
-        without=UNUSED | _FRAMEWORK | _UNUSED,
+        without=UNUSED | _FRAMEWORK,
         limits=_LIMITS,
         below="packages/",
     )

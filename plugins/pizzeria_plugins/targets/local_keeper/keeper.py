@@ -161,14 +161,14 @@ class Keeper:
     async def _supervise(self) -> None:
         """Start the service again when it ends, less and less often; give it up when it does not stay."""
         loop = asyncio.get_running_loop()
-        tries = 0
+        tries, why = 0, "it ended"
         begun = loop.time()
         while True:
             before = self._service
             assert before is not None
             await before.exited()
             if loop.time() - begun > _STAYS_S:
-                tries = 0
+                tries, why = 0, "it ended"
             # What it left would take connections; its workers answer what they have begun.
             self._later(before.end(before.order.stop_timeout_s))
             tries += 1
@@ -176,7 +176,7 @@ class Keeper:
                 break
             self._restarts += 1
             pause = min(_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S)
-            self._trouble = f"it ended, and is started again in {pause:g} s"
+            self._trouble = f"{why}, and is started again in {pause:g} s"
             await asyncio.sleep(pause)
             again = self._make(before.order, self._folder / disk.LOG)
             self._service = again
@@ -186,7 +186,8 @@ class Keeper:
                 self._save(again)
                 self._trouble = ""
             except (FailedError, OSError) as error:
-                self._trouble = str(error)
+                why = str(error).splitlines()[0]
+                self._trouble = f"{why}, and is started again"
                 await again.end(0)
         self._give_up(f"given up after {_TRIES} starts in a row")
 
