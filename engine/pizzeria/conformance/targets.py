@@ -340,6 +340,8 @@ class TargetSuite(PluginSuite):
             assert (staged.errors, present.errors) == (0, 0)
             done = target.settle(self.name, options, state, keep, Quiet())
             assert (done.state, done.sha256) == ("live", newer.sha256 if keep else old)
+            again = target.settle(self.name, options, state, keep, Quiet())
+            assert (again.state, again.sha256) == ("live", done.sha256), "settling twice must change nothing"
             assert self.status().sha256 == done.sha256
         self.check_answers(self.status(), tiny_bundles.NEWER)
 
