@@ -81,7 +81,7 @@ def apply(release: Release, options: Options, progress: Progress) -> DeploymentS
     with locked(release.state, release.name) as folder:
         old = load(folder)
         _check_bundle(release)
-        control = old.control if old is not None and _can_be_asked(old, wanted) else ""
+        control = old.control if old is not None and _can_be_asked(old, wanted, folder) else ""
         begun = time.monotonic()
         if control:
             answer = _order(control, old, release, wanted, options, progress)
@@ -146,8 +146,9 @@ def _wanted(release: Release, options: Options) -> Deployment:
     )
 
 
-def _can_be_asked(old: Deployment, wanted: Deployment) -> bool:
-    return _is_at(old, wanted) and old.protocol == PROTOCOL and asking.alive(old.control)
+def _can_be_asked(old: Deployment, wanted: Deployment, folder: Path) -> bool:
+    known = _is_at(old, wanted) and old.protocol == PROTOCOL and asking.alive(old.control)
+    return known and bool(processes.others(folder))  # its keeper knows another folder if this one was moved
 
 
 def _is_at(old: Deployment, wanted: Deployment) -> bool:

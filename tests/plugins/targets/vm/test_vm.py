@@ -332,12 +332,12 @@ def deployer(bundle: Path, name: str, options: vm.Options, state: Path) -> subpr
 
 
 def agents() -> list[psutil.Process]:
-    """The agents at work on the machine."""
+    """The agents at work on this test's machine, whose sshd this process has started."""
     found = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if one.cmdline()[1:3] == ["-c", "import sys;exec(eval(sys.stdin.buffer.raw.readline()))"]:
-                found.append(one)
+                found += [one] if os.getpid() in [parent.pid for parent in one.parents()] else []
     return found
 
 
