@@ -39,11 +39,21 @@ def amend(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, 
     parsed.sort(key=lambda one: (len(one[0]) if one[0][-1] != "use" else 1) if one[0] not in _SECTIONS else 0)
     for path, value, text in parsed:
         if path == ("deployment",) and isinstance(value, str):
-            value = compose([text]).data["deployment"]
+            choice = compose([text]).data
+            value = choice["deployment"]
+            _take_log(out, choice)
         elif path in _SECTIONS and isinstance(value, str):
             raise _fault(path, text, f"found {value!r}", f"write {'.'.join(map(str, path))}.use={value}")
         _put(out, path, value)
     return out, {path: text for path, _, text in parsed}
+
+
+def _take_log(data: dict[str, Any], choice: Mapping[str, Any]) -> None:
+    """A choice for a place that keeps no files brings a prediction log along, for a spec that has the usual one."""
+    usual, own = compose([]).data["serving"]["log"], choice["serving"]["log"]
+    present = data.get("serving", {}).get("log")
+    if own != usual and isinstance(present, dict) and present.get("use") == usual["use"]:
+        data["serving"] = {**data["serving"], "log": own}
 
 
 def _parse(text: str) -> tuple[YamlPath, Any, str]:

@@ -49,3 +49,18 @@ def test_values_are_read_as_hydra_reads_them() -> None:
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(SpecError):
         amend(DATA, [text])
+
+
+@pytest.mark.parametrize("target", ["aws_lambda", "azure_functions", "google_functions"])
+def test_a_place_without_files_brings_a_log_along(target: str) -> None:
+    data = {"deployment": {"use": "local"}, "serving": {"use": "bentoml", "log": {"use": "sqlite"}}}
+    amended, _ = amend(data, [f"deployment={target}"])
+    assert amended["deployment"]["use"] == target
+    assert amended["serving"]["log"]["use"] == "lines"
+    assert amended["serving"]["use"] == "bentoml"
+    assert amend(data, ["deployment=container"])[0]["serving"]["log"] == {"use": "sqlite"}
+    kept, _ = amend({**data, "serving": {"log": {"use": "postgresql", "dsn_from": "DSN"}}}, [f"deployment={target}"])
+    assert kept["serving"]["log"] == {"use": "postgresql", "dsn_from": "DSN"}
+    said, _ = amend(data, ["serving.log.use=parquet", f"deployment={target}"])
+    assert said["serving"]["log"] == {"use": "parquet"}
+    assert amend({**data, "serving": {"log": None}}, [f"deployment={target}"])[0]["serving"]["log"] is None
