@@ -160,6 +160,26 @@ class Service:
             return 0, b""
 
 
+def readiness(address: str, timeout_s: float = 2.0) -> dict[str, Any]:
+    """What `/readyz` of a service on this machine says when it is ready; nothing otherwise. No proxy is asked, whatever
+    the environment says.
+
+    Args:
+        address: http://host:port.
+    """
+    parts = urlsplit(address)
+    with contextlib.closing(
+        http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+    ) as connection:
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            body = json.loads(answer.read(10_000)) if answer.status == 200 else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+    return body if isinstance(body, dict) else {}
+
+
 def observe(service: Service, sample: tuple[str, bytes], probes: int, *, since: Counts | None = None) -> Observation:
     """Ask the golden request `probes` times, one after the other, and say what is seen of the service.
 

@@ -7,12 +7,13 @@ from pizzeria.shipment.archive import content_hash, write_zip
 from pizzeria.shipment.elsewhere import elsewhere
 from pizzeria.shipment.locks import LOCKS, read_lock
 from pizzeria.shipment.needs import keeps_local_files, log_lock, secret_names, values_of
-from pizzeria.shipment.payload import Payload, write_payload
+from pizzeria.shipment.payload import Payload, check_bundle, write_payload
 from pizzeria.shipment.wheel import wheel_files, wheel_name, write_wheel
 
 __all__ = [
     "LOCKS",
     "Payload",
+    "check_bundle",
     "content_hash",
     "elsewhere",
     "keeps_local_files",

@@ -48,7 +48,7 @@ def write_payload(release: Release, folder: Path) -> Payload:
         BundleError: the bundle is damaged, or is another one than the release says.
         DeploymentError: the service needs a plugin of a package that is not on any index.
     """
-    _check_bundle(release)
+    check_bundle(release)
     folder.mkdir(parents=True, exist_ok=True)
     _copy(release.bundle, folder / "bundle")
     if release.serving.verification.rooms is not None:
@@ -61,7 +61,12 @@ def write_payload(release: Release, folder: Path) -> Payload:
     return Payload(folder, wheel_name(), _joined(content_hash(lock), content_hash(wheel)), _joined(*parts))
 
 
-def _check_bundle(release: Release) -> None:
+def check_bundle(release: Release) -> None:
+    """Open the release's bundle, and see that it is the one that the release names.
+
+    Raises:
+        BundleError: it is damaged, or another one.
+    """
     found = open_bundle(release.bundle).sha256
     if found != release.sha256:
         raise BundleError(f"{release.bundle} is bundle {found[:12]}, and {release.sha256[:12]} was to be deployed")

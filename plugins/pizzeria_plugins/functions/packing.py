@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pizzeria import registry
 from pizzeria.contracts import Release
-from pizzeria.errors import BundleError, DeploymentError
-from pizzeria.inference.bundle import open_bundle
+from pizzeria.errors import DeploymentError
+from pizzeria.shipment import check_bundle
 from pizzeria_plugins.functions import packages, sources
 from pizzeria_plugins.functions.kept_zips import bring_zip
 from pizzeria_plugins.functions.packages import UNUSED, Machine, Place
@@ -101,9 +101,7 @@ def build_zip(
         BundleError: the bundle is damaged, or is another one than the release says.
         DeploymentError: it is too large, and what is large is named; or a package cannot be had.
     """
-    found = open_bundle(release.bundle).sha256
-    if found != release.sha256:
-        raise BundleError(f"{release.bundle} is bundle {found[:12]}, and {release.sha256[:12]} was to be deployed")
+    check_bundle(release)
     place = Place(python, machine, glibc)
     parts: dict[str, dict[str, bytes | Path]] = {
         "bundle": _files(release.bundle, "bundle"),

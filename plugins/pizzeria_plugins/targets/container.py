@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pizzeria.contracts import DeploymentStatus, Progress, Release, Rendered
 from pizzeria.errors import DeploymentError
+from pizzeria.observation import readiness
 from pizzeria.shipment import content_hash, keeps_local_files, secret_names, values_of
 from pizzeria_plugins.targets.container_engine import commands, service
 from pizzeria_plugins.targets.container_engine.change import Change, clear
@@ -117,7 +118,7 @@ def status(name: str, options: Options, state: Path) -> DeploymentStatus:
     kept = load(state / name)
     if kept is None:
         return DeploymentStatus("absent")
-    body = service.readiness(kept.address)
+    body = readiness(kept.address)
     found = str(body.get("sha256", ""))
     if found:
         return DeploymentStatus("live", kept.address, found, f"container {kept.container}, image {kept.image}")

@@ -8,8 +8,6 @@ come up last).
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
 import time
@@ -23,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from pizzeria.contracts import DeploymentStatus, Progress, Release, Rendered
-from pizzeria.errors import BundleError, DeploymentError
-from pizzeria.shipment import secret_names
+from pizzeria.errors import DeploymentError
+from pizzeria.observation import readiness
+from pizzeria.shipment import check_bundle, secret_names
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.targets import processes
 from pizzeria_plugins.targets.local_keeper import asking, listener
@@ -33,9 +32,7 @@ from pizzeria_plugins.targets.local_keeper.deployment import LOG, PROTOCOL, Depl
 if TYPE_CHECKING:
     import psutil
 
-if TYPE_CHECKING:
-    import psutil
-
+_ANSWER_S = 0.8
 _SETTLE_S = 5.0
 _SLACK_S = 60.0
 
@@ -80,7 +77,7 @@ def apply(release: Release, options: Options, progress: Progress) -> DeploymentS
     wanted = _wanted(release, options)
     with locked(release.state, release.name) as folder:
         old = load(folder)
-        _check_bundle(release)
+        check_bundle(release)
         control = old.control if old is not None and _can_be_asked(old, wanted, folder) else ""
         begun = time.monotonic()
         if control:
@@ -113,7 +110,7 @@ def status(name: str, options: Options, state: Path) -> DeploymentStatus:
     if not processes.marked(deployment.token):
         detail = "; ".join(filter(None, ["its processes are gone", deployment.ended, f"{log} may say why"]))
         return DeploymentStatus("dead", deployment.address, detail=detail)
-    body = _readiness(deployment)
+    body = readiness(deployment.address, _ANSWER_S)
     answer = str(body.get("sha256", ""))
     if answer == deployment.sha256:
         detail = "; ".join([f"process {deployment.pid}", *_story(kept), *_trouble_of_log(body.get("log"))])
@@ -220,19 +217,11 @@ def _order(
 def _check_answer(wanted: Deployment) -> None:
     """The address must answer with this bundle, whatever the service said of itself."""
     deadline = time.monotonic() + _SETTLE_S
-    while (answer := str(_readiness(wanted).get("sha256", ""))) != wanted.sha256:
+    while (answer := str(readiness(wanted.address, _ANSWER_S).get("sha256", ""))) != wanted.sha256:
         if time.monotonic() > deadline:
             found = f"answers with bundle {answer[:12]}" if answer else "does not answer"
             raise DeploymentError(f"{wanted.address} {found}, and {wanted.sha256[:12]} was deployed")
         time.sleep(0.05)
-
-
-def _check_bundle(release: Release) -> None:
-    from pizzeria.inference.bundle import open_bundle
-
-    found = open_bundle(release.bundle).sha256
-    if found != release.sha256:
-        raise BundleError(f"{release.bundle} is bundle {found[:12]}, and {release.sha256[:12]} was to be deployed")
 
 
 def _forget_control(old: Deployment | None, folder: Path) -> None:
@@ -251,19 +240,6 @@ def _holder(port: int, folder: Path) -> str:
     others = [one for one in map(load, paths) if one is not None and one.port == port]
     names = [one.name for one in others if asking.alive(one.control) or processes.marked(one.token)]
     return f" (the deployment {names[0]!r} has it)" if names else ""
-
-
-def _readiness(deployment: Deployment) -> dict[str, Any]:
-    """What `/readyz` says when it is ready. No proxy is asked, whatever the environment says."""
-    host, port = deployment.address.removeprefix("http://").rsplit(":", 1)
-    with closing(http.client.HTTPConnection(host.strip("[]"), int(port), timeout=0.8)) as connection:
-        try:
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            body = json.loads(answer.read(10_000)) if answer.status == 200 else {}
-        except (OSError, http.client.HTTPException, ValueError):
-            return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _story(kept: dict[str, Any]) -> Iterator[str]:

@@ -7,11 +7,11 @@ import json
 import socket
 import time
 from contextlib import closing
-from typing import Any
 from urllib.parse import urlsplit
 
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
+from pizzeria.observation import readiness
 from pizzeria_plugins.targets.container_engine import commands
 from pizzeria_plugins.targets.container_engine.programs import ask
 
@@ -45,19 +45,6 @@ def check_port(host: str, port: int) -> None:
 def ready(address: str) -> str:
     """The sha256 that /readyz says when it is ready, or nothing."""
     return str(readiness(address).get("sha256", ""))
-
-
-def readiness(address: str) -> dict[str, Any]:
-    """What /readyz says when it is ready; no proxy is asked, whatever the environment says."""
-    parts = urlsplit(address)
-    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)) as connection:
-        try:
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            body = json.loads(answer.read(10_000)) if answer.status == 200 else {}
-        except (OSError, http.client.HTTPException, ValueError):
-            return {}
-    return body if isinstance(body, dict) else {}
 
 
 def wait_until_ready(runner: str, container: str, address: str, release: Release, timeout_s: float) -> None:

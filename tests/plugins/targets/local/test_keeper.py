@@ -18,6 +18,7 @@ import pytest
 
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
+from pizzeria.observation import readiness
 from pizzeria.spec.stages import Serving
 from pizzeria_plugins.targets import local, processes
 from pizzeria_plugins.targets.local_keeper import asking, listener
@@ -297,7 +298,7 @@ def test_another_secret_is_another_service_and_is_nowhere_on_disk(
     for key in ("a-first-secret-key", "a-second-secret-key", "a-second-secret-key"):
         monkeypatch.setenv("KEYS", key)
         local.apply(locked, options, Silent())
-        seen.append((record(state).pid, local._readiness(local.load(state / "amenities"))["key"]))  # type: ignore[arg-type]
+        seen.append((record(state).pid, readiness(record(state).address)["key"]))
     assert [key for _, key in seen] == ["a-first-secret-key", "a-second-secret-key", "a-second-secret-key"]
     assert seen[0][0] != seen[1][0]
     assert seen[1] == seen[2]
