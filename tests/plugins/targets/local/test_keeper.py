@@ -298,7 +298,7 @@ def test_another_secret_is_another_service_and_is_nowhere_on_disk(
     for key in ("a-first-secret-key", "a-second-secret-key", "a-second-secret-key"):
         monkeypatch.setenv("KEYS", key)
         local.apply(locked, options, Silent())
-        seen.append((record(state).pid, readiness(record(state).address)["key"]))
+        seen.append((record(state).pid, readiness(f"http://127.0.0.1:{options.port}")["key"]))
     assert [key for _, key in seen] == ["a-first-secret-key", "a-second-secret-key", "a-second-secret-key"]
     assert seen[0][0] != seen[1][0]
     assert seen[1] == seen[2]
