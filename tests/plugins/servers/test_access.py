@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.errors import DeploymentError, RequestError
 from pizzeria.inference.contract import Reply
 from pizzeria_plugins.servers import bentoml
@@ -220,7 +221,7 @@ def test_a_service_without_good_keys_does_not_start(
     make_release: Any, detection_bundle: Path, tmp_path: Path, value: str | None
 ) -> None:
     release = make_release(detection_bundle, tmp_path, keys_from="PIZZERIA_KEYS")
-    rendered = bentoml.render(release, "127.0.0.1", 39_997)
+    rendered = bentoml.render(release, "127.0.0.1", free_port())
     assert NEW not in str(rendered)
     environment = {**os.environ, **rendered.environment}
     environment |= {} if value is None else {"PIZZERIA_KEYS": value}

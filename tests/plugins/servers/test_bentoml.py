@@ -22,6 +22,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.spec.stages import PredictionLog, Serving
@@ -281,7 +282,7 @@ def test_workers_follow_a_killed_supervisor_and_keep_what_they_logged(start: Any
 
 
 def test_a_worker_whose_supervisor_is_killed_while_it_starts_ends_too(detection_bundle: Path, tmp_path: Path) -> None:
-    rendered = bentoml.render(_release(detection_bundle, tmp_path), "127.0.0.1", 39_998)
+    rendered = bentoml.render(_release(detection_bundle, tmp_path), "127.0.0.1", free_port())
     with subprocess.Popen(
         rendered.commands[0], env={**os.environ, **rendered.environment}, stderr=subprocess.DEVNULL
     ) as supervisor:
@@ -324,7 +325,7 @@ def test_a_log_out_of_order_costs_no_answer(start: Any, detection_bundle: Path, 
 def test_a_service_that_cannot_load_its_model_ends_and_says_why(detection_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     release = _release(detection_bundle, tmp_path)
-    rendered = bentoml.render(release, "127.0.0.1", 39_999)
+    rendered = bentoml.render(release, "127.0.0.1", free_port())
     environment = {**os.environ, **rendered.environment, "PIZZERIA_BUNDLE": str(tmp_path / "bundle")}
     ended = subprocess.run(
         rendered.commands[0], env=environment, capture_output=True, text=True, timeout=60, check=False

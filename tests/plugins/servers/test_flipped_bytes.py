@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.errors import BundleError
 from pizzeria.inference.bundle import open_bundle
 from pizzeria_plugins.servers import bentoml
@@ -106,7 +107,7 @@ def test_a_service_refuses_to_start_and_names_the_file(
     shutil.copytree(detection_bundle, copy)
     release = make_release(copy, tmp_path)
     flip(copy / name, (copy / name).stat().st_size // 2)
-    rendered = bentoml.render(release, "127.0.0.1", 39_996)
+    rendered = bentoml.render(release, "127.0.0.1", free_port())
     ended = subprocess.run(
         rendered.commands[0],
         env={**os.environ, **rendered.environment},
