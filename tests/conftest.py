@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+# No test shall find what an earlier run, or the user, has in the cache.
+_CACHE = tempfile.mkdtemp(prefix="pizzeria-cache-")
+os.environ["PIZZERIA_CACHE"] = _CACHE
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 # Two cores are shared by the test, the service that it starts and the browser that looks at it.
 os.environ.setdefault("OMP_NUM_THREADS", "2")

@@ -47,17 +47,48 @@ class Plugin(Protocol):
     Options: type[Options]
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """What a source makes of a path that somebody points at: see `Source`.
+
+    Attributes:
+        format: In words, such as `COCO boxes`.
+        options: The source's options that read it, as a spec would have them.
+        task: The task that the data are made for; None where they serve several, or that is for the user to say.
+        certainty: 0 to 1; where several sources recognise a path, the surest one is taken.
+        split: Keys for `data.split` that the data suggest, such as a column with a split of their own.
+    """
+
+    format: str
+    options: Mapping[str, Any]
+    task: str | None
+    certainty: float
+    split: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Source(Plugin, Protocol):
-    """`sources`: brings data in, as tables."""
+    """`sources`: brings data in, as tables, under the names that they have there.
+
+    The engine does the rest (`pizzeria.intake`): it renames and leaves out classes, joins several sources, looks at every
+    photo, repairs or refuses, and holds the account against the tables. So a source's `images` need only `image_id` and
+    `path`; boxes are in pixels of the upright photo.
+
+    It may also have `recognise(path: Path) -> Recognised | None`: whether it could read what lies at a path, for
+    `pizzeria init`; quick, reads no more than it must, and never raises.
+    """
 
     TASKS: frozenset[str]
     """Tasks that it can serve."""
 
-    def inputs(self, options: Any) -> Sequence[Path]:
-        """Files and folders whose content decides what `collect` returns; empty for a generator."""
+    def inputs(self, options: Any) -> Sequence[Path | str]:
+        """Files and folders whose content decides what `collect` returns; empty for a generator. A text stands for data
+        that are no file of this machine, and changes whenever they do: see `pizzeria.fetching.state`."""
 
     def collect(self, options: Any, problem: Problem, folder: Path, progress: Progress) -> Tables:
         """Read (or make) the data; files that it makes go into `folder`, and their paths are relative to it.
+
+        All classes come, also those that `problem.classes` lacks. `tables.account` has, by unit, how much was read, and
+        what was set aside and why: nothing is dropped without a word.
 
         Raises:
             DataError: the data cannot be read; names the file.

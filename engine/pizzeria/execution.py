@@ -90,7 +90,7 @@ def _upstream(name: str) -> set[str]:
     wanted = {name}
     for stage in reversed(stages()):
         if stage.NAME in wanted:
-            wanted |= set(by_name[stage.NAME].INPUTS)
+            wanted |= {*by_name[stage.NAME].INPUTS, *by_name[stage.NAME].AFTER}
     return wanted
 
 

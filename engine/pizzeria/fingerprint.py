@@ -118,8 +118,12 @@ class FileHashes:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def of(self, paths: Sequence[Path]) -> str | None:
+    def of(self, paths: Sequence[Path | str]) -> str | None:
         """One hash over the names and contents of files and folders; None when there are none.
+
+        Args:
+            paths: A text stands for itself: what a source says of data that are no file here, such as the listing of
+                a bucket.
 
         Raises:
             DataError: a path does not exist.
@@ -128,9 +132,10 @@ class FileHashes:
             return None
         with closing(sqlite3.connect(self._path, timeout=30)) as known:
             known.execute("create table if not exists file(path text primary key, size int, mtime int, sha256 text)")
-            entries = [(name, self._one(known, file)) for name, file in _files(paths)]
+            files = _files([path for path in paths if isinstance(path, Path)])
+            entries = [(name, self._one(known, file)) for name, file in files]
             known.commit()
-        return digest(entries)
+        return digest(entries + [(path, "") for path in paths if isinstance(path, str)])
 
     def _one(self, known: sqlite3.Connection, file: Path) -> str:
         stat = file.stat()

@@ -38,9 +38,10 @@ class Step:
 
 @cache
 def stages() -> tuple[Stage, ...]:
-    """All stages, each after those whose results it needs."""
+    """All stages, each after those whose results it needs, or that must have passed before it."""
     modules = {name: cast(Stage, import_module(f"pizzeria.stages.{name}")) for name in NAMES}
-    order = TopologicalSorter({name: sorted(stage.INPUTS) for name, stage in modules.items()}).static_order()
+    before = {name: sorted({*stage.INPUTS, *stage.AFTER}) for name, stage in modules.items()}
+    order = TopologicalSorter(before).static_order()
     return tuple(modules[name] for name in order)
 
 

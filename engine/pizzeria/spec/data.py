@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pizzeria.spec.section import Fraction, PluginSection, Section
+from pizzeria.spec.leakage import Leakage
+from pizzeria.spec.section import PluginSection, Section
+from pizzeria.spec.split import Split
+
+Repairable = Literal["refuse", "set_aside"]
 
 
-class Split(Section):
-    """How rows go to train, validation and test; the same spec and data always give the same split."""
+class Repair(Section):
+    """What is done about data that cannot be used as they are. Whatever is done is counted in the report."""
 
-    group_by: str | None = Field(
-        default=None, description="Column whose equal values stay on one side, such as listing_id."
+    unreadable: Repairable = Field(
+        default="refuse", description="Photos that cannot be decoded: refuse stops the run and names them."
     )
-    order_by: str | None = Field(
-        default=None, description="Column to sort by: train comes before validation, validation before test."
+    outside: Literal["refuse", "clip", "set_aside"] = Field(
+        default="refuse", description="Boxes that reach out of their photo; clip cuts them off at its border."
     )
-    validation: Fraction = Field(default=0.15, gt=0, description="Share of the groups (or rows) for validation.")
-    test: Fraction = Field(default=0.15, gt=0, description="Share of the groups (or rows) for the test.")
-    seed: int = Field(default=0, ge=0, description="Seed of the shuffle; unused with order_by.")
-
-    @model_validator(mode="after")
-    def _leaves_some_to_train_on(self) -> Split:
-        if self.validation + self.test >= 1:
-            raise ValueError(f"validation {self.validation:g} and test {self.test:g} leave nothing to train on")
-        if self.group_by and self.order_by:
-            raise ValueError("group_by and order_by exclude each other")
-        return self
+    degenerate: Repairable = Field(
+        default="refuse", description="Boxes less than a pixel wide or high, also after they were clipped."
+    )
+    duplicates: Repairable = Field(
+        default="refuse", description="Boxes that stand twice: same photo, class and corners; one is kept."
+    )
 
 
-class Data(PluginSection):
-    """Phase 3: collect, validate, split. The other keys are the source plugin's options."""
+class Sourced(PluginSection):
+    """What each source of a dataset has: a plugin, and what its class names are here."""
 
     KIND: ClassVar[str] = "sources"
 
     use: str = Field(description="Source plugin.")
+    class_map: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="The source's class names that are others here: {couch: sofa, settee: sofa, bowl: null}; null "
+        "leaves a class out. Classes that are not named keep their name.",
+    )
+
+
+class Source(Sourced):
+    """A further source, whose tables join those of the first."""
+
+
+class Data(Sourced):
+    """Phase 3: collect, validate, split. The other keys are the source plugin's options."""
+
+    also: tuple[Source, ...] = Field(
+        default=(),
+        description="Further sources, each with its plugin's options and class_map; their tables join the first one's.",
+    )
+    repair: Repair = Field(default=Repair(), description="What is done about data that cannot be used as they are.")
     validator: str = Field(default="great_expectations", description="Validator plugin.")
     expectations: dict[str, tuple[dict[str, dict[str, Any]], ...]] = Field(
         default_factory=dict,
@@ -45,3 +63,4 @@ class Data(PluginSection):
         "one of the same name and column.",
     )
     split: Split = Field(default=Split(), description="How rows go to train, validation and test.")
+    leakage: Leakage = Field(default=Leakage(), description="What must not be on two sides of the split.")

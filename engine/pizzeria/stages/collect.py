@@ -15,6 +15,7 @@ from pizzeria.tasks import task
 
 NAME = "collect"
 INPUTS: tuple[str, ...] = ()
+AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = None
 

@@ -15,6 +15,7 @@ from pizzeria.stages.stage import Job, Outcome
 
 NAME = "deploy"
 INPUTS = ("package",)
+AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = None
 

@@ -17,6 +17,7 @@ from pizzeria.tasks import task
 
 NAME = "evaluate"
 INPUTS = ("collect", "features", "train")
+AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = GateError
 

@@ -13,6 +13,7 @@ from pizzeria.tables import read_tables
 
 NAME = "features"
 INPUTS = ("collect", "split")
+AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = None
 

@@ -23,6 +23,7 @@ from pizzeria.tasks import task
 
 NAME = "package"
 INPUTS = ("collect", "features", "train", "evaluate")
+AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = ParityError
 

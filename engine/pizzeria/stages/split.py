@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.errors import DataError, PizzeriaError, nearest
-from pizzeria.spec.data import Split
 from pizzeria.spec.spec import Spec
+from pizzeria.spec.split import Split
 from pizzeria.stages.stage import Job, Outcome
 from pizzeria.tables import Tables, read_tables
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "split"
-INPUTS = ("collect", "validate")
+INPUTS = ("collect",)
+AFTER: tuple[str, ...] = ("validate",)
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = None
 

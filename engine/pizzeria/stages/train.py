@@ -14,6 +14,7 @@ from pizzeria.stages.stage import Job, Outcome, framing
 
 NAME = "train"
 INPUTS = ("features",)
+AFTER: tuple[str, ...] = ()
 RESUMES = True
 REFUSAL: type[PizzeriaError] | None = None
 

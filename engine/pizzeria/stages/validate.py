@@ -15,6 +15,7 @@ from pizzeria.tables import read_tables
 
 NAME = "validate"
 INPUTS = ("collect",)
+AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = ExpectationError
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria.errors import DataError
-from pizzeria.spec.data import Split
+from pizzeria.spec.split import Split
 from pizzeria.stages.split import assign
 from pizzeria.tables import Tables
 

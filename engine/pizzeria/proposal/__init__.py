@@ -1,0 +1,1 @@
+"""A first spec for data that somebody points at: `pizzeria init`."""
