@@ -1,4 +1,4 @@
-"""What became of everything that a source read: `read = used + set aside`, by unit, with the reasons and a few examples.
+"""What became of everything that a source read: `read = used + set aside`, by unit, with reasons and a few examples.
 
 Units are `images`, `boxes`, `labels` (classes of whole photos), `listings` and `rows`.
 """

@@ -12,8 +12,8 @@ VARIABLE = "PIZZERIA_CACHE"
 def cache_folder(name: str) -> Path:
     """The folder of one kind of thing, such as `photos`; made if need be.
 
-    It lies in `PIZZERIA_CACHE`, else in `~/.cache/pizzeria` (`XDG_CACHE_HOME` is heeded). Everything in it may be deleted
-    while nothing runs.
+    It lies in `PIZZERIA_CACHE`, else in `~/.cache/pizzeria` (`XDG_CACHE_HOME` is heeded). Everything in it may be
+    deleted while nothing runs.
     """
     root = os.environ.get(VARIABLE)
     base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pizzeria"

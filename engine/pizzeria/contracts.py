@@ -69,9 +69,9 @@ class Recognised:
 class Source(Plugin, Protocol):
     """`sources`: brings data in, as tables, under the names that they have there.
 
-    The engine does the rest (`pizzeria.intake`): it renames and leaves out classes, joins several sources, looks at every
-    photo, repairs or refuses, and holds the account against the tables. So a source's `images` need only `image_id` and
-    `path`; boxes are in pixels of the upright photo.
+    The engine does the rest (`pizzeria.intake`): it renames and leaves out classes, joins several sources, looks at
+    every photo, repairs or refuses, and holds the account against the tables. So a source's `images` need only
+    `image_id` and `path`; boxes are in pixels of the upright photo.
 
     It may also have `recognise(path: Path) -> Recognised | None`: whether it could read what lies at a path, for
     `pizzeria init`; quick, reads no more than it must, and never raises.

@@ -13,8 +13,8 @@ boxes       box_id (str), image_id (str), class_name (str), x_min, y_min, x_max,
 listings    listing_id (str), declared (list of str), then the source's own columns
 rows        row_id (str), then the table's own columns
 
-Rows may be more than memory holds: `rows_file` is their Parquet file, which DuckDB and pyarrow read in pieces, and `rows`
-reads all of it when it is first asked for. What must work for millions of rows reads the file.
+Rows may be more than memory holds: `rows_file` is their Parquet file, which DuckDB and pyarrow read in pieces, and
+`rows` reads all of it when it is first asked for. What must work for millions of rows reads the file.
 """
 
 from __future__ import annotations

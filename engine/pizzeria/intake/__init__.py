@@ -1,1 +1,1 @@
-"""What becomes of what sources bring: classes are renamed, sources joined, photos looked at, faults repaired or refused."""
+"""What becomes of what sources bring: classes are renamed, sources joined, photos looked at, faults repaired."""

@@ -4,8 +4,8 @@ A stage module has
 
     NAME: str
     INPUTS: tuple[str, ...]                 stages whose results it needs; the order of execution comes from them
-    AFTER: tuple[str, ...]                  stages that must have passed before, though it reads nothing of theirs: a check
-                                            that is changed is run again, and what lies behind it is not
+    AFTER: tuple[str, ...]                  stages that must have passed before, though it reads nothing of theirs: a
+                                            check that is changed is run again, and what lies behind it is not
     RESUMES: bool                           whether a cut-off try is kept and gone on with
     REFUSAL: type[PizzeriaError] | None     what a refusal is raised as
     reads(spec) -> dict                     the part of the spec that decides its result
