@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
@@ -15,6 +16,7 @@ from pizzeria.inference.resize import needed_size
 
 FORMATS = ("JPEG", "PNG", "WebP")
 _ORIENTATION = 0x0112
+_MOST_PIXELS = 100_000_000  # of a PNG that is decoded to learn whether it is turned
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -79,7 +81,7 @@ def decode(
     if kind not in formats:
         raise RequestError(415, "format_not_allowed", f"{kind} is not welcome here", hint=f"send {wanted}")
     try:
-        image = _open(kind, data)
+        image = open_stored(kind, BytesIO(data))
         width, height = image.size
     except Image.DecompressionBombError as error:  # WebP checks Pillow's own limit before it allocates anything
         raise RequestError(
@@ -97,14 +99,13 @@ def decode(
             hint=f"send at most {max_megapixels:g} megapixels",
         )
     try:
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         turned = orientation >= 5  # a quarter turn: its sides change places
         if preprocessing is not None and kind == "JPEG":
-            upright = (height, width) if turned else (width, height)
-            needed = needed_size(upright, preprocessing)
+            needed = needed_size((height, width) if turned else (width, height), preprocessing)
             image.draft(None, needed[::-1] if turned else needed)
         image.load()
-        found = _upright(_rgb(image), orientation)
+        found = upright(rgb_of(image), orientation)
     except MemoryError:
         raise
     except Exception as error:
@@ -126,14 +127,64 @@ def format_of(data: bytes) -> str | None:
     return "WebP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
-def _open(kind: str, data: bytes) -> ImageFile.ImageFile:
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of a photo file once it stands upright, in pixels, by its header; (0, 0) where it tells none.
+
+    Besides `FORMATS`, BMP, GIF and TIFF are known: data for training may be of these.
+    """
+    try:
+        with open(path, "rb") as stream:
+            kind = stored_format_of(stream.read(16))
+            if kind is None:
+                return 0, 0
+            stream.seek(0)
+            image = open_stored(kind, stream)
+            width, height = image.size
+            # Pillow turns a TIFF by itself. The EXIF data of a PNG may come last, and then all of it is decoded.
+            if kind == "TIFF" or width * height > _MOST_PIXELS:
+                return width, height
+            return (height, width) if orientation_of(image) >= 5 else (width, height)
+    except MemoryError:
+        raise
+    except Exception:  # what Pillow raises for damaged files has no common class
+        return 0, 0
+
+
+def stored_format_of(data: bytes) -> str | None:
+    """As `format_of`, and also BMP, GIF and TIFF, which are not served but may lie among data for training.
+
+    Example:
+        >>> stored_format_of(b"GIF89a"), stored_format_of(b"%PDF-1.7")
+        ('GIF', None)
+    """
+    if data[:2] == b"BM":
+        return "BMP"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    return "TIFF" if data[:4] in (b"II*\0", b"MM\0*") else format_of(data)
+
+
+def open_stored(kind: str, stream: IO[bytes]) -> ImageFile.ImageFile:
+    """A photo of which only the header is read yet. Pillow's own limit of pixels does not hold: ask for its `size`.
+
+    Args:
+        kind: As `stored_format_of` says.
+    """
     # Not Image.open: it warns of (or refuses) large photos by a process-wide limit, and here each caller has its own.
     if kind == "JPEG":
-        return JpegImagePlugin.jpeg_factory(BytesIO(data))
-    return PngImagePlugin.PngImageFile(BytesIO(data)) if kind == "PNG" else WebPImagePlugin.WebPImageFile(BytesIO(data))
+        return JpegImagePlugin.jpeg_factory(stream)
+    if kind == "PNG":
+        return PngImagePlugin.PngImageFile(stream)
+    if kind == "WebP":
+        return WebPImagePlugin.WebPImageFile(stream)
+    from PIL import BmpImagePlugin, GifImagePlugin, TiffImagePlugin
+
+    stored = {"BMP": BmpImagePlugin.BmpImageFile, "GIF": GifImagePlugin.GifImageFile}
+    return stored.get(kind, TiffImagePlugin.TiffImageFile)(stream)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb_of(image: Image.Image) -> Image.Image:
+    """In 8-bit RGB: transparent parts lie over white, 16-bit greys keep their upper half."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image  # as it is; `convert` would copy it
     if image.mode.startswith("I"):  # 16-bit greys; Pillow's own conversion would clip them
@@ -144,7 +195,8 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation, 1 (upright) to 8; from 5 on the sides change places."""
     try:
         found = int(image.getexif().get(_ORIENTATION, 1))
         return found if found in _TURNS else 1
@@ -152,7 +204,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Turned (or mirrored) as `orientation` says."""
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 

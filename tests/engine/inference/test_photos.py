@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pizzeria.errors import RequestError
-from pizzeria.inference.photos import decode
+from pizzeria.inference.photos import decode, size_of
 from pizzeria.inference.resize import needed_size, resize
 from pizzeria.inference.statistics import image_statistics
 
@@ -224,3 +224,20 @@ def test_formats_that_are_not_welcome_are_415() -> None:
     with pytest.raises(RequestError, match="PNG is not welcome here") as caught:
         decode(data, max_megapixels=1, formats=("JPEG",))
     assert (caught.value.status, caught.value.hint) == (415, "send JPEG")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_size_of_a_file_is_that_of_the_upright_photo(tmp_path: Path, kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turns = orientation == 6 and kind not in ("BMP", "GIF")
+    Image.new("RGB", (30, 20)).save(tmp_path / "photo", kind, **({"exif": exif} if turns else {}))
+    assert size_of(tmp_path / "photo") == ((20, 30) if turns else (30, 20))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"BM", b"%PDF-1.7"])
+def test_a_file_that_is_no_photo_has_no_size(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "photo").write_bytes(data)
+    assert size_of(tmp_path / "photo") == (0, 0)
+    assert size_of(tmp_path / "none") == (0, 0)
