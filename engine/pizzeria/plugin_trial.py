@@ -77,7 +77,11 @@ def _suite(name: str, kind: str | None, options: dict[str, Any], only_rendered: 
     else:
         found = find_plugin(name, kind).kind
     plugin_of(found, name)  # a broken one is told at once
-    module, base = ("targets", "TargetSuite") if found == "targets" else ("plugins", "PluginSuite")
+    module, base = ("plugins", "PluginSuite")
+    if found == "targets":
+        module, base = ("targets", "TargetSuite")
+    elif found == "sources" and options:  # without options there is nothing that it could read
+        module, base = ("sources", "SourceSuite")
     lines = [
         "from pizzeria.conformance.plugins import plugin_of",
         f"from pizzeria.conformance.{module} import {base}",

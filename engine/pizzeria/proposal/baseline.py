@@ -148,7 +148,7 @@ def _boxes(
     side = images[["width", "height", "width", "height"]]
     side.columns = _CORNERS
     code = {name: i for i, name in enumerate(problem.classes)}
-    labels = boxes["class_name"].map(code).to_numpy(np.int64)
+    labels = np.asarray(boxes["class_name"].map(code), np.int64)
     relative = boxes[_CORNERS].to_numpy(float) / side.reindex(boxes["image_id"]).to_numpy(float)
     seen = boxes["image_id"].isin(chosen).to_numpy()
     present = [i for i in range(len(code)) if (seen & (labels == i)).any()]
