@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pizzeria.client import Client
 from pizzeria.errors import RequestError
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.inference.column_inputs import column_names
 from pizzeria.inference.photos import decode
 from pizzeria.inference.predictor import Predictor
 
@@ -79,8 +80,7 @@ class BundleAnswers:
         return [answer.wire() for answer in self._predictor.rows(rows)]
 
     def columns(self) -> frozenset[str]:
-        how = self._predictor.bundle.preprocessing
-        return frozenset(column["name"] for kind in ("numeric", "categorical") for column in how[kind])
+        return frozenset(column_names(self._predictor.bundle.preprocessing))
 
     def thresholds(self) -> Mapping[str, float]:
         return self._predictor.bundle.thresholds

@@ -70,8 +70,7 @@ class RowSet:
     """All rows of a table, ready for the network.
 
     Attributes:
-        numeric: float32 [N, F], standardised with the training split's mean and deviation.
-        categorical: int64 [N, G], 0 is "unseen or missing".
+        numeric, categorical: float32 [N, F] and int64 [N, G]; `pizzeria.inference.column_inputs` says what they are.
         targets: int64 [N] class index, or float32 [N] in the target's own unit.
         index: [N] rows with `row_id` and `split`.
         preprocessing: what `bundle.json` will say about the columns.

@@ -1,10 +1,11 @@
 """How much each column of a row adds to its answer: Shapley values (Strumbelj and Kononenko 2014).
 
-The row is compared with the baseline: the training split's median of each number, and its most frequent value of each
-category (`missing`, for a bundle that does not tell it). A coalition is a set of columns that have the row's values,
-while the others have the baseline's. A column's Shapley value is what it adds to the answer when it joins a coalition,
-in the mean over all orders of joining. So what the columns add makes up just the difference between the answer and the
-baseline's; columns that do the same get the same, and one that the model does not look at gets 0.
+The row is compared with the baseline: the training split's median of each number and each date, its most frequent
+value of each category (`missing`, for a bundle that does not tell it), and the median of what is counted of each text.
+All inputs that are made of one column go together. A coalition is a set of columns that have the row's values, while the
+others have the baseline's. A column's Shapley value is what it adds to the answer when it joins a coalition, in the mean
+over all orders of joining. So what the columns add makes up just the difference between the answer and the baseline's;
+columns that do the same get the same, and one that the model does not look at gets 0.
 
 Up to `EXACT` columns all coalitions are asked. With more, orders are drawn, each together with its reverse, which takes
 much of the noise away.
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from pizzeria.errors import RequestError
 from pizzeria.inference.answers import TableAnswer
 from pizzeria.inference.calibration import calibrate
+from pizzeria.inference.column_inputs import layout, usual_row
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.rows import Columns, encode_columns
 
@@ -42,7 +44,7 @@ class Contributions:
     """What the answers for N rows with M columns are made of.
 
     Attributes:
-        names: M columns, as in `preprocessing`: numeric, then categorical.
+        names: M columns, in the order of `pizzeria.inference.column_inputs.column_names`.
         base: float64 [N], the baseline's probability of the row's class, or its value.
         shares: float64 [N, M]; `base + shares.sum(axis=1)` is the answer.
     """
@@ -96,14 +98,14 @@ def contributions(predictor: Predictor, columns: Columns, answer: TableAnswer) -
         RequestError: 422, the model has no finite answer for a coalition; names the row.
     """
     how = predictor.bundle.preprocessing
-    names = tuple(str(column["name"]) for kind in ("numeric", "categorical") for column in how[kind])
+    made = layout(how)
     numeric, categorical = encode_columns(columns, how)
-    usual_numeric, usual_categorical = encode_columns(_baseline(how), how)
-    joined, weights = _coalitions(len(names))
-    has_number, has_code = np.split(joined, [numeric.shape[1]], axis=1)
+    usual_numeric, usual_categorical = usual_row(how)
+    joined, weights = _coalitions(len(made.names))
+    has_number, has_code = joined[:, list(made.numeric)], joined[:, list(made.categorical)]
     told = _told(answer)
     asked = np.empty((len(numeric), len(joined)))
-    step = max(1, _AT_ONCE // joined.size)
+    step = max(1, _AT_ONCE // (has_number.size + has_code.size))
     for at in range(0, len(numeric), step):
         some = slice(at, at + step)
         numbers = np.where(has_number, numeric[some, None], usual_numeric)
@@ -119,13 +121,7 @@ def contributions(predictor: Predictor, columns: Columns, answer: TableAnswer) -
             hint="leave explain out, or send smaller numbers",
         )
     asked[:, -1] = told  # the whole row, to the last bit as it was answered
-    return Contributions(names, asked[:, 0].copy(), asked @ weights)
-
-
-def _baseline(preprocessing: Any) -> Columns:
-    """One row: a number that is missing counts as the median."""
-    out: Columns = {column["name"]: np.array([math.nan]) for column in preprocessing["numeric"]}
-    return out | {column["name"]: [column.get("mode")] for column in preprocessing["categorical"]}
+    return Contributions(made.names, asked[:, 0].copy(), asked @ weights)
 
 
 def _told(answer: TableAnswer) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pizzeria.inference.bands import VERDICTS
 from pizzeria.inference.bundle import Bundle
+from pizzeria.inference.column_inputs import YEAR_1, YEAR_9999, column_names, columns_of
 from pizzeria.inference.rows import bounds
 
 Schema = dict[str, Any]
@@ -19,6 +20,7 @@ PROBABILITY: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 SHA256: Schema = {"type": "string", "pattern": "^([0-9a-f]{64})?$", "description": "The bundle that answered."}
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
+_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
 _SIDE: Schema = {"type": "integer", "minimum": 1, "description": "Pixels of the upright photo."}
 _SYNTAX = re.compile(r"[\^$\\.*+?()\[\]{}|/]")
 """What means something in a pattern of ECMAScript."""
@@ -65,13 +67,8 @@ def listing_answer(bundle: Bundle) -> Schema:
 
 def row(preprocessing: Mapping[str, Any]) -> Schema:
     """One row of a request: every column, and maybe `row_id`."""
-    columns: Schema = {c["name"]: _numeric(c) for c in preprocessing["numeric"]}
-    columns |= {
-        c["name"]: {"type": ["string", "number", "boolean", "null"], "examples": c["values"][:5]}
-        for c in preprocessing["categorical"]
-    }
-    name: Schema = {"type": ["string", "number", "boolean", "null"], "description": "Its name in the prediction log."}
-    return _with(object_of(**columns), row_id=name)
+    columns: Schema = {str(column["name"]): _column(kind, column) for kind, column in columns_of(preprocessing)}
+    return _with(object_of(**columns), row_id=_SCALAR | {"description": "Its name in the prediction log."})
 
 
 def readiness() -> Schema:
@@ -102,10 +99,14 @@ def _with(schema: Schema, **properties: Any) -> Schema:
     return schema | {"properties": schema["properties"] | properties}
 
 
-def _numeric(column: Mapping[str, Any]) -> Schema:
-    low, high = bounds(column)
+def _column(kind: str, column: Mapping[str, Any]) -> Schema:
+    if kind == "categorical":
+        return _SCALAR | {"examples": column["values"][:5]}
+    if kind == "texts":
+        return _SCALAR | {"description": "Free text."}
+    low, high = bounds(column) if kind == "numeric" else (YEAR_1, YEAR_9999)
     reach = {"minimum": low, "maximum": high}
-    if column.get("time"):
+    if kind == "dates" or column.get("time"):
         moment = {"type": "string", "format": "date-time"}
         return {"anyOf": [moment, {"type": ["number", "null"], **reach}], "description": "ISO 8601, or Unix seconds."}
     return {"type": ["number", "boolean", "null"], **reach}
@@ -154,7 +155,7 @@ def _saliency(bundle: Bundle) -> Schema:
 
 
 def _contributions(bundle: Bundle) -> Schema:
-    columns = [c["name"] for c in (*bundle.preprocessing["numeric"], *bundle.preprocessing["categorical"])]
+    columns = column_names(bundle.preprocessing)
     out = object_of(
         **({} if bundle.task == "tabular_regression" else {"class": _class(bundle)}),
         method={"const": "shapley"},

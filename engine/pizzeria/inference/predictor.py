@@ -25,6 +25,7 @@ from pizzeria.errors import BundleError, RequestError
 from pizzeria.inference.answers import PhotoAnswer, RowAnswer, TableAnswer
 from pizzeria.inference.bundle import MODEL, Bundle
 from pizzeria.inference.calibration import calibrate
+from pizzeria.inference.column_inputs import layout
 from pizzeria.inference.photos import Photo
 from pizzeria.inference.resize import resize
 from pizzeria.inference.rows import Columns, encode_columns, to_columns
@@ -160,9 +161,11 @@ class Predictor:
 
     def _check_graph(self) -> None:
         how = self.bundle.preprocessing
-        wanted = (
-            {"images"} if self.bundle.takes_photos else {name for name in ("numeric", "categorical") if how.get(name)}
-        )
+        if self.bundle.takes_photos:
+            wanted = {"images"}
+        else:
+            made = layout(how)
+            wanted = {name for name in ("numeric", "categorical") if getattr(made, name)}
         self._inputs = {item.name for item in self._session.get_inputs()}
         outputs = {item.name for item in self._session.get_outputs()}
         self._embeds = self.bundle.takes_photos and _EMBEDDING in outputs

@@ -14,7 +14,8 @@ import numpy as np
 
 from pizzeria.errors import RequestError
 from pizzeria.inference import requests
-from pizzeria.inference.rows import ROW_ID, Columns, row_name, seconds, text, to_columns
+from pizzeria.inference.column_inputs import column_names
+from pizzeria.inference.rows import ROW_ID, Columns, number, number_readers, plain_texts, row_name, text, to_columns
 
 if TYPE_CHECKING:
     import msgspec
@@ -40,7 +41,7 @@ class RowReader:
     """Reads bodies for one model; safe to use from several threads at once.
 
     Args:
-        preprocessing: See `pizzeria.inference.rows`.
+        preprocessing: See `pizzeria.inference.column_inputs`.
         max_rows: Rows of one request.
         typed: Whether to use msgspec where it is there.
 
@@ -54,8 +55,8 @@ class RowReader:
     def __init__(self, preprocessing: Mapping[str, Any], max_rows: int, *, typed: bool = True) -> None:
         self._preprocessing = preprocessing
         self._max_rows = max_rows
-        self._numeric = {str(column["name"]): bool(column.get("time")) for column in preprocessing["numeric"]}
-        self._categorical = [str(column["name"]) for column in preprocessing["categorical"]]
+        self._names = column_names(preprocessing)
+        self._numbers = number_readers(preprocessing)
         self._decoder = self._typed_decoder() if typed else None
 
     def read(self, body: bytes) -> Table:
@@ -78,8 +79,8 @@ class RowReader:
         except ImportError:
             return None
         scalar = str | bool | int | float | None
-        types = {name: scalar if time else bool | float | None for name, time in self._numeric.items()}
-        types |= dict.fromkeys(self._categorical, scalar)
+        plain = bool | float | None
+        types = {name: plain if self._numbers.get(name) is number else scalar for name in self._names}
         if ROW_ID in types:
             return None
         columns = {f"c{i}": name for i, name in enumerate(types)}
@@ -92,7 +93,7 @@ class RowReader:
         except ValueError:  # a column's name holds quotes or the like
             return None
         self._unset = msgspec.UNSET
-        self._hold_texts = (*self._numeric.values(), *(True for _ in self._categorical), True)
+        self._hold_texts = (*(self._numbers.get(name) is not number for name in self._names), True)
         self._refusals = (msgspec.MsgspecError, ValueError, RecursionError)
         self._fields = msgspec.structs.astuple
         return msgspec.json.Decoder(body | listed)
@@ -121,11 +122,14 @@ class RowReader:
 
     def _to_columns(self, values: Sequence[Sequence[Any]]) -> Columns:
         columns: Columns = {}
-        for (name, time), column in zip(self._numeric.items(), values, strict=False):
-            read = [seconds(value, i, name) for i, value in enumerate(column)] if time else column
-            columns[name] = np.array(read, np.float64)  # None becomes NaN
-        for name, column in zip(self._categorical, values[len(self._numeric) :], strict=True):
-            columns[name] = [value if value.__class__ is str else text(value) for value in column]
+        for name, column in zip(self._names, values, strict=True):
+            read = self._numbers.get(name)
+            if read is None:
+                columns[name] = plain_texts(column)
+            elif read is number:
+                columns[name] = np.array(column, np.float64)  # None becomes NaN
+            else:
+                columns[name] = np.array([read(value, i, name) for i, value in enumerate(column)], np.float64)
         return columns
 
     def _row_id(self, value: Any) -> str:

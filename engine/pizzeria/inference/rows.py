@@ -1,17 +1,14 @@
 """Turns table rows into the network's inputs, the same way for training and for serving.
 
-`preprocessing` is {"kind": "columns", "numeric": [{"name", "median", "mean", "std"}],
-"categorical": [{"name", "values", "mode"}], "target": {"name", ...}}. A missing number becomes the median; each number
-is then (x - mean) / std. A category becomes 1 + its index in `values`, and 0 when it is missing or was not seen in
-training. `mode`, the most frequent value, is for explanations; bundles of old do not have it.
-A numeric column with "time": true holds moments, which count as Unix seconds (UTC where they name no zone).
+What `preprocessing` says, and what becomes of a column, stands in `pizzeria.inference.column_inputs`; here rows are
+read and checked.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pizzeria.errors import RequestError, nearest
+from pizzeria.inference.column_inputs import (
+    YEAR_1,
+    YEAR_9999,
+    category_codes,
+    column_names,
+    columns_of,
+    date_inputs,
+    has_limits,
+    number_inputs,
+    text_inputs,
+)
 
 ROW_ID = "row_id"
 """Key under which a row may carry an identifier; it is no input of the model."""
@@ -37,9 +45,9 @@ def encode(
 
     Args:
         rows: N objects with just the columns of `preprocessing` (and `row_id`, if the client likes). None is "missing".
-            Numeric columns take numbers and booleans, those of times also ISO 8601 texts; categorical ones take text,
-            numbers and booleans.
-        preprocessing: See above.
+            Numeric columns take numbers and booleans, those of times and dates also ISO 8601 texts; categorical ones
+            and texts take text, numbers and booleans.
+        preprocessing: See `pizzeria.inference.column_inputs`.
 
     Returns:
         numeric float32 [N, F] and categorical int64 [N, G].
@@ -70,30 +78,34 @@ def encode_columns(
         RequestError: 422; a number is infinite, or so far from the mean that the network cannot take it.
     """
     count = len(next(iter(columns.values()), ()))
-    numeric = np.empty((count, len(preprocessing["numeric"])), np.float32)
-    categorical = np.empty((count, len(preprocessing["categorical"])), np.int64)
-    for i, column in enumerate(preprocessing["numeric"]):
-        values = np.asarray(columns[column["name"]], np.float64)
-        filled = np.where(np.isnan(values), float(column["median"]), values)
-        low, high = bounds(column)
-        out = (filled < low) | (filled > high)
-        if out.any():
-            row = int(np.flatnonzero(out)[0])
-            hint = f"write a number from {low:g} to {high:g}, or null"
-            raise _refused(f"rows[{row}].{column['name']}", f"found {values[row]:g}", hint)
-        numeric[:, i] = (filled - float(column["mean"])) / float(column["std"])
-    for i, column in enumerate(preprocessing["categorical"]):
-        categorical[:, i] = _codes(columns[column["name"]], column["values"])
-    return numeric, categorical
+    numeric: list[NDArray[Any]] = [np.empty((count, 0))]
+    categorical: list[NDArray[Any]] = [np.empty((count, 0), np.int64)]
+    for kind, column in columns_of(preprocessing):
+        found = columns[column["name"]]
+        if kind == "numeric":
+            values = np.asarray(found, np.float64)
+            _check_reach(column, values)
+            numeric.append(number_inputs(column, values))
+        elif kind == "categorical":
+            categorical.append(category_codes(column, plain_texts(found))[:, None])
+        elif kind == "dates":
+            numbers, codes = date_inputs(column, np.asarray(found, np.float64))
+            numeric.append(numbers)
+            categorical.append(codes)
+        else:
+            numeric.append(text_inputs(column, plain_texts(found)))
+    return np.concatenate(numeric, axis=1).astype(np.float32), np.concatenate(categorical, axis=1)
 
 
 def bounds(column: Mapping[str, Any]) -> tuple[float, float]:
-    """The smallest and the largest number of a column that a float32 holds once it is standardised.
+    """The smallest and the largest number of a numeric column that a float32 holds once it is scaled.
 
     Example:
         >>> bounds({"name": "price", "mean": 5.0, "std": 0.5})
         (-1.7e+38, 1.7e+38)
     """
+    if not has_limits(column):
+        return -_FLOAT64, _FLOAT64
     mean, reach = float(column["mean"]), _FLOAT32 * float(column["std"])
     return max(mean - reach, -_FLOAT64), min(mean + reach, _FLOAT64)
 
@@ -104,21 +116,44 @@ def to_columns(rows: Sequence[Mapping[str, Any]], preprocessing: Mapping[str, An
     Raises:
         RequestError: 422, as for `encode`.
     """
-    numeric = {column["name"]: bool(column.get("time")) for column in preprocessing["numeric"]}
-    categorical = [column["name"] for column in preprocessing["categorical"]]
-    known = {*numeric, *categorical}
+    numbers = number_readers(preprocessing)
+    names = column_names(preprocessing)
+    known = set(names)
     for i, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise _refused(f"rows[{i}]", f"found {_shown(row)}", "write an object of column names and values")
         if row.keys() != known:
             _check_names(i, row, known, str(preprocessing["target"]["name"]))
     columns: Columns = {}
-    for name, time in numeric.items():
-        read = seconds if time else _number
-        columns[name] = np.array([read(row[name], i, name) for i, row in enumerate(rows)], np.float64)
-    for name in categorical:
-        columns[name] = [_category(row[name], i, name) for i, row in enumerate(rows)]
+    for name in names:
+        read = numbers.get(name)
+        if read is None:
+            columns[name] = [_category(row[name], i, name) for i, row in enumerate(rows)]
+        else:
+            columns[name] = np.array([read(row[name], i, name) for i, row in enumerate(rows)], np.float64)
     return columns
+
+
+def number_readers(preprocessing: Mapping[str, Any]) -> dict[str, Callable[[Any, int, str], float]]:
+    """How a value of each numeric column and of each date is read; the other columns hold texts.
+
+    Example:
+        >>> how = {"numeric": [{"name": "price"}, {"name": "at", "time": True}], "categorical": [{"name": "day"}]}
+        >>> [name for name, read in number_readers(how).items() if read is not number]
+        ['at']
+    """
+    readers = {"numeric": number, "dates": moment}
+    return {
+        str(column["name"]): seconds if column.get("time") else readers[kind]
+        for kind, column in columns_of(preprocessing)
+        if kind in readers
+    }
+
+
+def plain_texts(values: Sequence[Any] | NDArray[Any]) -> list[str | None]:
+    """Categories or texts as `text` writes them."""
+    plain = values.tolist() if isinstance(values, np.ndarray) else values
+    return [value if value.__class__ is str else text(value) for value in plain]
 
 
 def text(value: Any) -> str | None:
@@ -180,14 +215,30 @@ def seconds(value: Any, i: int, name: str) -> float:
             raise ValueError
     except (ValueError, OverflowError):
         raise _refused(f"rows[{i}].{name}", f"found {_shown(value)}", "write a time as 2024-05-31T12:00:00Z") from None
-    return _number(value, i, name)
+    return number(value, i, name)
 
 
-def _codes(values: Sequence[Any] | NDArray[Any], known: Sequence[str]) -> NDArray[np.int64]:
-    codes = {name: i + 1 for i, name in enumerate(known)}
-    plain = values.tolist() if isinstance(values, np.ndarray) else values
-    out = [codes.get(v if v.__class__ is str else text(v), 0) for v in plain]  # type: ignore[arg-type]
-    return np.array(out, np.int64)
+def moment(value: Any, i: int, name: str) -> float:
+    """The same for the dates of a calendar: from the year 1 to 9999.
+
+    Example:
+        >>> moment("1970-01-01T01:00:00+01:00", 0, "at")
+        0.0
+    """
+    found = seconds(value, i, name)
+    if found < YEAR_1 or found > YEAR_9999:
+        hint = "write a time as 2024-05-31T12:00:00Z, or its Unix seconds, from the year 1 to 9999"
+        raise _refused(f"rows[{i}].{name}", f"found {_shown(value)}", hint)
+    return found
+
+
+def _check_reach(column: Mapping[str, Any], values: NDArray[np.float64]) -> None:
+    low, high = bounds(column)
+    out = (values < low) | (values > high)
+    if out.any():
+        row = int(np.flatnonzero(out)[0])
+        hint = f"write a number from {low:g} to {high:g}, or null"
+        raise _refused(f"rows[{row}].{column['name']}", f"found {values[row]:g}", hint)
 
 
 def _check_names(i: int, row: Mapping[str, Any], known: set[str], target: str) -> None:
@@ -201,16 +252,21 @@ def _check_names(i: int, row: Mapping[str, Any], known: set[str], target: str) -
         raise _refused(f"rows[{i}].{missing[0]}", "the column is missing", f"write {missing[0]}, or null if unknown")
 
 
-def _number(value: Any, i: int, name: str) -> float:
+def number(value: Any, i: int, name: str) -> float:
+    """A number or a boolean; NaN for None.
+
+    Raises:
+        RequestError: 422, it is neither, or not finite.
+    """
     if value is None:
         return math.nan
     if isinstance(value, bool | int | float):
         try:
-            number = float(value)
+            found = float(value)
         except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
+            found = math.inf
+        if math.isfinite(found):
+            return found
     hint = "write the number without quotes" if isinstance(value, str) else "write a finite number, or null"
     raise _refused(f"rows[{i}].{name}", f"found {_shown(value)} where a number is needed", hint)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from pizzeria.errors import DataError
+from pizzeria.inference.column_inputs import layout
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 
@@ -44,16 +45,16 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
     """
     from pizzeria_plugins.models.residual_mlp import ResidualMLP
 
-    numeric, categorical = preprocessing["numeric"], preprocessing["categorical"]
-    if not numeric and not categorical:
+    made = layout(preprocessing)
+    if not made.names:
         raise DataError(f"no column is left to predict {problem.target} from", hint="name some in `features`")
     target = None
     if problem.task == "tabular_regression":
         # A constant target has no deviation; then there is nothing to scale.
         target = (float(preprocessing["target"]["mean"]), float(preprocessing["target"]["std"]) or 1.0)
     return ResidualMLP(
-        len(numeric),
-        [len(column["values"]) + 1 for column in categorical],
+        len(made.numeric),
+        made.sizes,
         1 if target else len(problem.classes),
         hidden=options.hidden,
         blocks=options.blocks,
@@ -72,10 +73,11 @@ def export(options: Options, problem: Problem, preprocessing: Mapping[str, Any],
     from pizzeria_plugins.models.residual_mlp import Answers
 
     network = build(options, problem, preprocessing, pretrained=False)
+    made = layout(preprocessing)
     load_weights(network, weights)
     examples = {
-        "numeric": torch.zeros(2, len(preprocessing["numeric"])),
-        "categorical": torch.zeros(2, len(preprocessing["categorical"]), dtype=torch.int64),
+        "numeric": torch.zeros(2, len(made.numeric)),
+        "categorical": torch.zeros(2, len(made.categorical), dtype=torch.int64),
     }
     names = network.input_names
     output = "values" if network.regression else "probabilities"

@@ -18,6 +18,7 @@ from typing import Any
 
 from pizzeria.errors import RequestError
 from pizzeria.inference.bundle import Bundle
+from pizzeria.inference.column_inputs import columns_of
 from pizzeria.inference.contract import Reply, refusal
 from pizzeria.inference.openapi import describe
 from pizzeria.inference.requests import MAX_PHOTOS
@@ -150,9 +151,15 @@ def _facts(bundle: Bundle, settings: Settings) -> dict[str, Any]:
         facts["thresholds"] = dict(bundle.thresholds)
     if bundle.takes_photos:
         return facts | {"types": [f"image/{name}" for name in settings.formats]}
-    numeric = [[one["name"], "time" if one.get("time") else "number"] for one in bundle.preprocessing["numeric"]]
-    texts = [[one["name"], "text"] for one in bundle.preprocessing["categorical"]]
-    return facts | {"columns": dict(numeric + texts), "target": bundle.preprocessing["target"]["name"]}
+    columns = {one["name"]: _kind(kind, one) for kind, one in columns_of(bundle.preprocessing)}
+    return facts | {"columns": columns, "target": bundle.preprocessing["target"]["name"]}
+
+
+def _kind(kind: str, column: Mapping[str, Any]) -> str:
+    """How the page reads a field of a CSV file."""
+    if kind == "dates" or column.get("time"):
+        return "time"
+    return "number" if kind == "numeric" else "text"
 
 
 def _script_data(value: Any) -> str:
