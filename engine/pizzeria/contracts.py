@@ -110,18 +110,29 @@ class Expectation:
     unexpected: int
     examples: tuple[str, ...] = ()
     """A few offending rows, by their key and value, such as `img-12: width 0`."""
+    severity: Literal["critical", "warning", "info"] = "critical"
+    """What it means when it is not met: only what is critical stops a run."""
 
 
 class Validator(Plugin, Protocol):
-    """`validators`: checks tables."""
+    """`validators`: checks tables.
+
+    It may also have `profile(tables, problem, *, drift=False) -> Mapping[table, Sequence[Mapping[name, arguments]]]`:
+    expectations learnt from a version of the data that was good, in the form that `data.expectations` has; with
+    `drift` only those on distributions, as warnings, which `data.reference` adds. `problem` may be None.
+    """
 
     def check_names(self, expectations: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sequence[tuple[str, str, str]]:
         """Faults in a spec's expectations as (path below `data.expectations`, message, hint); reads no data."""
 
     def validate(
-        self, tables: Tables, problem: Problem, expectations: Mapping[str, Sequence[Mapping[str, Any]]]
+        self, tables: Tables, problem: Problem, expectations: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path
     ) -> Sequence[Expectation]:
-        """Run the built-in expectations of the task and the spec's own."""
+        """Run the built-in expectations of the task and the spec's own.
+
+        Args:
+            folder: Where pages about the outcome may be left; `data_docs/index.html` there is linked from the report.
+        """
 
 
 class Features(Plugin, Protocol):
@@ -408,6 +419,16 @@ class PredictionLog(Plugin, Protocol):
     `secrets(options) -> Sequence[str]`: names of the environment variables that the service needs for it; and
     `local_files(options) -> bool`: whether the records lie in files of the machine that serves, which a target that
     keeps no files must refuse.
+
+    One that keeps ground truth too, for `POST /feedback` and `pizzeria labels`, has two more. Of `Label` and how labels
+    are sifted and joined: `pizzeria.inference.truth`.
+
+    - `add_labels(options, folder, labels: Sequence[Label]) -> LabelCounts`: add labels to those that are there, all of
+      a call or none, durably, and each once (`sift`), also when others add at the same time. A label whose prediction
+      is not there is kept.
+    - `labels(options, folder) -> Sequence[Label]`: all that were ever added, in any order.
+
+    `read` of such a log joins them: `true:<class>`, or `true`, in the rows that have a label.
     """
 
     def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:

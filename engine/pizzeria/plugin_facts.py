@@ -38,6 +38,7 @@ _OPTIONAL = {
         "interval_s": "says how often it is written",
         "secrets": "needs secrets",
         "local_files": "says whether it needs files that stay",
+        "add_labels": "keeps ground truth that comes later",
     },
     "models": {"inputs": "is decided by files too"},
     "monitors": {"check": "checks the spec"},

@@ -12,16 +12,19 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pizzeria.errors import DeploymentError
 from pizzeria.inference.bundle import Bundle, open_bundle
-from pizzeria.inference.contract import Contract, Limits
+from pizzeria.inference.contract import Contract, Feedback, Limits
+from pizzeria.inference.feedback import MAX_LABELS
 from pizzeria.inference.photos import FORMATS
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.rooms import open_rooms
+from pizzeria.inference.truth import Label
 from pizzeria.spec.stages import Serving
 
 _BOUNDARY = "pizzeria-corpus"
@@ -85,6 +88,11 @@ def record(bundle: Path, serving: Serving) -> list[Recorded]:
         tuple(name for name in FORMATS if name.lower() in serving.formats),
     )
     contract = Contract(Predictor(opened, 1), limits, rooms=rooms)
+    if serving.log is None:
+        contract.feedback = replace(contract.feedback, offered=serving.feedback)
+    else:
+        by_input = "input_id" not in serving.log.redact
+        contract.feedback = Feedback(_forget, None, by_input, serving.feedback)
     out = []
     for case in corpus(opened, limits):
         answer = contract.answer(case.method, case.target, case.headers, case.body)
@@ -94,7 +102,12 @@ def record(bundle: Path, serving: Serving) -> list[Recorded]:
 
 def corpus(bundle: Bundle, limits: Limits) -> list[Case]:
     """The requests themselves."""
-    return [*_anywhere(), *(_photos(bundle, limits) if bundle.takes_photos else _rows(bundle, limits))]
+    own = _photos(bundle, limits) if bundle.takes_photos else _rows(bundle, limits)
+    return [*_anywhere(), *own, *_feedback(bundle, limits)]
+
+
+def _forget(labels: Sequence[Label]) -> None:
+    """Labels of the corpus are of no prediction."""
 
 
 def differences(recorded: Sequence[Recorded], send: Send) -> list[str]:
@@ -246,6 +259,60 @@ def _rows(bundle: Bundle, limits: Limits) -> Iterator[Case]:
     yield Case("nothing to verify", "POST", "/verify", {"Content-Type": _FORM}, _form(("declared", None, b"bed")))
 
 
+def _feedback(bundle: Bundle, limits: Limits) -> Iterator[Case]:
+    """Labels of predictions that nobody made: they are kept, and join nothing."""
+    known = _AN_ID if bundle.takes_photos else f"{_AN_ID}/0"
+    label = {"prediction_id": known, **_truth(bundle)}
+
+    def case(name: str, body: object, kind: str = "application/json", method: str = "POST") -> Case:
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return Case(name, method, "/feedback", {"Content-Type": kind}, sent)
+
+    yield case("a label", label)
+    yield case("the same label again", [label, label])
+    yield case("several labels", {"labels": [label, {**label, "at": "2026-05-01T12:00:00Z", "source": "a person"}]})
+    yield case("a label of an input", {"input_id": "k\u00fcche.jpg", **_truth(bundle)})
+    yield case("another task's label", {"prediction_id": known, "colour": "red"})
+    yield case("a label that says nothing", {"prediction_id": known})
+    yield case("a label of nothing", _truth(bundle))
+    yield case("a label of both", {**label, "input_id": "a.jpg"})
+    yield case("an id that is none", {**label, "prediction_id": "7"})
+    row = f"{_AN_ID}/0" if bundle.takes_photos else _AN_ID
+    yield case("an id of the other kind", {**label, "prediction_id": row})
+    yield case("no time", {**label, "at": "yesterday"})
+    yield case("no label", [])
+    yield case("labels that are none", 7)
+    yield case("a label that is none", [label, 7])
+    yield case("labels that are no JSON", b"{")
+    yield case("labels as a text", json.dumps(label).encode(), "text/plain")
+    yield case("labels to be had", b"", method="GET")
+    if limits.max_body >= (MAX_LABELS + 1) * 3:
+        yield case("one label too many", b"[" + b",".join([b"{}"] * (MAX_LABELS + 1)) + b"]")
+    if bundle.task == "tabular_regression":
+        yield case("a value that is none", {"prediction_id": known, "value": "high"})
+        return
+    one = {"classes": ["moat"]} if bundle.judges_presence else {"class": "moat"}
+    yield case("an unknown class", {"prediction_id": known, **one})
+    if bundle.task == "object_detection":
+        box = {"class": bundle.classes[0], "x_min": 5, "y_min": 5, "x_max": 5, "y_max": 9}
+        yield case("a label by classes alone", {"prediction_id": known, "classes": list(bundle.classes[:1])})
+        yield case("a box without area", {"prediction_id": known, "boxes": [box]})
+        yield case("a box without corners", {"prediction_id": known, "boxes": [{"class": bundle.classes[0]}]})
+
+
+def _truth(bundle: Bundle) -> dict[str, Any]:
+    """What a good label says."""
+    if bundle.task == "tabular_regression":
+        return {"value": 12.5}
+    name = bundle.classes[0]
+    if not bundle.judges_presence:
+        return {"class": name}
+    if bundle.task == "multilabel_classification":
+        return {"classes": [name]}
+    return {"boxes": [{"class": name, "x_min": 1, "y_min": 2, "x_max": 30.5, "y_max": 40}]}
+
+
+_AN_ID = "019ab3a5-6a2e-7c41-9d3f-0b5f4c8e7a12"
 _MOST_MEGAPIXELS = 100
 """A photo of more takes a second to make."""
 

@@ -5,6 +5,7 @@
 | POST /predict | a photo: raw, or one multipart part | `PhotoAnswer.wire()` |
 | POST /predict | rows as JSON | {"predictions": [`RowAnswer.wire()`, ...], "model": sha256} |
 | POST /verify | multipart: photos, `declared`, maybe `listing_id` | `pizzeria.inference.listing.verify` |
+| POST /feedback | labels as JSON, see `pizzeria.inference.feedback` | {"accepted": how many} with 202 |
 | GET /healthz | - | {"status": "ok"} |
 | GET /readyz | - | {"status": "ready", "sha256", "name", "task"} |
 
@@ -14,7 +15,7 @@ Whatever a client sends wrong is a 4xx with {"error": {"code", "message", "hint"
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from pizzeria.errors import RequestError, nearest
 from pizzeria.inference import requests
 from pizzeria.inference.answers import PhotoAnswer
 from pizzeria.inference.contributions import explain_rows
+from pizzeria.inference.feedback import read_labels
 from pizzeria.inference.json_body import to_json
 from pizzeria.inference.listing import check_declared, verify
 from pizzeria.inference.photos import FORMATS, Photo, decode
@@ -33,10 +35,12 @@ from pizzeria.inference.records import new_prediction_id
 from pizzeria.inference.rooms import RoomAnswer, Rooms
 from pizzeria.inference.row_reader import RowReader
 from pizzeria.inference.saliency import explain_photo
+from pizzeria.inference.truth import Label
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/predict": ("POST",),
     "/verify": ("POST",),
+    "/feedback": ("POST",),
     "/healthz": ("GET", "HEAD"),
     "/readyz": ("GET", "HEAD"),
 }
@@ -81,6 +85,30 @@ class Reply:
     content_type: str = _JSON
 
 
+@dataclass(frozen=True)
+class Feedback:
+    """What becomes of the labels of `POST /feedback`.
+
+    Attributes:
+        keep: Keeps labels so that they outlast this process, before it returns; None where nobody does.
+        refused: Why none are kept, where `keep` is None.
+        by_input: Whether the log keeps input ids.
+        offered: Whether the route is there at all.
+    """
+
+    keep: Callable[[Sequence[Label]], object] | None = None
+    refused: RequestError | None = field(
+        default_factory=lambda: RequestError(
+            409,
+            "no_log",
+            "this service keeps no prediction log, which labels would belong to",
+            hint="serving.log: null in its spec says so",
+        )
+    )
+    by_input: bool = True
+    offered: bool = True
+
+
 class Contract:
     """Answers requests for one predictor; safe to use from several threads at once.
 
@@ -92,6 +120,7 @@ class Contract:
 
     Attributes:
         readiness: What `/readyz` says besides; a server may set it.
+        feedback: What `POST /feedback` takes; a server may set it.
     """
 
     def __init__(
@@ -103,6 +132,7 @@ class Contract:
         self._explanations = threading.Lock()
         self.rooms = rooms
         self.readiness: Callable[[], Mapping[str, Any]] = dict
+        self.feedback = Feedback()
         bundle = predictor.bundle
         self._reader = None if bundle.takes_photos else RowReader(bundle.preprocessing, limits.max_rows)
 
@@ -146,6 +176,8 @@ class Contract:
                 return predict(asked, headers, body)
             if route == "/verify":
                 return self._verify(asked, headers, body)
+            if route == "/feedback":
+                return self._feedback(body)
             return reply(200, {"status": "ok"} if route == "/healthz" else self._ready())
         except RequestError as error:
             return _allowing(route, refusal(error))
@@ -162,6 +194,9 @@ class Contract:
         if route == "/verify" and not bundle.judges_presence:
             message = f"a model for {bundle.task} cannot verify listings"
             raise RequestError(404, "not_found", message, hint="use /predict")
+        if route == "/feedback" and not self.feedback.offered:
+            message = "this service takes no feedback"
+            raise RequestError(404, "not_found", message, hint="its spec says serving.feedback: false")
         if method not in ROUTES[route]:
             allowed = ", ".join(ROUTES[route])
             raise RequestError(405, "wrong_method", f"{route} does not answer {method[:20]}", hint=f"use {allowed}")
@@ -226,6 +261,15 @@ class Contract:
             for name, answer in answers.items()
         ]
         return reply(200, verify(sent.declared, answers, bundle, ids, self.rooms, room_of), *records)
+
+    def _feedback(self, body: bytes) -> Reply:
+        how, bundle = self.feedback, self.predictor.bundle
+        labels = read_labels(body, bundle.task, bundle.classes, by_input=how.by_input)
+        if how.refused is not None:
+            raise how.refused
+        assert how.keep is not None
+        how.keep(labels)
+        return reply(202, {"accepted": len(labels)})
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:

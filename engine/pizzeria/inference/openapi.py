@@ -8,6 +8,7 @@ from typing import Any
 from pizzeria.inference import openapi_schemas as schemas
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.contract import Limits
+from pizzeria.inference.feedback import MAX_LABELS
 from pizzeria.inference.openapi_schemas import PROBABILITY, SHA256, Schema, object_of
 from pizzeria.inference.query import query_keys
 from pizzeria.inference.requests import MAX_PHOTOS
@@ -16,12 +17,14 @@ _REFUSALS = {
     400: "The body is damaged: not decodable, not JSON, or a form that is cut off. Or the request is no HTTP.",
     401: "No API key, or one that the service does not know.",
     408: "The request was not whole in time.",
-    413: "Too large: bytes, pixels, photos or rows.",
+    409: "The service keeps no prediction log.",
+    413: "Too large: bytes, pixels, photos, rows or labels.",
     415: "A type or a format that the route does not read.",
     422: "Readable, but of another shape than the model needs.",
     429: "As many requests as allowed are at work; try again after Retry-After seconds.",
     431: "The head of the request is too large.",
-    503: "As many connections as allowed are at work; try again after Retry-After seconds.",
+    501: "The prediction log keeps no labels.",
+    503: "As many connections as allowed are at work, or the log takes no label; try again after Retry-After seconds.",
     504: "No answer in time.",
 }
 _OF_POST = (400, 408, 413, 415, 422, 429, 431, 503, 504)
@@ -44,7 +47,12 @@ _KEYS = {
 
 
 def describe(
-    bundle: Bundle, limits: Limits | None = None, *, keyed: bool = False, metrics: bool = False
+    bundle: Bundle,
+    limits: Limits | None = None,
+    *,
+    keyed: bool = False,
+    metrics: bool = False,
+    feedback: bool = True,
 ) -> dict[str, Any]:
     """An OpenAPI 3.1 document of the routes that `pizzeria.inference.contract` answers.
 
@@ -53,6 +61,7 @@ def describe(
         limits: What a request may ask for; those of `Limits()` by default.
         keyed: Whether API keys are asked for.
         metrics: Whether there is /metrics.
+        feedback: Whether there is /feedback.
 
     Example:
         >>> describe(open_bundle(Path("runs/1/stages/package/bundle")))["openapi"]  # doctest: +SKIP
@@ -66,6 +75,8 @@ def describe(
     }
     if bundle.judges_presence:
         paths["/verify"] = {"post": _post(_verify(bundle), "/verify", bundle, keyed)}
+    if feedback:
+        paths["/feedback"] = {"post": _post(_feedback(bundle), "/feedback", bundle, keyed, status=202)}
     if metrics:
         text = {"text/plain": {"schema": {"type": "string"}}}
         paths["/metrics"] = {"get": _get("What the service counted, for Prometheus.", text, keyed)}
@@ -110,13 +121,22 @@ def _verify(bundle: Bundle) -> Schema:
     }
 
 
-def _post(told: Schema, route: str, bundle: Bundle, keyed: bool) -> Schema:
+def _feedback(bundle: Bundle) -> Schema:
+    label = schemas.label(bundle)
+    labels = {"type": "array", "minItems": 1, "maxItems": MAX_LABELS, "items": label}
+    body = {"application/json": {"schema": {"oneOf": [label, labels, object_of(labels=labels)]}}}
+    answer = object_of(accepted={"type": "integer", "minimum": 1, "description": "Labels that are kept now."})
+    return {"summary": "Tell the truth of earlier predictions.", "requestBody": _required(body), "answer": answer}
+
+
+def _post(told: Schema, route: str, bundle: Bundle, keyed: bool, status: int = 200) -> Schema:
     answer = told.pop("answer")
+    of_post = (*_OF_POST, 409, 501) if status == 202 else _OF_POST
     keys = [
         {"name": name, "in": "query", "description": _QUERY[name][0], "schema": _QUERY[name][1]}
         for name in query_keys(route, bundle.task)
     ]
-    responses = _answered("The answer.", _json(answer)) | _refused(_OF_POST, keyed)
+    responses = _answered("The answer.", _json(answer), status) | _refused(of_post, keyed)
     return told | {"parameters": keys, "responses": responses} | _security(keyed)
 
 
@@ -125,8 +145,8 @@ def _get(summary: str, content: Schema, keyed: bool = False) -> Schema:
     return {"summary": summary, "responses": responses} | _security(keyed)
 
 
-def _answered(description: str, content: Schema) -> Schema:
-    return {"200": {"description": description, "content": content}}
+def _answered(description: str, content: Schema, status: int = 200) -> Schema:
+    return {str(status): {"description": description, "content": content}}
 
 
 def _refused(statuses: Iterable[int], keyed: bool) -> Schema:

@@ -13,6 +13,7 @@ from pizzeria.inference.bands import VERDICTS
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.column_inputs import YEAR_1, YEAR_9999, column_names, columns_of
 from pizzeria.inference.rows import bounds
+from pizzeria.inference.truth import CORNERS, MAX_BOXES
 
 Schema = dict[str, Any]
 
@@ -69,6 +70,42 @@ def row(preprocessing: Mapping[str, Any]) -> Schema:
     """One row of a request: every column, and maybe `row_id`."""
     columns: Schema = {str(column["name"]): _column(kind, column) for kind, column in columns_of(preprocessing)}
     return _with(object_of(**columns), row_id=_SCALAR | {"description": "Its name in the prediction log."})
+
+
+def label(bundle: Bundle) -> Schema:
+    """One label of `POST /feedback`: of a prediction, or of all predictions of an input."""
+    row = "/(0|[1-9][0-9]{0,8})" if not bundle.takes_photos else ""
+    by_prediction = {
+        "type": "string",
+        "pattern": f"^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{row}$",
+        "description": "Of the answer.",
+    }
+    by_input = {"type": "string", "minLength": 1, "description": "Of all answers to the input of this name."}
+    about: Schema = {
+        "at": {"type": ["string", "null"], "format": "date-time", "description": "When it was found; now by default."},
+        "source": {"type": "string", "description": "Who says it; cut to 200 characters."},
+    }
+    pairs = ({"prediction_id": by_prediction}, {"input_id": by_input})
+    return {
+        "oneOf": [
+            _with(object_of(**name, **truth), **more, **about) for name in pairs for truth, more in _truth(bundle)
+        ]
+    }
+
+
+def _truth(bundle: Bundle) -> list[tuple[Schema, Schema]]:
+    """What a label must say, and may say besides."""
+    if bundle.task == "tabular_regression":
+        return [({"value": _NUMBER}, {})]
+    if not bundle.judges_presence:
+        return [({"class": _class(bundle)}, {})]
+    shown: Schema = {"type": "array", "items": _class(bundle), "description": "All classes that the photo shows."}
+    if bundle.task == "multilabel_classification":
+        return [({"classes": shown}, {})]
+    corner: Schema = {"type": "number", "minimum": 0, "maximum": 1_000_000, "description": "Pixels."}
+    box = object_of(**{"class": _class(bundle)}, **dict.fromkeys(CORNERS, corner))
+    boxes: Schema = {"type": "array", "maxItems": MAX_BOXES, "items": box}
+    return [({"boxes": boxes}, {"classes": shown}), ({"classes": shown}, {})]
 
 
 def readiness() -> Schema:

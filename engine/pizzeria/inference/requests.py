@@ -42,12 +42,12 @@ def check_type(route: str, content_type: str, takes_photos: bool) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if route == "/verify":
         fits, wanted = kind == _FORM, f"{_FORM} with the photos and the field `declared`"
-    elif takes_photos:
+    elif takes_photos and route != "/feedback":
         fits = kind in ("", _FORM, "application/octet-stream") or kind.startswith("image/")
         wanted = f"the photo as the body with Content-Type image/jpeg, image/png or image/webp, or as {_FORM}"
     else:
         fits = kind in ("", "application/json") or (kind.startswith("application/") and kind.endswith("+json"))
-        wanted = "rows as application/json"
+        wanted = f"{'labels' if route == '/feedback' else 'rows'} as application/json"
     if not fits:
         raise RequestError(
             415,

@@ -107,6 +107,7 @@ class Serving(PluginSection):
     pages: bool = Field(default=True, description="Offer the page at /, /docs and /openapi.json.")
     metrics: bool = Field(default=True, description="Offer /metrics.")
     log: PredictionLog | None = Field(default=PredictionLog(), description="The prediction log; null: none is kept.")
+    feedback: bool = Field(default=True, description="Offer POST /feedback, which takes the truth that comes later.")
     verification: Verification = Field(default=Verification(), description="What rooms say about amenities.")
 
     @field_validator("cors")

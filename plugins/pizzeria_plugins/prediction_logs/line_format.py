@@ -1,7 +1,7 @@
 """Prediction records as lines of text that come unharmed through a platform's log, and out of what it makes of them.
 
-A line is ASCII and one JSON object that begins with `{"pizzeria":`, `record` or `photo`. One that is longer than a
-platform lets an entry be is cut into lines of `part`, which are put together again.
+A line is ASCII and one JSON object that begins with `{"pizzeria":`, `record`, `photo` or `label`. One that is longer
+than a platform lets an entry be is cut into lines of `part`, which are put together again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from pizzeria.inference.truth import Label
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values
 
 LONGEST = 200_000
 """Bytes of a line. AWS cut entries of 256 kB once, Google cuts them there still."""
@@ -22,19 +24,21 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Entry(NamedTuple):
-    """One record, or one photo, that was found.
+    """One record, one photo or one label that was found.
 
     Attributes:
-        timestamp: Of the prediction.
-        prediction_id: Of it.
-        record: All of the record but the photo; None for a photo.
-        photo: In base64; None for a record.
+        timestamp: Of the prediction, or when the label came.
+        prediction_id: Of it; empty for a label.
+        record: All of the record but the photo; None for anything else.
+        photo: In base64; None for anything else.
+        label: None for anything else.
     """
 
     timestamp: str
     prediction_id: str
-    record: dict[str, Any] | None
-    photo: str | None
+    record: dict[str, Any] | None = None
+    photo: str | None = None
+    label: Label | None = None
 
 
 def to_lines(row: Row) -> Iterator[str]:
@@ -46,6 +50,16 @@ def to_lines(row: Row) -> Iterator[str]:
     fixed = json.dumps(dict(zip(COLUMNS, row.fixed, strict=True)))[1:-1]
     rest = row.rest if row.rest.isascii() else _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], row.rest)
     yield from _cut(f'{_MARK}"record",{fixed},"rest":{rest}}}')
+
+
+def label_lines(label: Label, received: str) -> Iterator[str]:
+    """The lines of one label.
+
+    Args:
+        received: When it came, ISO 8601.
+    """
+    fixed = json.dumps(dict(zip(LABEL_COLUMNS, as_values(label, received), strict=True)))[1:-1]
+    yield from _cut(f'{_MARK}"label",{fixed}}}')
 
 
 def entries(lines: Iterable[str]) -> Iterator[Entry | None]:
@@ -118,7 +132,11 @@ def _inside(value: Any) -> dict[str, Any] | None:
 def _entry(found: Mapping[str, Any]) -> Entry | None:
     match found:
         case {"pizzeria": "photo", "timestamp": str(at), "prediction_id": str(name), "photo": str(photo)}:
-            return Entry(at, name, None, photo)
+            return Entry(at, name, photo=photo)
         case {"pizzeria": "record", "timestamp": str(at), "prediction_id": str(name), "rest": dict(rest)}:
-            return Entry(at, name, {**{key: found.get(key) for key in COLUMNS}, **rest}, None)
+            return Entry(at, name, {**{key: found.get(key) for key in COLUMNS}, **rest})
+        case {"pizzeria": "label", "received": str(at)}:
+            values = [found.get(name) for name in LABEL_COLUMNS[1:]]
+            if all(isinstance(value, str) for value in values):
+                return Entry(at, "", label=as_label(*map(str, values)))
     return None

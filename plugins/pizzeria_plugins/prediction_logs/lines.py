@@ -13,9 +13,10 @@ import gzip
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,14 +25,18 @@ from pydantic import Field, field_validator
 
 from pizzeria.errors import DataError, PluginError
 from pizzeria.inference.records import unpack
+from pizzeria.inference.truth import Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.prediction_logs.line_format import Entry, entries, to_lines
+from pizzeria_plugins.prediction_logs.line_format import Entry, entries, label_lines, to_lines
 from pizzeria_plugins.prediction_logs.rows import as_frame, as_row, utc
+from pizzeria_plugins.prediction_logs.truth import with_truth
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _logger = logging.getLogger(__name__)
+_output = threading.Lock()
+"""Held while lines go to standard output, as labels come from another thread than records."""
 
 
 class Options(PluginOptions):
@@ -88,10 +93,10 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
         rows = list(map(as_row, records))
         text = "".join(line for row in rows for line in to_lines(row))
         if options.path is None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            _say(text)
         elif text:
-            _append(folder / options.path, text.encode())
+            with _appending(folder / options.path) as stream:
+                _append(stream, text.encode())
 
     return write
 
@@ -102,8 +107,43 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
     Raises:
         DataError: nothing says where the lines are, or they cannot be read.
     """
-    frame = as_frame(flat for record in _records(options, folder, sha256) for flat in unpack(record))
-    return frame.sort_values("timestamp", kind="stable", ignore_index=True)
+    found: list[Label] = []
+    frame = as_frame(flat for record in _records(options, folder, sha256, found) for flat in unpack(record))
+    return with_truth(frame.sort_values("timestamp", kind="stable", ignore_index=True), found)
+
+
+def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
+    """Add labels as lines of their own; see `pizzeria.contracts.PredictionLog`.
+
+    On standard output nobody can look at what went before: each is written, and counts as new. What is written twice is
+    read once.
+
+    Raises:
+        OSError: the lines cannot be written; a file has none of them.
+    """
+    now = datetime.now(UTC)
+    if options.path is None:
+        fresh, counts = sift((), labels, now)
+        _say("".join(line for label in fresh for line in label_lines(label, moment(now))))
+        return counts
+    path = folder / options.path
+    with _appending(path) as stream:  # the lock is held from the look to the last line
+        with open(path, encoding="utf-8", errors="replace") as before:
+            told = (line for line in before if '"pizzeria":"label"' in line or '"pizzeria":"part"' in line)
+            known = [entry.label for entry in entries(told) if entry is not None and entry.label is not None]
+        fresh, counts = sift(known, labels, now)
+        _append(stream, "".join(line for label in fresh for line in label_lines(label, moment(now))).encode())
+        os.fsync(stream.fileno())
+    return counts
+
+
+def labels(options: Options, folder: Path) -> Sequence[Label]:
+    """All labels that were ever added.
+
+    Raises:
+        DataError: as `read`.
+    """
+    return [entry.label for entry in _entries(options, folder) if entry.label is not None]
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -119,8 +159,9 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
 
 
 def prune(options: Options, folder: Path, before: datetime) -> int:
-    """Delete records, and photos, that are older than `before` (with a time zone) from the file; returns how many
-    records went. What is on standard output is the platform's, which has a time of its own to keep it.
+    """Delete records, photos and labels that are older than `before` (with a time zone) from the file; returns how many
+    records went. A label is as old as the time at which it came. What is on standard output is the platform's, which
+    has a time of its own to keep it.
 
     Raises:
         ValueError: `before` has no time zone.
@@ -133,13 +174,14 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
     if not path.exists():
         return 0
     with _locked(path, "rb") as stream:
-        kept, went = [], 0
+        kept, went, dropped = [], 0, 0
         for entry, lines in _grouped(stream):
             if entry is None or datetime.fromisoformat(entry.timestamp) >= limit:
                 kept += lines
             else:
                 went += entry.record is not None
-        if went:
+                dropped += 1
+        if dropped:
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             try:
                 temporary.write_bytes(b"".join(kept))
@@ -170,9 +212,12 @@ def _is_last_part(line: bytes) -> bool:
     return number == count - 1
 
 
-def _records(options: Options, folder: Path, sha256: str | None) -> Iterator[Mapping[str, Any]]:
+def _records(options: Options, folder: Path, sha256: str | None, labels: list[Label]) -> Iterator[Mapping[str, Any]]:
+    """The records; the labels between them are added to `labels`."""
     seen: set[str] = set()
     for entry in _entries(options, folder):
+        if entry.label is not None:
+            labels.append(entry.label)
         if entry.record is None or entry.prediction_id in seen:
             continue
         seen.add(entry.prediction_id)
@@ -236,19 +281,30 @@ def _lines_elsewhere(address: str) -> Iterator[str]:
         raise DataError(f"{address} cannot be read: {error}") from error
 
 
-def _append(path: Path, data: bytes) -> None:
-    """All of it, or nothing: what a full disk took of it is taken back."""
+def _say(text: str) -> None:
+    with _output:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path, "ab") as stream:
-        before = stream.seek(0, os.SEEK_END)
-        try:
-            left = memoryview(data)
-            while left:  # a disk that is nearly full takes a part, and says so only when it is asked again
-                left = left[stream.write(left) :]
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(stream.fileno(), before)
-            raise
+        yield stream
+
+
+def _append(stream: Any, data: bytes) -> None:
+    """All of it, or nothing: what a full disk took of it is taken back."""
+    before = stream.seek(0, os.SEEK_END)
+    try:
+        left = memoryview(data)
+        while left:  # a disk that is nearly full takes a part, and says so only when it is asked again
+            left = left[stream.write(left) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(stream.fileno(), before)
+        raise
 
 
 @contextmanager

@@ -6,6 +6,8 @@ and for whoever wants the records in DuckDB, Spark or pandas:
 A part is a batch. It appears whole or not at all, and is never changed. Its name begins with the time of its newest
 record and ends with a hash of its prediction ids, so that a batch that is tried again replaces itself; a batch that was
 cut anew may leave a record in two parts, which `read` sees once. Parts may differ in their columns.
+
+Labels are parts of their own, one for each call that adds some.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,8 +27,10 @@ from pydantic import Field, field_validator
 from pizzeria.atomic import write_bytes
 from pizzeria.errors import DataError, PluginError
 from pizzeria.inference.records import unpack
+from pizzeria.inference.truth import Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, join, utc, whole
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, with_truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +41,7 @@ _AS_JSON = {b"pizzeria": b"json"}
 """Metadata of a column whose values are of more than one type: each is its JSON."""
 _EXACT = 2**53
 """Larger whole numbers are not exact as float64."""
+_KEPT_PARTS = 20_000
 _PHOTOS_IN_GROUP = 16
 """Photos that must be read to find one of them."""
 
@@ -145,7 +150,38 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
             ) from error
     frame = join([part for part in parts if len(part)])
     frame = frame.drop_duplicates("prediction_id").sort_values("timestamp", kind="stable")
-    return frame.reset_index(drop=True)
+    return with_truth(frame.reset_index(drop=True), _labels(store))
+
+
+def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
+    """Add labels as one part; see `pizzeria.contracts.PredictionLog`.
+
+    Two that add the same label at once may each write it; it counts once when it is read.
+
+    Raises:
+        OSError: the part cannot be written; there is none of it.
+        DataError: an earlier part cannot be read.
+        PluginError: as for `writer`.
+    """
+    store, now = _Store.open(options, folder), datetime.now(UTC)
+    import pyarrow as pa
+
+    names = {label.name for label in labels}
+    fresh, counts = sift([label for label in _labels(store) if label.name in names], labels, now)
+    if fresh:
+        columns = zip(*(as_values(label, moment(now)) for label in fresh), strict=True)
+        table = pa.table({name: pa.array(values) for name, values in zip(LABEL_COLUMNS, columns, strict=True)})
+        store.put("labels", _part_name(now, map(repr, fresh)), _parquet(table, compression="zstd"))
+    return counts
+
+
+def labels(options: Options, folder: Path) -> Sequence[Label]:
+    """All labels that were ever added.
+
+    Raises:
+        DataError, PluginError: as for `read`.
+    """
+    return _labels(_Store.open(options, folder))
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -178,7 +214,8 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
 def prune(options: Options, folder: Path, before: datetime) -> int:
     """Delete the parts whose every record is older than `before` (with a time zone); returns how many records went.
 
-    A part with one newer record stays as it is, so a record may stay longer by the time that a part covers.
+    A part with one newer record stays as it is, so a record may stay longer by the time that a part covers. Labels go
+    by the time at which they came.
 
     Raises:
         OSError: a part cannot be deleted.
@@ -188,7 +225,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
     from pyarrow import parquet
 
     deleted = 0
-    for kind in ("photos", "predictions"):
+    for kind in ("photos", "labels", "predictions"):
         for name in store.names(kind):
             # What a killed worker left half-written has the same name, with a dot before it.
             if name.removeprefix(".") >= limit:
@@ -201,6 +238,37 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
             except FileNotFoundError:  # another service was faster
                 continue
     return deleted
+
+
+def _labels(store: _Store) -> list[Label]:
+    """All labels. Parts never change, so a service that adds labels reads each of them once."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    out: list[Label] = []
+    for name in store.parts("labels"):
+        # The name has a hash of what is in the part, so that it cannot stand for another one.
+        found = _part_labels.get(name)
+        if found is None:
+            data = store.get("labels", name)
+            if data is None:
+                continue
+            try:
+                table = parquet.read_table(pa.BufferReader(data), columns=list(LABEL_COLUMNS[1:]))
+            except (pa.ArrowInvalid, OSError, ValueError) as error:
+                raise DataError(
+                    f"{store.at('labels', name)} of the prediction log cannot be read: {error}", hint="move it away"
+                ) from error
+            found = tuple(as_label(*values) for values in zip(*table.to_pydict().values(), strict=True))
+            if len(_part_labels) >= _KEPT_PARTS:
+                _part_labels.clear()
+            _part_labels[name] = found
+        out += found
+    return out
+
+
+_part_labels: dict[str, tuple[Label, ...]] = {}
+"""Of parts that were read, by name."""
 
 
 @dataclass(frozen=True)

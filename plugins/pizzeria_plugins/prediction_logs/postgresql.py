@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from pydantic import Field
 
 from pizzeria.errors import DataError, DeploymentError, PluginError
 from pizzeria.inference.records import unpack
+from pizzeria.inference.truth import Label, LabelCounts, sift
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, Row, as_frame, as_row, utc
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, with_truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,20 @@ _SCHEMA = (
         photo bytea NOT NULL
     )""",
 )
+_LABELS = (
+    """CREATE TABLE IF NOT EXISTS {labels} (
+        received timestamptz NOT NULL,
+        subject text NOT NULL,
+        name text NOT NULL,
+        said_at text NOT NULL,
+        source text NOT NULL,
+        truth text NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS {labels_by_name} ON {labels} (name)",
+)
+"""Made with the first label."""
+_INSERT_LABEL = f"INSERT INTO {{labels}} ({', '.join(LABEL_COLUMNS)}) VALUES (%s, %s, %s, %s, %s, %s)"  # noqa: S608
+_LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM {{labels}}"  # noqa: S608
 _INSERT = """
 INSERT INTO {table} (timestamp, sha256, prediction_id, input_id, listing_id, latency_ms, record)
 SELECT t::timestamptz, s, p, i, l, m, r::jsonb
@@ -72,7 +88,9 @@ class Options(PluginOptions):
     )
     schema_: str = Field(default="public", alias="schema", pattern=_NAME, description="Schema of the tables.")
     table: str = Field(
-        default="predictions", pattern=_NAME, description="Table of the records; the photos' is <table>_photos."
+        default="predictions",
+        pattern=_NAME,
+        description="Table of the records; the photos' is <table>_photos, and that of labels <table>_labels.",
     )
     connect_timeout_s: int = Field(default=5, ge=2, le=600, description="How long a writer waits for the server.")
     statement_timeout_s: float = Field(
@@ -113,7 +131,10 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
         PluginError, DeploymentError: as for `writer`.
     """
     with _reading(options) as connection:
-        return as_frame(() if connection is None else _records(connection, options, sha256))
+        if not _there(connection, options):
+            return as_frame(())
+        frame = as_frame(_records(connection, options, sha256))
+        return with_truth(frame, _labels(connection, options))
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -123,15 +144,46 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
         DataError, PluginError, DeploymentError: as for `read`.
     """
     with _reading(options) as connection:
-        if connection is None:
+        if not _there(connection, options):
             return None
         query = _filled("SELECT photo FROM {photos} WHERE prediction_id = %s", options)
         found = connection.execute(query, (prediction_id,), binary=True).fetchone()
         return None if found is None else bytes(found[0])
 
 
+def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
+    """Add labels, all of them or none; see `pizzeria.contracts.PredictionLog`. One process adds at a time.
+
+    Raises:
+        psycopg.Error: the database did not take them; nothing was written.
+        PluginError, DeploymentError: as for `writer`.
+    """
+    now = datetime.now(UTC)
+    with closing(_connect(_address(options), options)) as connection:
+        if not _there(connection, options, "labels"):
+            with _alone(connection):
+                for statement in (_SCHEMA[0], *_LABELS):
+                    connection.execute(_filled(statement, options))
+        with _alone(connection), connection.cursor() as cursor:
+            fresh, counts = sift(_labels(connection, options, [label.name for label in labels]), labels, now)
+            cursor.executemany(_filled(_INSERT_LABEL, options), [(now, *as_values(label, "")[1:]) for label in fresh])
+    return counts
+
+
+def labels(options: Options, folder: Path) -> Sequence[Label]:
+    """All labels that were ever added.
+
+    Raises:
+        DataError, PluginError, DeploymentError: as for `read`.
+    """
+    with _reading(options) as connection:
+        return _labels(connection, options)
+
+
 def prune(options: Options, folder: Path, before: datetime) -> int:
-    """Delete records, and photos, that are older than `before` (with a time zone); returns how many records went.
+    """Delete records, photos and labels that are older than `before` (with a time zone); returns how many records went.
+
+    A label is as old as the time at which it came.
 
     Raises:
         psycopg.Error: the database cannot be reached or written; what was deleted until then is gone.
@@ -139,6 +191,8 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
     """
     limit, deleted = utc(before), 0
     with closing(_connect(_address(options), options)) as connection:
+        if _there(connection, options, "labels"):
+            connection.execute(_filled("DELETE FROM {labels} WHERE received < %s", options), (limit,))
         if not _there(connection, options):
             return 0
         while True:
@@ -210,16 +264,32 @@ def _make_tables(connection: Connection, options: Options) -> None:
     """Of several that come first at once, one makes them; the others wait."""
     if _there(connection, options):
         return
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('pizzeria.prediction_logs'))")
+    with _alone(connection):
         if not _there(connection, options):
             for statement in _SCHEMA:
                 connection.execute(_filled(statement, options))
 
 
-def _there(connection: Connection, options: Options) -> bool:
-    """Whether the tables are; the photos' is made last."""
-    name = _filled("{photos}", options).as_string(connection)
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """A transaction with which no other one of its kind overlaps."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('pizzeria.prediction_logs'))")
+        yield
+
+
+def _labels(connection: Connection, options: Options, names: Sequence[str] | None = None) -> list[Label]:
+    """All of them, or those of some predictions and inputs."""
+    if not _there(connection, options, "labels"):
+        return []
+    where, arguments = ("", ()) if names is None else (" WHERE name = ANY(%s)", (list(names),))
+    found = connection.execute(_filled(_LABELS_OF + where, options), arguments).fetchall()
+    return [as_label(*values) for values in found]
+
+
+def _there(connection: Connection, options: Options, table: str = "photos") -> bool:
+    """Whether a table is; of those of records and photos, the photos' is made last."""
+    name = _filled(f"{{{table}}}", options).as_string(connection)
     found = connection.execute("SELECT to_regclass(%s)", (name,)).fetchone()
     return found is not None and found[0] is not None
 
@@ -233,6 +303,8 @@ def _filled(statement: str, options: Options) -> sql.Composed:
         schema=sql.Identifier(schema),
         table=sql.Identifier(schema, table),
         photos=sql.Identifier(schema, f"{table}_photos"),
+        labels=sql.Identifier(schema, f"{table}_labels"),
+        labels_by_name=sql.Identifier(f"{table}_labels_by_name"),
         of_bundle=sql.Identifier(f"{table}_of_bundle"),
         by_time=sql.Identifier(f"{table}_by_time"),
     )
@@ -280,8 +352,8 @@ def _connect(address: Mapping[str, Any], options: Options) -> Connection:
 
 
 @contextmanager
-def _reading(options: Options) -> Iterator[Connection | None]:
-    """A connection that only reads, and may take its time; None where there is no table yet."""
+def _reading(options: Options) -> Iterator[Connection]:
+    """A connection that only reads, and may take its time."""
     address = _address(options)
     import psycopg
 
@@ -289,7 +361,7 @@ def _reading(options: Options) -> Iterator[Connection | None]:
         with closing(_connect(address, options)) as connection:
             connection.execute("SET statement_timeout = 0")
             connection.read_only = True
-            yield connection if _there(connection, options) else None
+            yield connection
     except psycopg.Error as error:
         raise DataError(
             f"the prediction log in {options.dsn_from} cannot be read: {str(error).strip()}",

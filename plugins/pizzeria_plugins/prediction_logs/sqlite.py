@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from pydantic import Field
 
 from pizzeria.errors import DataError
 from pizzeria.inference.records import unpack
+from pizzeria.inference.truth import Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_frame, as_row, utc
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, with_truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,21 @@ _INSERT = (
 _INSERT_PHOTO = (
     "INSERT INTO photos (prediction_id, timestamp, photo) VALUES (?, ?, ?) ON CONFLICT (prediction_id) DO NOTHING"
 )
+_LABELS = (
+    """CREATE TABLE IF NOT EXISTS labels (
+        received TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        name TEXT NOT NULL,
+        said_at TEXT NOT NULL,
+        source TEXT NOT NULL,
+        truth TEXT NOT NULL,
+        PRIMARY KEY (name, subject, said_at, truth, source)
+    )""",
+    "CREATE INDEX IF NOT EXISTS labels_by_time ON labels (received)",
+)
+"""Made with the first label, so that a Pizzeria which knows none goes on with the file."""
+_INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+_LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608
 _SLICE = 5_000
 """Records that `prune` deletes in one transaction, so that no writer waits long."""
 
@@ -116,7 +133,10 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
         DataError: the file is there and cannot be read.
     """
     with _reading(options, folder) as connection:
-        return as_frame(() if connection is None else _records(connection, sha256))
+        if connection is None:
+            return as_frame(())
+        frame = as_frame(_records(connection, sha256))
+        return with_truth(frame, _labels(connection))
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -132,10 +152,48 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
         return None if found is None else bytes(found[0])
 
 
-def prune(options: Options, folder: Path, before: datetime) -> int:
-    """Delete records, and photos, that are older than `before` (with a time zone); returns how many records went.
+def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
+    """Add labels, all of them or none; see `pizzeria.contracts.PredictionLog`. They outlast a power cut.
 
-    They are overwritten, not only forgotten; a slice at a time, so that writers get their turn in between.
+    Raises:
+        sqlite3.Error, OSError: the file cannot be written; nothing was.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> label = Label("prediction_id", "1", '{"class":"bed"}')
+        >>> add_labels(Options(), folder, [label]), add_labels(Options(), folder, [label])
+        (LabelCounts(new=1, changed=0, same=0), LabelCounts(new=0, changed=0, same=1))
+    """
+    path, now = _file(options, folder), datetime.now(UTC)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _connect(str(path), options) as connection:
+        _bring_up_to_date(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        with _transaction(connection):
+            for statement in _LABELS:
+                connection.execute(statement)
+            known = [label for name in {label.name for label in labels} for label in _labels(connection, name)]
+            fresh, counts = sift(known, labels, now)
+            connection.executemany(_INSERT_LABEL, (as_values(label, moment(now)) for label in fresh))
+    return counts
+
+
+def labels(options: Options, folder: Path) -> Sequence[Label]:
+    """All labels that were ever added.
+
+    Raises:
+        DataError: the file is there and cannot be read.
+    """
+    with _reading(options, folder) as connection:
+        return [] if connection is None else list(_labels(connection))
+
+
+def prune(options: Options, folder: Path, before: datetime) -> int:
+    """Delete records, photos and labels that are older than `before` (with a time zone); returns how many records went.
+
+    A label is as old as the time at which it came. They are overwritten, not only forgotten; a slice at a time, so that
+    writers get their turn in between.
 
     Raises:
         sqlite3.Error: the file cannot be written; what was deleted until then is gone.
@@ -147,6 +205,8 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
         _bring_up_to_date(connection)
         connection.execute("PRAGMA secure_delete=ON")
         _delete(connection, "photos", limit)
+        if _has_labels(connection):
+            _delete(connection, "labels", limit, "received")
         return _delete(connection, "predictions", limit)
 
 
@@ -156,8 +216,8 @@ def _limit(moment: datetime) -> str:
     return text.rstrip("0") if "." in text else text
 
 
-def _delete(connection: sqlite3.Connection, table: str, limit: str) -> int:
-    doomed = f"SELECT rowid FROM {table} WHERE timestamp < ? LIMIT {_SLICE}"  # noqa: S608
+def _delete(connection: sqlite3.Connection, table: str, limit: str, time: str = "timestamp") -> int:
+    doomed = f"SELECT rowid FROM {table} WHERE {time} < ? LIMIT {_SLICE}"  # noqa: S608
     deleted = 0
     while True:
         with _transaction(connection):
@@ -176,6 +236,19 @@ def _records(connection: sqlite3.Connection, sha256: str | None) -> Iterator[dic
     query = f"SELECT {columns}, record_json FROM predictions {where} ORDER BY timestamp, id"  # noqa: S608
     for *fixed, rest in connection.execute(query, arguments):
         yield from unpack(dict(zip(COLUMNS, fixed, strict=True)) | json.loads(rest))
+
+
+def _labels(connection: sqlite3.Connection, name: str | None = None) -> Iterator[Label]:
+    """All of them, or those of one prediction or input."""
+    if not _has_labels(connection):
+        return
+    where, arguments = ("", ()) if name is None else (" WHERE name = ?", (name,))
+    for values in connection.execute(_LABELS_OF + where, arguments):
+        yield as_label(*values)
+
+
+def _has_labels(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'labels'").fetchone() is not None
 
 
 def _file(options: Options, folder: Path) -> Path:

@@ -40,7 +40,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 METRICS = "/metrics"
 _HOT = ("/predict", "/verify")
-_LOCKED = (*_HOT, METRICS)
+_FEEDBACK = "/feedback"
+_LOCKED = (*_HOT, _FEEDBACK, METRICS)
 """What a key opens; whether the service lives, and its pages, are for everybody."""
 
 
@@ -118,7 +119,7 @@ class Routes:
         target = f"{path}?{query.decode('latin-1')}" if query else path
         if method != "POST":
             return worker.contract.answer(method, target, headers)
-        return await self._predict(target, headers, body)
+        return await self._work(path, target, headers, body)
 
     async def _get(self, method: str, path: str, methods: Sequence[str], headers: Mapping[str, str]) -> Reply:
         if method not in methods:
@@ -127,23 +128,26 @@ class Routes:
             return replace(refusal(error), headers={"Allow": allowed})
         return await self._worker.metrics() if path == METRICS else self._worker.pages.answer(path, headers)
 
-    async def _predict(self, target: str, headers: Mapping[str, str], body: _Body) -> Reply:
+    async def _work(self, path: str, target: str, headers: Mapping[str, str], body: _Body) -> Reply:
         worker = self._worker
+        labels = path == _FEEDBACK
+        gate, pool = (worker.label_gate, worker.label_pool) if labels else (worker.gate, worker.pool)
+        enter, leave = (gate.enter, gate.leave) if labels else (worker.enter, worker.leave)
         limit_s = worker.settings.timeout_s
         begun = time.perf_counter()
         try:
             with worker.bodies.room() as room:
-                if worker.gate.full:  # a body that could not be answered need not come
+                if gate.full:  # a body that could not be answered need not come
                     raise BusyError
                 whole = await read_body(body, worker.contract.limits.max_body, limit_s, room)
-                if not worker.enter():
+                if not enter():
                     raise BusyError
                 read = time.perf_counter()
                 work = partial(worker.answer, "POST", target, headers, whole, read)
                 # The place is given back when the thread is done, which may be after the client was given up.
-                return await compute(worker.pool, work, begun + limit_s - read, worker.leave)
+                return await compute(pool, work, begun + limit_s - read, leave)
         except BusyError:
-            return _busy(worker.gate.places)
+            return _busy(gate.places)
         except TooLargeError:
             return worker.contract.too_large()
         except TooSlowError:

@@ -92,6 +92,7 @@ def settings(release: Release) -> Settings:
         cors=list(serving.cors),
         pages=serving.pages,
         metrics=serving.metrics,
+        feedback=serving.feedback,
         rooms=None if serving.verification.rooms is None else str(Path(serving.verification.rooms).absolute()),
         room_prior=serving.verification.prior,
         log=None,

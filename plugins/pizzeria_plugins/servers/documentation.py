@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from pizzeria.inference.bundle import Bundle
+from pizzeria.inference.feedback import MAX_LABELS
 from pizzeria.inference.requests import MAX_PHOTOS
 from pizzeria_plugins.servers.settings import Settings
 
@@ -49,6 +50,8 @@ def _limits(bundle: Bundle, settings: Settings) -> Iterator[tuple[str, str]]:
             yield "Photos of a listing", f"{MAX_PHOTOS}, or 413"
     else:
         yield "Rows of a request", f"{settings.max_rows:,}, or 413"
+    if settings.feedback:
+        yield "Labels of a request", f"{MAX_LABELS:,}, or 413"
     yield "Requests at work at once", f"{settings.concurrency}, or 429 with Retry-After"
     if settings.platform is None:
         yield from _limits_of_protocol()
@@ -68,7 +71,7 @@ def _limits_of_protocol() -> Iterator[tuple[str, str]]:
 def _keys(settings: Settings) -> str:
     if settings.keys_from is None:
         return "<p>This service asks for no key.</p>"
-    asking = "<code>/predict</code>, <code>/verify</code> and <code>/metrics</code>"
+    asking = "<code>/predict</code>, <code>/verify</code>, <code>/feedback</code> and <code>/metrics</code>"
     return (
         f"<p>{asking} want an API key, as <code>Authorization: Bearer KEY</code> or <code>X-API-Key: KEY</code>. "
         "Without one, or with one that the service does not know, the answer is 401. Keep the key in a variable, out "
@@ -90,7 +93,7 @@ def _route(method: str, path: str, route: Mapping[str, Any], description: Mappin
     if files:
         out.append(f"<p>Body: the bytes of the file, as {escape(', '.join(files))}.</p>")
     out += [_schema(f"Body as {kind}", bodies[kind]["schema"], description) for kind in bodies if kind not in files]
-    told = route["responses"]["200"].get("content", {})
+    told = next(one for status, one in route["responses"].items() if status < "300").get("content", {})
     out += [_schema("Answer", one["schema"], description) for one in told.values() if "schema" in one]
     return "\n".join((*out, "</section>"))
 
@@ -101,7 +104,7 @@ def _refusals(description: Mapping[str, Any]) -> str:
     for path, methods in description["paths"].items():
         for route in methods.values():
             for status, told in route["responses"].items():
-                if status != "200":
+                if status >= "300":
                     when.setdefault((status, told["description"]), []).append(path)
     everywhere = len(description["paths"])
     rows = [
@@ -118,6 +121,8 @@ def _curl(method: str, path: str, route: Mapping[str, Any]) -> str:
     if path == "/verify":
         declared = content["multipart/form-data"]["schema"]["properties"]["declared"]["examples"][0]
         return f"curl $SERVICE{path} -F photos=@kitchen.jpg -F photos=@bedroom.jpg -F 'declared={declared}'"
+    if path == "/feedback":
+        return f"curl $SERVICE{path} -H 'Content-Type: application/json' --data-binary @labels.json"
     if "application/json" in content:
         return f"curl $SERVICE{path} -H 'Content-Type: application/json' --data-binary @rows.json"
     kind = next(kind for kind in content if kind.startswith("image/"))

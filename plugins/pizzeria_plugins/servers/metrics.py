@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 __all__ = [
     "CONTENT_TYPE",
     "IN_FLIGHT",
+    "LABELS",
     "LOGGED",
     "LOG_TROUBLE",
     "LOG_WAITING",
@@ -40,6 +41,11 @@ IN_FLIGHT = Gauge("pizzeria_requests_in_flight", "Requests at work now.", multip
 LOGGED = Counter(
     "pizzeria_prediction_records",
     "Prediction records: written, failed (the log refused them, and they are tried again) or dropped (lost).",
+    ["outcome"],
+)
+LABELS = Counter(
+    "pizzeria_labels",
+    "Labels that came by /feedback: new, changed (another truth than before), same, or failed (the log refused them).",
     ["outcome"],
 )
 LOG_WAITING = Gauge(

@@ -98,7 +98,13 @@ def make(bundle: Bundle, settings: Settings) -> Pages:
     """The pages of one service; none if its settings want none."""
     if not settings.pages:
         return Pages({})
-    description = describe(bundle, settings.limits, keyed=settings.keys_from is not None, metrics=settings.metrics)
+    description = describe(
+        bundle,
+        settings.limits,
+        keyed=settings.keys_from is not None,
+        metrics=settings.metrics,
+        feedback=settings.feedback,
+    )
     sample, sample_data = bundle.sample_request()
     assets = {
         path.name: path.read_bytes() for path in sorted(_SITE.iterdir()) if path.suffix in (".js", ".css", ".svg")

@@ -14,8 +14,8 @@ from typing import Any
 
 from pizzeria.errors import RequestError
 from pizzeria.inference.bundle import Bundle
-from pizzeria.inference.contract import Feedback
 from pizzeria.inference.column_inputs import column_names
+from pizzeria.inference.contract import Feedback
 from pizzeria.inference.statistics import NAMES
 from pizzeria.inference.truth import Label
 from pizzeria.registry import load

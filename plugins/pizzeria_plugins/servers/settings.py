@@ -56,6 +56,8 @@ class Settings:
     log_keep: str | None = None
     """How long records are kept: 12h, 90d; None for ever."""
     log_redact: list[str] = field(default_factory=list)
+    feedback: bool = True
+    """Whether `/feedback` is there."""
     platform: str | None = None
     """Name of the platform of which the service is a function; one process then, which speaks no HTTP itself."""
 

@@ -50,7 +50,7 @@ class _Outcome:
         self._records.counts[self._outcome] = self._records.counts.get(self._outcome, 0) + amount
 
 
-REQUESTS = SECONDS = IN_FLIGHT = MODEL = _Nothing()
+REQUESTS = SECONDS = IN_FLIGHT = MODEL = LABELS = _Nothing()
 LOGGED = _Records()
 
 

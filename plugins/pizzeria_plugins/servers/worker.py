@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
     from pizzeria_plugins.servers.prediction_log import PredictionLog
 
 
+_LABELS_WAITING = 16
+"""Requests of `/feedback` in one worker at once; they take turns."""
+
+
 class Worker:
     """One worker; `open` makes it ready, and may take a second.
 
     Attributes:
         is_open: Whether it is.
         contract, pages, keys, pool, gate, bodies: There once it is open.
+        label_pool, label_gate: The same for `/feedback`, which may wait for a slow log and must keep nobody waiting.
     """
 
     contract: Contract
@@ -42,6 +48,8 @@ class Worker:
     pool: ThreadPoolExecutor
     gate: Gate
     bodies: Bodies
+    label_pool: ThreadPoolExecutor
+    label_gate: Gate
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -73,8 +81,14 @@ class Worker:
         self.pages = pages.make(bundle, settings)
         self._log = None if settings.log is None else _prediction_log(settings, bundle, self._metrics)
         self.contract.readiness = self._readiness
+        if self._log is not None:
+            self.contract.feedback = self._log.feedback(settings.feedback)
+        else:
+            self.contract.feedback = replace(self.contract.feedback, offered=settings.feedback)
         self.pool = ThreadPoolExecutor(settings.parallel_of_worker, thread_name_prefix="predict")
         self.gate = Gate(settings.concurrency_of_worker)
+        self.label_pool = ThreadPoolExecutor(1, thread_name_prefix="labels")
+        self.label_gate = Gate(_LABELS_WAITING)
         self.bodies = Bodies(settings.concurrency_of_worker * self.contract.limits.max_body)
         self.is_open = True
 
@@ -83,6 +97,7 @@ class Worker:
         if self._log is not None:
             self._log.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self.label_pool.shutdown(wait=False, cancel_futures=True)
 
     def flush(self, timeout_s: float) -> bool:
         """Write what waits for the prediction log now, before the platform stops this process's clock.
