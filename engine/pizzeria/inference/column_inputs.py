@@ -254,7 +254,8 @@ def has_limits(column: Mapping[str, Any]) -> bool:
 def transformed(column: Mapping[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numbers [N] clipped, and their logarithms taken, as the column says; they keep their order."""
     if column.get("clip"):
-        values = np.clip(values, *map(float, column["clip"]))
+        low, high = map(float, column["clip"])
+        values = np.clip(values, low, high)
     if column.get("log"):
         values = np.copysign(np.log1p(np.abs(values)), values)
     return values

@@ -2,10 +2,10 @@
 
 The row is compared with the baseline: the training split's median of each number and each date, its most frequent
 value of each category (`missing`, for a bundle that does not tell it), and the median of what is counted of each text.
-All inputs that are made of one column go together. A coalition is a set of columns that have the row's values, while the
-others have the baseline's. A column's Shapley value is what it adds to the answer when it joins a coalition, in the mean
-over all orders of joining. So what the columns add makes up just the difference between the answer and the baseline's;
-columns that do the same get the same, and one that the model does not look at gets 0.
+All inputs that are made of one column go together. A coalition is a set of columns that have the row's values, while
+the others have the baseline's. A column's Shapley value is what it adds to the answer when it joins a coalition, in
+the mean over all orders of joining. So what the columns add makes up just the difference between the answer and the
+baseline's; columns that do the same get the same, and one that the model does not look at gets 0.
 
 Up to `EXACT` columns all coalitions are asked. With more, orders are drawn, each together with its reverse, which takes
 much of the noise away.

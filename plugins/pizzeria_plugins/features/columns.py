@@ -1,38 +1,59 @@
-"""Columns of a table standardised and encoded with what the training split shows, and nothing else.
+"""Columns of a table scaled and encoded with what the training split shows, and nothing else.
 
-The transform itself is that of serving: `pizzeria.inference.rows`.
+The transform itself is that of serving: `pizzeria.inference.rows`. The table is read in pieces, once for the targets,
+once for each column that is fitted, and once to encode it, so that memory holds a piece and one column at most.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pizzeria.contracts import Progress
-from pizzeria.errors import DataError, RequestError, nearest
-from pizzeria.inference.rows import encode_columns, text
+from pizzeria.datasets import SPLITS
+from pizzeria.errors import DataError
+from pizzeria.inference.column_inputs import (
+    TEXT_PARTS,
+    YEAR_1,
+    YEAR_9999,
+    category_codes,
+    columns_of,
+    date_inputs,
+    layout,
+    number_inputs,
+    text_inputs,
+    text_statistics,
+)
+from pizzeria.inference.rows import bounds
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as _Options
 from pizzeria.tables import Tables
-from pizzeria_plugins.features.naming import listed, splits_of
+from pizzeria_plugins.features import column_fit, row_pieces
+from pizzeria_plugins.features.column_choice import Chosen, choose
+from pizzeria_plugins.features.row_pieces import ArrayFile, Pieces
+from pizzeria_plugins.features.row_targets import rows_named, write_targets
+from pizzeria_plugins.features.splits_in_order import write_index
+from pizzeria_plugins.features.value_counts import ValueCounts
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 TASKS = frozenset({"tabular_classification", "tabular_regression"})
-_KEY = "row_id"
+Part = Literal["trend", "month", "weekday", "hour", "month_category", "weekday_category", "hour_category"]
 
 
 class Options(_Options):
     """Options of the `columns` features.
 
     A column that is named nowhere is numeric when it holds numbers or booleans, left out when it holds times, and
-    categorical otherwise.
+    categorical otherwise. What is left out is said.
     """
 
     numeric: tuple[str, ...] | None = Field(
@@ -40,10 +61,53 @@ class Options(_Options):
         description="Numeric columns; without it by type. Times that are named count as Unix seconds.",
     )
     categorical: tuple[str, ...] | None = Field(default=None, description="Categorical columns; without it by type.")
+    dates: tuple[str, ...] = Field(default=(), description="Columns of times, of which `date_parts` go in.")
+    text: tuple[str, ...] = Field(
+        default=(), description="Columns of free text, of which characters, words and kinds of characters are counted."
+    )
     drop: tuple[str, ...] = Field(default=(), description="Columns that the model must not see.")
+    scaling: Literal["standard", "robust", "quantile", "min_max"] = Field(
+        default="standard",
+        description="Numbers by mean and deviation, by median and quartiles, by their rank, or from 0 to 1.",
+    )
+    clip: tuple[float, float] | None = Field(
+        default=None, description="Shares of the training rows, such as [0.001, 0.999], beyond which numbers are cut."
+    )
+    log: Literal["off", "auto"] = Field(
+        default="off", description="auto: the logarithm of 1 + x for columns that are skewed and never below 0."
+    )
+    missing_indicator: bool = Field(
+        default=True,
+        description="Tell the model which values were missing, for columns that have some in the training split.",
+    )
     max_values: int = Field(
         default=1000, gt=0, description="A category's most frequent values that are kept; others count as unseen."
     )
+    min_count: int = Field(
+        default=1, gt=0, description="Values that fewer training rows have are rare: they share one code."
+    )
+    min_share: float = Field(
+        default=0, ge=0, lt=1, description="The same as a share of the training rows; the stricter one holds."
+    )
+    date_parts: tuple[Part, ...] = Field(
+        default=("trend", "month", "weekday", "hour"),
+        min_length=1,
+        description="What goes in of dates, in UTC: the trend; month, weekday and hour as circles, or as categories.",
+    )
+
+    @field_validator("clip")
+    @classmethod
+    def _in_order(cls, clip: tuple[float, float] | None) -> tuple[float, float] | None:
+        if clip is not None and not 0 <= clip[0] < clip[1] <= 1:
+            raise ValueError(f"{clip[0]:g} and {clip[1]:g} are no two shares from 0 to 1 in order")
+        return clip
+
+    @field_validator("date_parts")
+    @classmethod
+    def _once(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        if len(set(parts)) < len(parts):
+            raise ValueError("a part is named twice")
+        return parts
 
 
 def build(
@@ -70,153 +134,135 @@ def build(
         DataError: a column is not there or has nothing to learn from, or a target is missing, infinite or none of the
             classes; names the rows.
     """
-    import pandas as pd
-
-    table = tables.rows
-    if table is None or table.empty:
-        raise DataError("there are no rows to make features of", hint="use a source that brings a rows table")
-    split = splits_of(table[_KEY], splits)
-    train = np.array(split) == "train"
+    pieces = Pieces(tables)
+    train = write_index(pieces, splits, folder / "index.parquet") == SPLITS.index("train")
     if not train.any():
         raise DataError("no row is in the training split", hint="make data.split.validation and test smaller")
-    targets, target = _target(table, problem, train)
-    numeric, categorical = _choose(table, options, problem)
-    columns: dict[str, Any] = {name: _numbers(table[name]) for name in numeric}
-    columns |= {name: _categories(table[name]) for name in categorical}
-    preprocessing: dict[str, Any] = {"kind": "columns", "numeric": [], "categorical": [], "target": target}
-    for name in progress.track([*numeric, *categorical], "columns"):
-        if name in numeric:
-            time = {"time": True} if _holds_times(table[name]) else {}
-            fitted = _fit_numbers(name, table, columns[name], train)
-            preprocessing["numeric"].append({"name": name, **time, **fitted})
-        else:
-            preprocessing["categorical"].append(
-                {"name": name, **_fit_categories(columns[name], train, options.max_values)}
-            )
-    try:
-        encoded = encode_columns(columns, preprocessing)
-    except RequestError as error:
-        raise DataError(f"a number is out of reach: {error.message}", hint="drop the column, or mend the row") from None
-    np.save(folder / "numeric.npy", encoded[0])
-    np.save(folder / "categorical.npy", encoded[1])
-    np.save(folder / "targets.npy", targets)
-    index = pd.DataFrame({_KEY: table[_KEY].astype(str).tolist(), "split": split})
-    index.to_parquet(folder / "index.parquet", index=False)
+    target = write_targets(pieces, problem, train, folder / "targets.npy")
+    chosen = choose(pieces.schema, options, str(problem.target))
+    if chosen.left_out:
+        progress.say(f"left out: {', '.join(chosen.left_out)}; features.dates takes times")
+    preprocessing = _fit(pieces, chosen, options, train, folder, progress) | {"target": target}
+    _encode(pieces, preprocessing, folder, progress)
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=2, allow_nan=False))
 
 
-def _choose(table: pd.DataFrame, options: Options, problem: Problem) -> tuple[list[str], list[str]]:
-    """Names of the numeric and of the categorical columns, in the table's order."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_timedelta64_dtype
-
-    there = [str(name) for name in table.columns if name not in (_KEY, problem.target)]
-    named = {"numeric": options.numeric or (), "categorical": options.categorical or (), "drop": options.drop}
-    for option, names in named.items():
-        for name in names:
-            if name not in there:
-                message = "is the target" if name == problem.target else "is no column of the data"
-                raise DataError(f"features.{option}: {name!r} {message}", hint=nearest(name, there))
-    claimed = [name for names in named.values() for name in names]
-    twice = sorted({name for name in claimed if claimed.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"features: {', '.join(twice)} named twice", hint="numeric, categorical and drop exclude each other"
-        )
-    numeric, categorical = list(named["numeric"]), list(named["categorical"])
-    for name in categorical:
-        if _holds_times(table[name]):
-            raise DataError(f"features.categorical: {name!r} holds times", hint="name it under numeric, or drop it")
-    for name in (name for name in there if name not in claimed):
-        kind = table[name].dtype
-        if is_timedelta64_dtype(kind) or _holds_times(table[name]):
-            continue
-        if is_numeric_dtype(kind) or is_bool_dtype(kind):
-            numeric += [name] if options.numeric is None else []
+def _fit(
+    pieces: Pieces, chosen: Chosen, options: Options, train: NDArray[np.bool_], folder: Path, progress: Progress
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": "columns", "numeric": [], "categorical": []}
+    for name in progress.track(chosen.names, "columns"):
+        if name in chosen.numeric:
+            time = {"time": True} if row_pieces.is_time(pieces.schema.field(name).type) else {}
+            values = _seen_numbers(pieces, name, train, (-np.inf, np.inf))
+            found["numeric"].append({"name": name, **time, **column_fit.fit_numbers(name, values, options)})
+        elif name in chosen.categorical:
+            found["categorical"].append({"name": name, **_fit_categories(pieces, name, train, options, folder)})
+        elif name in chosen.dates:
+            values = _seen_numbers(pieces, name, train, (YEAR_1, YEAR_9999))
+            found.setdefault("dates", []).append({"name": name, **column_fit.fit_dates(name, values, options)})
         else:
-            categorical += [name] if options.categorical is None else []
-    if not numeric and not categorical:
-        raise DataError("no column is left to learn from", hint=f"the data have {', '.join(there) or 'none'}")
-    return sorted(numeric, key=there.index), sorted(categorical, key=there.index)
+            statistics = _seen_texts(pieces, name, train)
+            found.setdefault("texts", []).append({"name": name, **column_fit.fit_texts(name, statistics, options)})
+    return found
 
 
-def _holds_times(column: pd.Series[Any]) -> bool:
-    from pandas.api.types import is_datetime64_any_dtype
-
-    return bool(is_datetime64_any_dtype(column.dtype))
-
-
-def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """float64 [N], NaN where missing."""
-    import pandas as pd
-
-    if _holds_times(column):
-        utc = pd.to_datetime(column, utc=True)
-        return np.asarray((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), np.float64)
-    try:
-        return np.asarray(column.astype(object).where(column.notna(), np.nan), np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"features.numeric: {column.name!r} holds no numbers: {error}", hint="name it categorical"
-        ) from None
-
-
-def _categories(column: pd.Series[Any]) -> list[str | None]:
-    return [text(value) for value in column.astype(object).where(column.notna(), None).tolist()]
-
-
-def _fit_numbers(
-    name: str, table: pd.DataFrame, values: NDArray[np.float64], train: NDArray[np.bool_]
-) -> dict[str, float]:
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        rows = listed(table[_KEY].iloc[infinite].tolist())
-        raise DataError(f"column {name!r} is infinite in the rows {rows}", hint="mend them, or drop the column")
-    seen = values[train]
-    known = seen[~np.isnan(seen)]
-    if not len(known):
-        raise DataError(f"column {name!r} has no value in the training split", hint=f"features.drop: [{name}]")
-    median = float(np.median(known))
-    filled = np.where(np.isnan(seen), median, seen)
-    deviation = float(filled.std())
-    # A constant column stays constant: it is moved to 0 and not blown up.
-    return {"median": median, "mean": float(filled.mean()), "std": deviation if deviation > 0 else 1.0}
-
-
-def _fit_categories(values: list[str | None], train: NDArray[np.bool_], most: int) -> dict[str, Any]:
-    """The training split's values, sorted, so that the order of rows does not matter; and the most frequent one."""
-    from collections import Counter
-
-    counts = Counter(value for value, seen in zip(values, train, strict=True) if seen and value is not None)
-    kept = sorted(counts, key=lambda value: (-counts[value], value))[:most]
-    return {"values": sorted(kept), "mode": kept[0] if kept else None}
-
-
-def _target(table: pd.DataFrame, problem: Problem, train: NDArray[np.bool_]) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Targets (int64 class index, or float32 value), and what `preprocessing.json` says of them."""
-    name = str(problem.target)
-    if name not in table.columns:
-        raise DataError(f"problem.target: {name!r} is no column of the data", hint=nearest(name, table.columns))
-    column = table[name]
-    missing = table[_KEY][column.isna()]
-    if len(missing):
-        raise DataError(f"the target {name!r} is missing in the rows {listed(missing.tolist())}", hint="leave them out")
-    if problem.task == "tabular_regression":
-        values = _numbers(column)
-        infinite = table[_KEY][~np.isfinite(values.astype(np.float32))]
-        if len(infinite):
-            raise DataError(f"the target {name!r} is infinite in the rows {listed(infinite.tolist())}")
-        seen = values[train]
-        deviation = float(seen.std())
-        return values.astype(np.float32), {"name": name, "mean": float(seen.mean()), "std": deviation or 1.0}
-    # `text` writes true and 3 where str writes True and 3.0: a spec may use either.
-    codes = {known: i for i, known in enumerate(problem.classes)}
-    seen_names = column.astype(object).tolist()
-    targets = [codes.get(str(value), codes.get(text(value) or "", -1)) for value in seen_names]
-    odd = [
-        f"{key} has {value!r}" for key, value, code in zip(table[_KEY], seen_names, targets, strict=True) if code < 0
-    ]
+def _seen_numbers(
+    pieces: Pieces, name: str, train: NDArray[np.bool_], reach: tuple[float, float]
+) -> NDArray[np.float64]:
+    """The training split's values; all are looked at."""
+    seen = np.empty(int(train.sum()))
+    filled = 0
+    odd: list[int] = []
+    for at, piece in pieces.read([name]):
+        values = _numbers(name, piece[name])
+        odd += (at + np.flatnonzero(np.isinf(values) | (values < reach[0]) | (values > reach[1]))).tolist()
+        kept = values[train[at : at + len(values)]]
+        seen[filled : filled + len(kept)] = kept
+        filled += len(kept)
     if odd:
+        fault = "is infinite" if np.isinf(reach).any() else "is not between the years 1 and 9999"
         raise DataError(
-            f"targets that are none of the classes: {listed(odd)}", hint=f"problem.classes has {', '.join(codes)}"
+            f"column {name!r} {fault} in the rows {rows_named(pieces, odd)}", hint="mend them, or drop the column"
         )
-    return np.array(targets, np.int64), {"name": name, "classes": list(problem.classes)}
+    return seen
+
+
+def _seen_texts(pieces: Pieces, name: str, train: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32 [parts, training rows]."""
+    seen = np.empty((len(TEXT_PARTS), int(train.sum())), np.float32)
+    filled = 0
+    for at, piece in pieces.read([name]):
+        here = train[at : at + len(piece[name])]
+        statistics = text_statistics(row_pieces.texts(piece[name].filter(here)))
+        count = int(here.sum())
+        for i, part in enumerate(TEXT_PARTS):
+            seen[i, filled : filled + count] = statistics[part]
+        filled += count
+    return seen
+
+
+def _fit_categories(
+    pieces: Pieces, name: str, train: NDArray[np.bool_], options: Options, folder: Path
+) -> dict[str, Any]:
+    missing = 0
+    with ValueCounts(folder) as counts:
+        for at, piece in pieces.read([name]):
+            values, of_row = row_pieces.distinct(piece[name])
+            number = np.bincount(of_row[train[at : at + len(of_row)]], minlength=len(values)).tolist()
+            there: dict[str, int] = {}
+            for value, count in zip(values, number, strict=True):
+                if value is None:
+                    missing += count
+                elif count:
+                    there[value] = there.get(value, 0) + count
+            counts.add(there)
+        return column_fit.fit_categories(counts.top(options.max_values), int(train.sum()), missing, options)
+
+
+def _encode(pieces: Pieces, preprocessing: dict[str, Any], folder: Path, progress: Progress) -> None:
+    """Write `numeric.npy` and `categorical.npy`."""
+    made, columns = layout(preprocessing), [*columns_of(preprocessing)]
+    numbers = ArrayFile(folder / "numeric.npy", np.float32, (pieces.count, len(made.numeric)))
+    codes = ArrayFile(folder / "categorical.npy", np.int64, (pieces.count, len(made.categorical)))
+    with numbers, codes:
+        for at, piece in pieces.read(made.names):
+            count = len(piece[made.names[0]])
+            encoded = [_encode_column(pieces, kind, column, at, piece[column["name"]]) for kind, column in columns]
+            numbers.write(np.concatenate([np.empty((count, 0)), *(part for part, _ in encoded)], axis=1))
+            codes.write(np.concatenate([np.empty((count, 0), np.int64), *(part for _, part in encoded)], axis=1))
+            progress.update("rows", at + count, pieces.count)
+
+
+def _encode_column(
+    pieces: Pieces, kind: str, column: Mapping[str, Any], at: int, values: pa.Array
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What `pizzeria.inference.rows.encode_columns` makes of one column, as numbers and as codes."""
+    name = column["name"]
+    no_numbers, no_codes = np.empty((len(values), 0)), np.empty((len(values), 0), np.int64)
+    if kind == "numeric":
+        found = row_pieces.numbers(values)
+        low, high = bounds(column)
+        out = np.flatnonzero((found < low) | (found > high))
+        if len(out):
+            rows = rows_named(pieces, (at + out).tolist())
+            raise DataError(
+                f"column {name!r} is out of reach in the rows {rows}: a number is not from {low:g} to {high:g}",
+                hint="set features.clip, mend the rows, or drop the column",
+            )
+        return number_inputs(column, found), no_codes
+    if kind == "categorical":
+        known, of_row = row_pieces.distinct(values)
+        return no_numbers, category_codes(column, known)[of_row][:, None]
+    if kind == "dates":
+        return date_inputs(column, row_pieces.numbers(values))
+    return text_inputs(column, row_pieces.texts(values)), no_codes
+
+
+def _numbers(name: str, values: pa.Array) -> NDArray[np.float64]:
+    try:
+        return row_pieces.numbers(values)
+    except DataError as error:
+        raise DataError(
+            f"column {name!r} holds no numbers: {error.message}", hint=f"features.categorical: [{name}]"
+        ) from None
