@@ -19,9 +19,9 @@ Rows may be more than memory holds: `rows_file` is their Parquet file, which Duc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pizzeria import atomic
 from pizzeria.account import Account
@@ -39,6 +39,7 @@ class Tables:
     Args:
         rows: A frame, or the Parquet file that holds it.
         account: What became of everything that was read.
+        classes: Names of classes that a source knows, where those are more than its boxes and labels have; not written.
 
     Attributes:
         rows_file: Where the rows lie, if they lie in a file.
@@ -52,6 +53,7 @@ class Tables:
         listings: pd.DataFrame | None = None,
         rows: pd.DataFrame | Path | None = None,
         account: Account | None = None,
+        classes: Sequence[str] | None = None,
     ) -> None:
         self.images = images
         self.boxes = boxes
@@ -59,6 +61,7 @@ class Tables:
         self.rows_file = rows if isinstance(rows, Path) else None
         self._rows = None if isinstance(rows, Path) else rows
         self.account = account if account is not None else Account()
+        self.classes = None if classes is None else tuple(classes)
 
     @property
     def rows(self) -> pd.DataFrame | None:
@@ -68,6 +71,11 @@ class Tables:
 
             self._rows = pd.read_parquet(self.rows_file)
         return self._rows
+
+    def forget_rows(self) -> None:
+        """Let go of rows in memory whose file was changed."""
+        if self.rows_file is not None:
+            self._rows = None
 
     def counts(self) -> dict[str, int]:
         """Rows of each table that is there; reads no data."""
@@ -107,7 +115,7 @@ def read_tables(folder: Path) -> Tables:
 
     import pandas as pd
 
-    found = {
+    found: dict[str, Any] = {
         name: pd.read_parquet(folder / f"{name}.parquet")
         for name in ("images", "boxes", "listings")
         if (folder / f"{name}.parquet").exists()

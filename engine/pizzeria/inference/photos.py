@@ -132,22 +132,28 @@ def size_of(path: Path) -> tuple[int, int]:
 
     Besides `FORMATS`, BMP, GIF and TIFF are known: data for training may be of these.
     """
+    return header_of(path)[:2]
+
+
+def header_of(path: Path) -> tuple[int, int, int]:
+    """As `size_of`, and the orientation by which it was turned to stand upright: EXIF's, 1 to 8."""
     try:
         with open(path, "rb") as stream:
             kind = stored_format_of(stream.read(16))
             if kind is None:
-                return 0, 0
+                return 0, 0, 1
             stream.seek(0)
             image = open_stored(kind, stream)
             width, height = image.size
-            # Pillow turns a TIFF by itself. The EXIF data of a PNG may come last, and then all of it is decoded.
-            if kind == "TIFF" or width * height > _MOST_PIXELS:
-                return width, height
-            return (height, width) if orientation_of(image) >= 5 else (width, height)
+            if width * height > _MOST_PIXELS:  # the EXIF data of a PNG may come last, and then all of it is decoded
+                return width, height, 1
+            orientation = orientation_of(image)
+            turned = orientation >= 5 and kind != "TIFF"  # Pillow turns a TIFF by itself
+            return (height, width, orientation) if turned else (width, height, orientation)
     except MemoryError:
         raise
     except Exception:  # what Pillow raises for damaged files has no common class
-        return 0, 0
+        return 0, 0, 1
 
 
 def stored_format_of(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Brings the data in, as tables with the hash of every file."""
+"""Brings the data in from all sources, as tables with what was seen of every photo, and an account of it all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria import registry
-from pizzeria.errors import DataError, PizzeriaError
+from pizzeria.errors import PizzeriaError
+from pizzeria.intake.collection import collect, facts
+from pizzeria.intake.joining import named
+from pizzeria.intake.summary import lines
+from pizzeria.spec.data import Sourced
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome, framing
 from pizzeria.tables import write_tables
-from pizzeria.tasks import task
 
 NAME = "collect"
 INPUTS: tuple[str, ...] = ()
@@ -21,27 +24,37 @@ REFUSAL: type[PizzeriaError] | None = None
 
 
 def reads(spec: Spec) -> dict[str, Any]:
-    return framing(spec) | {"data": {"use": spec.data.use} | spec.data.options.model_dump(mode="json")}
+    first, *others = named(spec.data)
+    also = {name: _read(source) for name, source in others}
+    data = _read(first[1]) | ({"also": also} if also else {}) | {"repair": spec.data.repair.model_dump(mode="json")}
+    return framing(spec) | {"data": data, "features": {"max_megapixels": _max_megapixels(spec)}}
 
 
 def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
-    return [("sources", spec.data.use)]
+    return [("sources", use) for use in dict.fromkeys(source.use for _, source in named(spec.data))]
 
 
-def data(spec: Spec) -> Sequence[Path]:
-    inputs: Sequence[Path] = registry.load("sources", spec.data.use).inputs(spec.data.options)
-    return inputs
+def data(spec: Spec) -> Sequence[Path | str]:
+    found: list[Path | str] = []
+    for _, source in named(spec.data):
+        found += registry.load("sources", source.use).inputs(source.options)
+    return found
 
 
 def run(job: Job) -> Outcome:
-    source = registry.load("sources", job.spec.data.use)
-    tables = source.collect(job.spec.data.options, job.spec.problem, job.folder, job.progress)
-    found = {name: len(frame) for name, frame in tables.present()}
-    for name in task(job.spec.problem.task).TABLES:
-        if not found.get(name):
-            raise DataError(
-                f"the source {job.spec.data.use!r} brought no {name}, which {job.spec.problem.task} needs",
-                hint="check the options under `data` and the class names under `problem.classes`",
-            )
+    spec = job.spec
+    tables = collect(spec.data, spec.problem, job.folder, _max_megapixels(spec), job.progress)
     write_tables(tables, job.folder)
-    return Outcome(found)
+    for line in lines(tables.account):
+        job.progress.say(line)
+    return Outcome(facts(tables))
+
+
+def _read(source: Sourced) -> dict[str, Any]:
+    own = {"use": source.use, "class_map": dict(source.class_map)}
+    return own | (source.options.model_dump(mode="json") if source.options is not None else {})
+
+
+def _max_megapixels(spec: Spec) -> float:
+    """The features say what they can take; where they say nothing, as the photos' features do by default."""
+    return float(getattr(spec.features.options, "max_megapixels", 100))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pizzeria.account import Account
 from pizzeria.contracts import Progress
 from pizzeria.errors import DataError
+from pizzeria.fetching import Address, is_remote, local, state
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
-from pizzeria_plugins.sources.class_names import require_known, split_names
-from pizzeria_plugins.sources.coco_file import CocoFile, read_coco
-from pizzeria_plugins.sources.photo_files import inspect_photos
+from pizzeria_plugins.sources.class_names import split_names
+from pizzeria_plugins.sources.coco_file import read_coco
+from pizzeria_plugins.sources.text_file import read_text
+from pizzeria_plugins.sources.turned_boxes import CORNERS, fit_boxes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +30,7 @@ TASKS = frozenset({"object_detection", "multilabel_classification"})
 class Options(PluginOptions):
     """Options of the source `coco`."""
 
-    root: Path = Field(description="Folder that the other paths are relative to.")
+    root: Address = Field(description="Folder or address that the other paths are relative to.")
     annotations: Path = Field(
         default=Path("annotations.json"), description="COCO JSON: images, annotations, categories."
     )
@@ -43,104 +46,104 @@ class Options(PluginOptions):
     )
 
 
-def inputs(options: Options) -> Sequence[Path]:
+def inputs(options: Options) -> Sequence[Path | str]:
     """The photos' folder, the JSON and the CSV; a file inside the folder is not named again."""
-    photos = options.root / options.photos
-    files = [options.root / path for path in (options.annotations, options.listings) if path is not None]
+    if is_remote(options.root):
+        return (state(options.root),)
+    root = local(options.root)
+    photos = root / options.photos
+    files = [root / path for path in (options.annotations, options.listings) if path is not None]
     return (photos, *(file for file in files if not file.is_relative_to(photos)))
 
 
-def collect(options: Options, problem: Problem, folder: Path, progress: Progress) -> Tables:
-    """Read the annotations, and every photo once. Photos stay where they are.
+_BOX_COLUMNS = ["box_id", "image_id", "class_name", *CORNERS, "score"]
+_OWN = frozenset({"id", "file_name", "width", "height", "license", "coco_url", "flickr_url", "date_captured"})
+"""What COCO itself says of an image; other keys with plain values come along as columns."""
 
-    Boxes of categories that are not among `problem.classes` are left out and counted; so are crowd regions.
+
+def collect(options: Options, problem: Problem, folder: Path, progress: Progress) -> Tables:
+    """Read the annotations. Photos stay where they are. Crowd regions are set aside.
 
     Raises:
-        DataError: a file is missing or malformed, or lacks a class of the problem; names the file.
+        DataError: a file is missing or malformed; names the file and the entry.
     """
     import pandas as pd
 
-    file = options.root / options.annotations
+    root = local(options.root, progress)
+    file = root / options.annotations
     coco = read_coco(file)
-    require_known(problem.classes, list(coco.categories.values()), kind="category", where=str(file))
-    kept = _limited(coco.images, options.limit)
-    boxes = _boxes(coco, {image["id"] for image in kept}, options, problem, progress)
-    images = _images(kept, boxes, options, problem, progress)
+    account = Account()
+    account.add("images", len(coco.images))
+    account.add("boxes", len(coco.boxes))
+    kept = _limited(coco.images, options.limit, account)
+    boxes = _boxes(coco.boxes, {image["id"] for image in kept}, options.min_score, account)
+    of_image: dict[str, list[dict[str, Any]]] = {}
+    for box in boxes:
+        of_image.setdefault(box["image_id"], []).append(box)
+    photos = root / options.photos
+    rows: list[dict[str, Any]] = []
+    for image in progress.track(kept, "images"):
+        path = photos / image["file_name"]
+        fit_boxes(of_image.get(image["id"], ()), path, (image.get("width"), image.get("height")), account)
+        rows.append({"image_id": image["id"], "path": str(path.resolve()), **_columns(image)})
+    images = pd.DataFrame(rows)
     listings = None
     if options.listings is not None:
         if "listing_id" not in images:
             raise DataError(f"{file}: no image has a listing_id", hint="remove data.listings, or add listing_id")
-        listings = _listings(options.root / options.listings, set(images["listing_id"]), problem, progress)
-    detection = problem.task == "object_detection"
+        listings = _listings(root / options.listings, images, account)
     return Tables(
-        images=images, boxes=pd.DataFrame(boxes, columns=_BOX_COLUMNS) if detection else None, listings=listings
+        images=images,
+        boxes=pd.DataFrame(boxes, columns=_BOX_COLUMNS),
+        listings=listings,
+        account=account,
+        classes=list(coco.categories.values()),
     )
 
 
-_BOX_COLUMNS = ["box_id", "image_id", "class_name", "x_min", "y_min", "x_max", "y_max", "score"]
+def _columns(image: dict[str, Any]) -> dict[str, Any]:
+    """A listing's id and the like are text; numbers stay numbers."""
+    own = {name: value for name, value in image.items() if name not in _OWN and isinstance(value, str | int | float)}
+    return {name: str(value) if name in ("listing_id", "room", "split") else value for name, value in own.items()}
 
 
-def _limited(images: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
+def _limited(images: list[dict[str, Any]], limit: int | None, account: Account) -> list[dict[str, Any]]:
     if limit is None or len(images) <= limit:
         return images
-    last = images[:limit]
-    groups = {image["listing_id"] for image in last if "listing_id" in image}
-    return last + [image for image in images[limit:] if image.get("listing_id") in groups and "listing_id" in image]
+    kept = images[:limit]
+    groups = {image["listing_id"] for image in kept if "listing_id" in image}
+    for image in images[limit:]:
+        if "listing_id" in image and image["listing_id"] in groups:
+            kept.append(image)
+        else:
+            account.set_aside("images", "beyond data.limit", image["file_name"])
+    return kept
 
 
 def _boxes(
-    coco: CocoFile, images: set[str], options: Options, problem: Problem, progress: Progress
+    boxes: list[dict[str, Any]], images: set[str], min_score: float | None, account: Account
 ) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
-    dropped: Counter[str] = Counter()
-    for box in coco.boxes:
+    for box in boxes:
+        example = f"annotation {box['box_id']}"
         if box["image_id"] not in images:
-            continue
-        if box["class_name"] not in problem.classes:
-            dropped[f"of category {box['class_name']}"] += 1
+            account.set_aside("boxes", "of a photo beyond data.limit", example)
         elif box["crowd"]:
-            dropped["of crowds"] += 1
-        elif options.min_score is not None and box["score"] is not None and box["score"] < options.min_score:
-            dropped[f"with a score below {options.min_score:g}"] += 1
+            account.set_aside("boxes", "of a crowd, not of one thing (iscrowd)", example)
+        elif min_score is not None and box["score"] is not None and box["score"] < min_score:
+            account.set_aside("boxes", f"with a score below data.min_score, {min_score:g}", example)
         else:
             out.append(box)
-    if dropped:
-        parts = ", ".join(f"{count} {what}" for what, count in dropped.most_common())
-        progress.say(f"left out {dropped.total()} boxes: {parts}")
     return out
 
 
-def _images(
-    kept: list[dict[str, Any]], boxes: list[dict[str, Any]], options: Options, problem: Problem, progress: Progress
-) -> pd.DataFrame:
+def _listings(path: Path, images: pd.DataFrame, account: Account) -> pd.DataFrame:
     import pandas as pd
 
-    photos = options.root / options.photos
-    paths = [photos / image["file_name"] for image in kept]
-    files = inspect_photos(paths, progress)
-    shown: dict[str, set[str]] = {}
-    for box in boxes:
-        shown.setdefault(box["image_id"], set()).add(box["class_name"])
-    rows: list[dict[str, Any]] = []
-    resized = 0
-    for image, path, found in zip(kept, paths, files, strict=True):
-        said = (image.get("width"), image.get("height"))
-        resized += found.readable and None not in said and said != (found.width, found.height)
-        labels = [name for name in problem.classes if name in shown.get(image["id"], ())]
-        row = {"image_id": image["id"], "path": str(path.resolve()), **found._asdict()}
-        own = {name: str(image[name]) for name in ("listing_id", "room") if image.get(name) is not None}
-        rows.append({**row, **own, "labels": labels})
-    if resized:
-        progress.say(f"{resized} photos are not of the size that the annotations say; their boxes may not fit")
-    return pd.DataFrame(rows)
-
-
-def _listings(path: Path, wanted: set[str], problem: Problem, progress: Progress) -> pd.DataFrame:
-    import pandas as pd
-
+    text, encoding = read_text(path)
     try:
-        table = pd.read_csv(path, dtype={"listing_id": str, "declared": str, "in_photos": str})
-    except (OSError, ValueError) as error:
+        table = pd.read_csv(StringIO(text), dtype={"listing_id": str, "declared": str, "in_photos": str})
+    except ValueError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     lacking = [name for name in ("listing_id", "declared") if name not in table]
     if lacking:
@@ -148,11 +151,16 @@ def _listings(path: Path, wanted: set[str], problem: Problem, progress: Progress
     if table["listing_id"].duplicated().any():
         twice = sorted(set(table["listing_id"][table["listing_id"].duplicated()]))[:5]
         raise DataError(f"{path}: listings that stand twice: {', '.join(twice)}")
-    table = table[table["listing_id"].isin(wanted)].reset_index(drop=True)
-    if len(table) < len(wanted):
-        progress.say(f"{len(wanted) - len(table)} listings with photos are not in {path.name}")
+    account.add("listings", len(table))
+    if encoding != "utf-8":
+        account.handle("listings", f"read from {path.name} as {encoding}", str(path), len(table))
+    wanted = table["listing_id"].isin(set(images["listing_id"]))
+    for name in table["listing_id"][~wanted]:
+        account.set_aside("listings", "without a photo", name)
+    for name in images["listing_id"][~images["listing_id"].isin(set(table["listing_id"]))]:
+        account.handle("images", f"of a listing that {path.name} lacks", name)
+    table = table[wanted].reset_index(drop=True)
     for column in ("declared", "in_photos"):
         if column in table:
-            names = [split_names(cell) for cell in table[column].fillna("")]
-            table[column] = [[name for name in problem.classes if name in cell] for cell in names]
+            table[column] = [split_names(cell) for cell in table[column].fillna("")]
     return table

@@ -50,7 +50,7 @@ def read_coco(path: Path) -> CocoFile:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there", hint="set data.root and data.annotations") from error
     except json.JSONDecodeError as error:

@@ -9,13 +9,15 @@ from typing import Any
 
 from pydantic import Field
 
+from pizzeria.account import Account
 from pizzeria.contracts import Progress
 from pizzeria.errors import DataError
+from pizzeria.fetching import Address, is_remote, local, state
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
-from pizzeria_plugins.sources.class_names import require_known
-from pizzeria_plugins.sources.photo_files import SUFFIXES, inspect_photos
+from pizzeria_plugins.sources.labels_file import Labelled, read_labels
+from pizzeria_plugins.sources.photo_files import SUFFIXES, photos_in
 
 TASKS = frozenset({"image_classification", "multilabel_classification"})
 
@@ -23,107 +25,99 @@ TASKS = frozenset({"image_classification", "multilabel_classification"})
 class Options(PluginOptions):
     """Options of the source `image_folder`."""
 
-    root: Path = Field(description="Folder with one folder of photos for each class, or with the photos of `labels`.")
-    labels: Path | None = Field(
+    root: Address = Field(
+        description="Folder or address with one folder of photos for each class, or with the photos of `labels`."
+    )
+    labels: Address | None = Field(
         default=None,
-        description="CSV with the columns file (relative to root) and labels (with ; between them); "
-        "multi-label needs it.",
+        description="CSV with the columns file (relative to root) and labels (with ; between them); multi-label needs "
+        "it. A path, below the working folder or below root, or an address. Its other columns, such as listing_id or "
+        "split, come along.",
+    )
+    encoding: str | None = Field(
+        default=None, description="Encoding of the CSV, such as cp1251; without it UTF-8 is tried, then guessed."
     )
     limit_per_class: int | None = Field(
         default=None, ge=1, description="Only the first so many photos of each class, by file name."
     )
 
 
-def inputs(options: Options) -> Sequence[Path]:
-    """The folder, and the CSV when there is one."""
-    return (options.root, *([options.labels] if options.labels else []))
+def inputs(options: Options) -> Sequence[Path | str]:
+    """The folder, and the CSV when there is one elsewhere."""
+    apart = options.labels is not None and (is_remote(options.labels) or Path(options.labels).exists())
+    return (state(options.root), *([state(options.labels)] if apart and options.labels else []))
 
 
 def collect(options: Options, problem: Problem, folder: Path, progress: Progress) -> Tables:
-    """List the photos with their labels, and read each once. They stay where they are.
-
-    Photos with no class of `problem.classes` are left out (multi-label: kept, without a label) and counted.
+    """List the photos with their labels. They stay where they are.
 
     Raises:
-        DataError: no folder, no photo of a class, a malformed CSV.
+        DataError: no folder, no photo, a malformed CSV.
     """
     import pandas as pd
 
-    if not options.root.is_dir():
+    root = local(options.root, progress)
+    if not root.is_dir():
         raise DataError(f"{options.root} is not a folder", hint="set data.root to the folder with the photos")
     single = problem.task == "image_classification"
+    account = Account()
     if options.labels is not None:
-        found = list(_from_csv(options.labels, single=single))
-        known = sorted({name for _, names in found for name in names})
-        require_known(problem.classes, known, kind="class", where=str(options.labels))
+        labels = _labels_file(options.labels, root, progress)
+        found = list(_from_csv(root, labels, options.encoding, account, single=single))
     elif single:
-        found = list(_from_folders(options.root, problem.classes, progress))
+        found = list(_from_folders(root, account))
     else:
         raise DataError("multi-label photos need a CSV of labels", hint="set data.labels to a CSV: file, labels")
-    kept = _limited(found, problem, options.limit_per_class, progress)
-    files = inspect_photos([options.root / name for name, _ in kept], progress)
-    images: list[dict[str, Any]] = []
-    for (name, names), file in zip(kept, files, strict=True):
-        path = str((options.root / name).resolve())
-        labels: dict[str, Any] = {"label": names[0]} if single else {"labels": names}
-        images.append({"image_id": name, "path": path, **file._asdict(), **labels})
-    return Tables(images=pd.DataFrame(images))
+    if not found:
+        raise DataError(f"{options.root} has no photo", hint=f"photos end in {', '.join(SUFFIXES)}")
+    if not single:
+        account.add("labels", sum(len(one.labels) for one in found))
+    rows: list[dict[str, Any]] = []
+    for one in _limited(found, options.limit_per_class, account, single=single):
+        path = str((root / one.file).resolve())
+        label = {"label": next(iter(one.labels), None)} if single else {"labels": list(one.labels)}
+        rows.append({"image_id": one.file, "path": path, **label, **one.columns})
+    return Tables(images=pd.DataFrame(rows), account=account)
 
 
-def _from_folders(root: Path, classes: Sequence[str], progress: Progress) -> Iterator[tuple[str, list[str]]]:
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    require_known(classes, names, kind="class folder", where=str(root))
-    others = [name for name in names if name not in classes]
-    if others:
-        progress.say(f"left out {len(others)} folders of no class: {', '.join(others[:5])}")
-    for name in classes:
-        photos = sorted(path for path in (root / name).rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not photos:
-            raise DataError(f"{root / name} has no photo", hint=f"photos end in {', '.join(SUFFIXES)}")
-        for path in photos:
-            yield path.relative_to(root).as_posix(), [name]
+def _labels_file(labels: str, root: Path, progress: Progress) -> Path:
+    if not is_remote(labels) and not Path(labels).exists() and (root / labels).is_file():
+        return root / labels
+    return local(labels, progress)
 
 
-def _from_csv(path: Path, *, single: bool) -> Iterator[tuple[str, list[str]]]:
-    import csv
-
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            lacking = [name for name in ("file", "labels") if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise DataError(f"{path} has no column {', '.join(lacking)}", hint="its columns are: file, labels")
-            seen: set[str] = set()
-            for row in reader:
-                file, labels = row["file"] or "", [n.strip() for n in (row["labels"] or "").split(";") if n.strip()]
-                where = f"{path}:{reader.line_num}"
-                if not file or Path(file).is_absolute() or ".." in Path(file).parts:
-                    raise DataError(f"{where}: file {file!r} is not a path below data.root")
-                if file in seen:
-                    raise DataError(f"{where}: file {file!r} stands twice")
-                if single and len(labels) != 1:
-                    raise DataError(f"{where}: {file} has {len(labels)} labels; image_classification needs one")
-                seen.add(file)
-                yield file, labels
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+def _from_folders(root: Path, account: Account) -> Iterator[Labelled]:
+    for path in photos_in(root, account):
+        file = path.relative_to(root)
+        if len(file.parts) == 1:
+            account.set_aside("images", "beside the class folders, not in one", str(path))
+        else:
+            yield Labelled(file.as_posix(), (file.parts[0],), {})
 
 
-def _limited(
-    found: list[tuple[str, list[str]]], problem: Problem, limit: int | None, progress: Progress
-) -> list[tuple[str, list[str]]]:
-    """Photos with the labels that the problem knows, as long as one of their labels is still wanted."""
-    unlabelled = "no class"
+def _from_csv(root: Path, path: Path, encoding: str | None, account: Account, *, single: bool) -> Iterator[Labelled]:
+    """What the CSV names, whether or not it is there; photos that it does not name are set aside."""
+    named = read_labels(path, encoding, account, single=single)
+    missing = {one.file for one in named}
+    for photo in photos_in(root, account, other_than=path):
+        file = photo.relative_to(root).as_posix()
+        if file in missing:
+            missing.remove(file)
+        else:
+            account.set_aside("images", f"not named in {path.name}", str(photo))
+    account.add("images", len(missing))
+    yield from named
+
+
+def _limited(found: list[Labelled], limit: int | None, account: Account, *, single: bool) -> Iterator[Labelled]:
+    """Photos as long as one of their labels (or the lack of any) is still wanted."""
     counts: Counter[str] = Counter()
-    kept, dropped = [], 0
-    for file, names in found:
-        known = [name for name in problem.classes if name in names]
-        dropped += len(names) - len(known)
-        if not known and problem.task == "image_classification":
+    for one in found:
+        names = one.labels or ("",)
+        if limit is not None and all(counts[name] >= limit for name in names):
+            account.set_aside("images", "beyond data.limit_per_class", one.file)
+            if not single and one.labels:
+                account.set_aside("labels", "of a photo beyond data.limit_per_class", one.file, len(one.labels))
             continue
-        if limit is None or any(counts[name] < limit for name in known or [unlabelled]):
-            counts.update(known or [unlabelled])
-            kept.append((file, known))
-    if dropped:
-        progress.say(f"left out {dropped} labels of classes that problem.classes does not name")
-    return kept
+        counts.update(names)
+        yield one

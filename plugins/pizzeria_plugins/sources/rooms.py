@@ -7,19 +7,18 @@ which is how the demo makes traffic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pizzeria.account import Account
 from pizzeria.contracts import Progress
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Fraction
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
 from pizzeria_plugins.room_renderer import CLASSES, Shift
-from pizzeria_plugins.sources.class_names import require_known
 
 if TYPE_CHECKING:
     from pizzeria_plugins.room_renderer.listing import Listing
@@ -53,16 +52,11 @@ def inputs(options: Options) -> Sequence[Path]:
 
 
 def collect(options: Options, problem: Problem, folder: Path, progress: Progress) -> Tables:
-    """Render the listings; photos go to `folder/photos`.
-
-    Raises:
-        DataError: a class of the problem is not among those that rooms show.
-    """
+    """Render the listings; photos go to `folder/photos`."""
     import pandas as pd
 
     from pizzeria_plugins.room_renderer.listing import render_listing
 
-    require_known(problem.classes, CLASSES, kind="class", where="source rooms")
     (folder / "photos").mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
@@ -76,11 +70,13 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
             false_declarations=options.false_declarations,
             missing_declarations=options.missing_declarations,
         )
-        _add(listing, problem.classes, folder, images, boxes, listings)
+        _add(listing, folder, images, boxes, listings)
     return Tables(
         images=pd.DataFrame(images),
-        boxes=pd.DataFrame(boxes, columns=_BOX_COLUMNS) if problem.task == "object_detection" else None,
+        boxes=pd.DataFrame(boxes, columns=_BOX_COLUMNS),
         listings=pd.DataFrame(listings),
+        account=Account({"images": len(images), "boxes": len(boxes), "listings": len(listings)}),
+        classes=CLASSES,
     )
 
 
@@ -89,7 +85,6 @@ _BOX_COLUMNS = ["box_id", "image_id", "class_name", "x_min", "y_min", "x_max", "
 
 def _add(
     listing: Listing,
-    classes: Sequence[str],
     folder: Path,
     images: list[dict[str, Any]],
     boxes: list[dict[str, Any]],
@@ -99,30 +94,15 @@ def _add(
         path = f"photos/{photo.name}"
         (folder / path).write_bytes(photo.jpeg)
         image_id = Path(photo.name).stem
-        images.append(
-            {
-                "image_id": image_id,
-                "path": path,
-                "sha256": sha256(photo.jpeg).hexdigest(),
-                "bytes": len(photo.jpeg),
-                "width": photo.width,
-                "height": photo.height,
-                "readable": True,
-                "problem": "",
-                "listing_id": listing.listing_id,
-                "room": photo.room,
-                "labels": [name for name in classes if name in photo.shows],
-            }
-        )
+        images.append({"image_id": image_id, "path": path, "listing_id": listing.listing_id, "room": photo.room})
         for number, seen in enumerate(photo.boxes):
-            if seen.label in classes:
-                corners = dict(zip(("x_min", "y_min", "x_max", "y_max"), map(float, seen.box), strict=True))
-                row = {"box_id": f"{image_id}-{number}", "image_id": image_id, "class_name": seen.label}
-                boxes.append({**row, **corners, "visible": round(seen.visible, 4)})
+            corners = dict(zip(("x_min", "y_min", "x_max", "y_max"), map(float, seen.box), strict=True))
+            row = {"box_id": f"{image_id}-{number}", "image_id": image_id, "class_name": seen.label}
+            boxes.append({**row, **corners, "visible": round(seen.visible, 4)})
     listings.append(
         {
             "listing_id": listing.listing_id,
-            "declared": [name for name in classes if name in listing.declared],
-            "in_photos": [name for name in classes if name in listing.in_photos],
+            "declared": list(listing.declared),
+            "in_photos": list(listing.in_photos),
         }
     )

@@ -1,0 +1,150 @@
+"""Everything that the sources of a dataset bring, as one set of tables that later stages can rely on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pizzeria import registry
+from pizzeria.contracts import Progress
+from pizzeria.errors import DataError
+from pizzeria.intake.classes import keep_problem_classes, labels_from_boxes, names_of, rename, require_known
+from pizzeria.intake.joining import Part, count_same_content, join, named
+from pizzeria.intake.large import map_target, rows_in_file, target_values
+from pizzeria.intake.photos import look_at
+from pizzeria.intake.repair import repair
+from pizzeria.spec.data import Data, Sourced
+from pizzeria.spec.problem import Problem
+from pizzeria.tables import Tables
+from pizzeria.tasks import task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LABELS = {"image_classification": "label"}
+
+
+def collect(data: Data, problem: Problem, folder: Path, max_megapixels: float, progress: Progress) -> Tables:
+    """Collect from every source, and bring it all to the problem's classes.
+
+    Args:
+        folder: Where the stage writes; each of several sources gets a folder in it.
+        max_megapixels: A photo of more million pixels is not readable.
+
+    Raises:
+        DataError: a source cannot be read, lacks what the task needs or a class that the spec names, cannot be joined
+            with another, or does not say what became of all that it read.
+    """
+    sources = named(data)
+    known: dict[str, None] = {}
+    parts = []
+    for name, source in sources:
+        own = name if len(sources) > 1 else ""
+        part = Part(name, own, _brought(name, source, problem, folder / own, progress))
+        known |= dict.fromkeys(_renamed(part, source, problem, folder))
+        parts.append(part)
+    tables = join(parts, folder)
+    names = " and ".join(f"{name!r}" for name, _ in sources)
+    if tables.images is not None:
+        where = f"{'any of the sources' if len(sources) > 1 else 'the source'} {names}"
+        keep_problem_classes(tables, problem, list(known), where)
+        labels_from_boxes(tables, problem)
+        tables.images = look_at(tables.images, folder, tables.account, max_megapixels, progress)
+        repair(tables, data.repair)
+        count_same_content(tables.images, tables.account)
+        _count_unlabelled(tables)
+    _check_presence(tables, problem, names)
+    counts = used(tables)
+    tables.account.check(counts)
+    return tables
+
+
+def used(tables: Tables) -> dict[str, int]:
+    """How much of each unit the tables hold."""
+    counts = tables.counts()
+    if tables.images is not None and "labels" in tables.images:
+        counts["labels"] = sum(len(names_of(cell)) for cell in tables.images["labels"])
+    elif tables.images is not None and "labels" in tables.account.read:
+        counts["labels"] = len(tables.images)
+    return counts
+
+
+def _brought(name: str, source: Sourced, problem: Problem, folder: Path, progress: Progress) -> Tables:
+    plugin = registry.load("sources", source.use)
+    if problem.task not in plugin.TASKS:
+        raise DataError(f"the source {source.use!r} does not serve {problem.task}")
+    folder.mkdir(parents=True, exist_ok=True)
+    tables: Tables = plugin.collect(source.options, problem, folder, progress)
+    _check_presence(tables, problem, repr(name))
+    if "rows" not in tables.account.read and "rows" in tables.counts():  # until all sources count
+        tables.account.add("rows", tables.counts()["rows"])
+    return tables
+
+
+def _check_presence(tables: Tables, problem: Problem, names: str) -> None:
+    """Whether there is what the task needs.
+
+    Raises:
+        DataError: a table or a column is not there, or empty.
+    """
+    counts = tables.counts()
+    for name in task(problem.task).TABLES:
+        if not counts.get(name):
+            raise DataError(
+                f"the source {names} brought no {name}, which {problem.task} needs{_why_gone(tables, name)}",
+                hint="check the options under `data` and the class names under `problem.classes`",
+            )
+    images = tables.images
+    column = _LABELS.get(problem.task)
+    if images is not None and column is not None and column not in images:
+        raise DataError(f"the source {names} brought photos without a {column}, which {problem.task} needs")
+    unlabelled = images is not None and "labels" not in images and tables.boxes is None
+    if problem.task == "multilabel_classification" and unlabelled:
+        raise DataError(f"the source {names} brought photos with neither labels nor boxes")
+
+
+def _why_gone(tables: Tables, unit: str) -> str:
+    reasons = tables.account.aside.get(unit, {})
+    told = ", ".join(f"{tally.count} {reason}" for reason, tally in reasons.items())
+    return f"; set aside were {told}" if told else ""
+
+
+def _renamed(part: Part, source: Sourced, problem: Problem, folder: Path) -> list[str]:
+    """Apply the source's class_map; returns the classes that it knows."""
+    tables = part.tables
+    if "rows" not in tables.counts():
+        return rename(tables, source.class_map, repr(part.name))
+    if source.class_map:
+        if problem.target is None or not problem.classes:
+            raise DataError(f"{problem.task} has no classes that data.class_map could rename", hint="leave it out")
+        file = rows_in_file(tables, folder / part.folder)
+        where = f"the target of the source {part.name!r}, which data.class_map renames"
+        require_known(source.class_map, target_values(file, problem.target), what="class", where=where)
+        map_target(file, problem.target, source.class_map, tables.account)
+        part.tables.forget_rows()
+    return []
+
+
+def _count_unlabelled(tables: Tables) -> None:
+    images, boxes = tables.images, tables.boxes
+    assert images is not None
+    if boxes is not None:
+        bare, what = ~images["image_id"].isin(set(boxes["image_id"])), "without a box"
+    elif "labels" in images:
+        bare, what = images["labels"].map(lambda cell: not names_of(cell)), "without a label"
+    else:
+        return
+    _handle_all(tables, images[bare], what)
+
+
+def _handle_all(tables: Tables, images: pd.DataFrame, what: str) -> None:
+    for path in images["path"]:
+        tables.account.handle("images", what, str(path))
+
+
+def facts(tables: Tables) -> dict[str, Any]:
+    """What the stage says of itself: rows of each table, and how much was set aside or handled, by unit."""
+    account = tables.account
+    aside = {unit: count for unit in account.aside if (count := account.of_aside(unit))}
+    handled = {unit: sum(tally.count for tally in found.values()) for unit, found in account.handled.items() if found}
+    return {**tables.counts(), **({"set_aside": aside} if aside else {}), **({"handled": handled} if handled else {})}
