@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 
 from pizzeria.errors import DataError
 from pizzeria.spec.split import Split
-from pizzeria.stages.split import assign
+from pizzeria.splitting import assign as open_split
 from pizzeria.tables import Tables
+
+
+def assign(tables: Tables, split: Split) -> pd.Series[str]:
+    with open_split(tables, split) as found:
+        return found.series()
 
 
 def _images(listings: list[str]) -> Tables:
