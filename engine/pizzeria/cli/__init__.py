@@ -9,6 +9,7 @@ import click
 
 from pizzeria.cli import authoring, looking, plugins, predicting, runs, services, watching
 from pizzeria.cli.group import DEBUG, Commands
+from pizzeria.cli.init import init
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -28,6 +29,7 @@ def main(store: Path | None, verbose: bool) -> None:
 
 
 for _command in (
+    init,
     *(runs.validate, runs.plan, runs.run, runs.report, runs.demo),
     *(services.deploy, services.promote, services.serve, services.stop, services.rollback),
     *(looking.status, looking.history, looking.diff),

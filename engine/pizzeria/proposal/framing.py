@@ -65,6 +65,9 @@ def frame_photos(tables: Tables, task: str | None) -> Framing:
         able["image_classification"] = Counter(single)
     if several is not None and any(several):
         able["multilabel_classification"] = Counter(str(name) for names in several for name in names)
+    elif boxes is not None and len(boxes):  # a photo has the labels of its boxes
+        shown = boxes[["image_id", "class_name"]].drop_duplicates()
+        able["multilabel_classification"] = Counter(shown["class_name"].astype(str))
     if not able:
         raise DataError(
             "the photos have no boxes and no labels, so there is nothing to learn",

@@ -110,6 +110,10 @@ def _mend(spec: dict[str, Any], why: dict[str, str], results: dict[str, Path]) -
     return changed
 
 
+def _mend_leakage(spec: dict[str, Any], why: dict[str, str], folder: Path) -> bool:
+    return False
+
+
 def _mend_faults(spec: dict[str, Any], why: dict[str, str], folder: Path) -> bool:
     repair = spec["data"].setdefault("repair", {})
     before = dict(repair)

@@ -85,7 +85,7 @@ def test_a_target_that_makes_no_sense_is_refused(task: str | None, target: str, 
 
 def test_photos_say_their_task_and_rare_classes_are_named() -> None:
     images = pd.DataFrame({"image_id": list("abc"), "label": ["x", "y", "x"], "labels": [["x"], ["y", "x"], []]})
-    boxes = pd.DataFrame({"class_name": ["bed"] * 12 + ["sofa"] * 3})
+    boxes = pd.DataFrame({"image_id": "a", "class_name": ["bed"] * 12 + ["sofa"] * 3})
     framed = frame_photos(Tables(images=images, boxes=boxes), None)
     assert (framed.task, framed.counts, framed.rare) == ("object_detection", {"bed": 12}, {"sofa": 3})
     assert "image_classification" in framed.why
@@ -143,7 +143,7 @@ def test_the_trivial_detector_says_mean_boxes() -> None:
 
 
 def test_the_model_fits_the_machine() -> None:
-    framing = frame_photos(Tables(boxes=pd.DataFrame({"class_name": ["bed"] * 12}), images=pd.DataFrame()), None)
+    framing = frame_photos(Tables(boxes=pd.DataFrame({"image_id": "a", "class_name": ["bed"] * 12}), images=pd.DataFrame()), None)
     small, large = Machine(2, gpu=False), Machine(64, gpu=True)
     few, many = (choose(framing, count, small, None) for count in (300, 200_000))
     assert few.model_options["image_size"] > many.model_options["image_size"]
