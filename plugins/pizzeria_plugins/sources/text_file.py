@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from pizzeria.errors import DataError
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _WESTERN = "cp1252"
+_ALONE = 0.7
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
     """The text of a file, and the encoding that it was read as; `utf-8` stands for what needs no mention.
 
-    Without `encoding`, UTF-8 is tried, then guessed. Between the Latin encodings a guess is a toss-up, so that Western
-    Europe's is taken where it fits.
+    Without `encoding`, UTF-8 is tried, then guessed.
 
     Raises:
         DataError: it cannot be read, or is no text.
@@ -42,14 +44,15 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
 
 
 def _guess(data: bytes) -> str | None:
+    """In Western European text the letters that are no ASCII stand alone between others; in other scripts they come in
+    runs, and a guess has something to go by."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data).best()
-    guessed = best.encoding if best is not None else None
-    if guessed is None or guessed.startswith(("cp1250", "cp1252", "cp1254", "cp1257", "latin", "iso8859", "mac_latin")):
-        try:
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    alone = sum(len(run) == 1 for run in runs)
+    if alone >= _ALONE * sum(map(len, runs)):
+        with suppress(UnicodeDecodeError):
             data.decode(_WESTERN)
-        except UnicodeDecodeError:
-            return guessed
-        return _WESTERN
-    return guessed
+            return _WESTERN
+    best = from_bytes(data).best()
+    return best.encoding if best is not None else None
