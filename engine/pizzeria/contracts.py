@@ -136,7 +136,15 @@ class Validator(Plugin, Protocol):
 
 
 class Features(Plugin, Protocol):
-    """`features`: turns tables into arrays, fitted on the training split alone."""
+    """`features`: turns tables into arrays, fitted on the training split alone.
+
+    It may also have
+
+    - `GIVES: str`: what it leaves, such as `photos`; a model that `TAKES` something else is refused.
+    - `MODEL_OPTIONS: Sequence[str]`: those of the model's options that decide what it builds, such as `image_size`, so
+      that they stand in one place of a spec; `build` gets their values.
+    - `inputs(model: Mapping[str, Any]) -> Sequence[Path]`: files that those options name and it reads.
+    """
 
     TASKS: frozenset[str]
 
@@ -146,11 +154,12 @@ class Features(Plugin, Protocol):
         problem: Problem,
         tables: Tables,
         splits: pd.Series[str],
-        image_size: int | None,
+        model: Mapping[str, Any],
         folder: Path,
         progress: Progress,
     ) -> None:
-        """Write what `pizzeria.datasets.open_dataset` reads. `splits` maps image_id or row_id to its split."""
+        """Write what `pizzeria.datasets.open_dataset` reads. `splits` maps image_id or row_id to its split, and `model`
+        the names of `MODEL_OPTIONS` to their values, None where the model has no such option."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,8 @@ class TrainJob:
 class Model(Plugin, Protocol):
     """`models`: builds a network, and exports it. See `pizzeria_plugins.models` for what the network itself offers.
 
-    It may also have `inputs(options) -> Sequence[Path]`: files that decide what it builds, such as pretrained weights.
+    It may also have `inputs(options) -> Sequence[Path]`: files that decide what it builds, such as pretrained weights;
+    and `TAKES: str`, what it learns from, as features plugins say what they give: `photos`, `columns` or `embeddings`.
     """
 
     TASKS: frozenset[str]

@@ -62,5 +62,10 @@ class Data(Sourced):
         "by the validator's own names. The built-in expectations run as well, but one of these replaces the built-in "
         "one of the same name and column.",
     )
+    reference: str | None = Field(
+        default=None,
+        description="The previous version of the data: a run's id or folder, or a table's path. What is learnt of its "
+        "distributions is expected of these data as well, as warnings; `pizzeria data profile` shows it.",
+    )
     split: Split = Field(default=Split(), description="How rows go to train, validation and test.")
     leakage: Leakage = Field(default=Leakage(), description="What must not be on two sides of the split.")

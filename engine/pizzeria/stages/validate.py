@@ -1,14 +1,17 @@
-"""Checks the tables with the built-in expectations and the spec's own; a failed one stops the run."""
+"""Checks the tables with the built-in expectations and the spec's own. One that is critical and was not met, or could
+not be decided, stops the run; the others are told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pizzeria import atomic, registry
 from pizzeria.contracts import Expectation
 from pizzeria.errors import ExpectationError, PizzeriaError
+from pizzeria.reference import reference_files, reference_tables
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome, framing
 from pizzeria.tables import read_tables
@@ -18,32 +21,70 @@ INPUTS = ("collect",)
 AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = ExpectationError
+_TOLD = 10
 
 
 def reads(spec: Spec) -> dict[str, Any]:
     data = spec.data.model_dump(mode="json")
-    return framing(spec) | {"data": {"validator": data["validator"], "expectations": data["expectations"]}}
+    read = {name: data[name] for name in ("validator", "expectations", "reference")}
+    return framing(spec) | {"data": read}
 
 
 def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
     return [("validators", spec.data.validator)]
 
 
+def data(spec: Spec) -> Sequence[Path]:
+    return reference_files(spec.data.reference) if spec.data.reference is not None else ()
+
+
 def run(job: Job) -> Outcome:
     validator = registry.load("validators", job.spec.data.validator)
     tables = read_tables(job.inputs["collect"].folder)
-    results: Sequence[Expectation] = validator.validate(tables, job.spec.problem, job.spec.data.expectations)
+    expectations = _with_reference(job, validator)
+    results: Sequence[Expectation] = validator.validate(tables, job.spec.problem, expectations, job.folder)
     atomic.write_json(job.folder / "expectations.json", [asdict(result) for result in results])
     bad = [result for result in results if not result.success]
-    facts = {"expectations": len(results), "not_met": len(bad)}
-    if results and not bad:
-        return Outcome(facts)
-    lines = [_line(result) for result in bad] or ["no expectation was evaluated"]
-    refusal = ExpectationError(
-        "the data do not meet what is expected of them:\n" + "\n".join(lines),
-        hint="mend the data, or change data.expectations if the data are right",
-    )
-    return Outcome(facts, refusal)
+    critical = [result for result in bad if result.severity == "critical"]
+    warned = [result for result in bad if result.severity == "warning"]
+    for result in warned[:_TOLD]:
+        job.progress.say(f"{NAME}: warning:{_line(result)}")
+    if len(warned) > _TOLD:
+        job.progress.say(f"{NAME}: {len(warned) - _TOLD} more warnings: see the report")
+    facts = {"expectations": len(results), "not_met": len(critical), "warnings": len(warned)}
+    if critical:
+        lines = "\n".join(_line(result) for result in critical)
+        message = f"the data do not meet what is expected of them:\n{lines}"
+        hint = "mend the data, or change data.expectations if the data are right"
+        return Outcome(facts, ExpectationError(message, hint=hint))
+    if not any(result.evaluated for result in results):
+        what = "no expectation" if not results else f"none of {len(results)} expectations"
+        message = f"whether the data are right is undecided: {what} was evaluated on any row"
+        return Outcome(facts, ExpectationError(message, hint="bring data, and expectations of them"))
+    return Outcome(facts)
+
+
+def _with_reference(job: Job, validator: Any) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """The spec's own expectations, and, where it says nothing, what the previous version of the data lets expect."""
+    own = job.spec.data.expectations
+    if job.spec.data.reference is None:
+        return own
+    if not hasattr(validator, "profile"):
+        raise ExpectationError(
+            f"the validator {job.spec.data.validator!r} learns nothing from data.reference",
+            hint="leave data.reference out, or use the validator great_expectations",
+        )
+    learnt = validator.profile(reference_tables(job.spec.data.reference), job.spec.problem, drift=True)
+    joined: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for table in {**learnt, **own}:
+        said = {_subject(entry) for entry in own.get(table, ())}
+        joined[table] = [*own.get(table, ()), *(e for e in learnt.get(table, ()) if _subject(e) not in said)]
+    return joined
+
+
+def _subject(entry: Mapping[str, Mapping[str, Any]]) -> tuple[str, Any]:
+    ((name, arguments),) = entry.items()
+    return name, arguments.get("column")
 
 
 def _line(result: Expectation) -> str:

@@ -4,8 +4,9 @@
 the listing and the installed library differ; then run `python -m pizzeria_plugins.validators.list_names`.
 
 Left out: expectations that need a database; `expect_column_values_to_match_json_schema`, whose `$ref` can fetch from
-the network; `row_condition`, which pandas evaluates as code, so a spec could run some; and what Great Expectations only
-displays (`notes`, `meta` ...), since YAML has comments.
+the network; and what Great Expectations only displays (`notes`, `meta` ...), since YAML has comments. `severity` is
+every expectation's, and `row_condition` is checked apart: pandas would evaluate a text as code, so a spec could run
+some.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _NOT_ARGUMENTS = _DISPLAY | _RUNTIME | _CODE
 
 
 def listing() -> dict[str, Any]:
-    """`{expectation: {"required": [argument], "arguments": {argument: {"type": [...], "enum": [...], ...}}}}`."""
+    """`{expectation: {"required": [argument], "arguments": {argument: {"type": [...], "enum": [...], ...}}}}`, with
+    `sql`, whether it runs on the SQL engine too, and `conditional`, whether it takes a `row_condition`."""
     from pizzeria_plugins.validators.great_expectations import import_quietly
 
     import_quietly()
@@ -41,7 +43,12 @@ def listing() -> dict[str, Any]:
         if "Pandas" not in engines or name in _LEFT_OUT:
             continue
         arguments = {key: _rule(value) for key, value in properties.items() if key not in _NOT_ARGUMENTS}
-        out[name] = {"required": sorted(schema.get("required", [])), "arguments": arguments}
+        out[name] = {
+            "required": sorted(schema.get("required", [])),
+            "arguments": arguments,
+            "sql": "PostgreSQL" in engines,
+            "conditional": "row_condition" in properties,
+        }
     return out
 
 

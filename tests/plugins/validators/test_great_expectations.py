@@ -51,7 +51,8 @@ def find(outcomes: tuple[Expectation, ...], name: str, table: str, **arguments: 
 
 
 def failed(outcomes: tuple[Expectation, ...]) -> list[Expectation]:
-    return [outcome for outcome in outcomes if outcome.success is not True]
+    """What would stop a run."""
+    return [outcome for outcome in outcomes if outcome.success is not True and outcome.severity == "critical"]
 
 
 def test_clean_detection_data_pass() -> None:
@@ -71,15 +72,15 @@ def test_each_fault_of_a_box_is_named_with_its_row() -> None:
     table.loc[6, "class_name"] = None
     twice = table.iloc[[7]].assign(box_id="again")
     outcomes = validate(Tables(images=images(), boxes=pd.concat([table, twice])), DETECTION, {})
-    assert find(outcomes, "in_set", "boxes", column="image_exists").examples == (
+    assert find(outcomes, "be_in_set", "boxes", column="image_exists").examples == (
         "b1: image_id nowhere, image_exists False",
     )
-    inside = find(outcomes, "in_set", "boxes", column="inside_image")
+    inside = find(outcomes, "be_in_set", "boxes", column="inside_image")
     assert inside.examples[0].startswith("b2: image_id i2, class_name bed, x_min 10, y_min 10, x_max 140")
     assert (inside.evaluated, inside.unexpected) == (60, 1)
     assert find(outcomes, "between", "boxes", column="width").examples[0].startswith("b3:")
     assert find(outcomes, "between", "boxes", column="height").examples[0].startswith("b4:")
-    assert find(outcomes, "in_set", "boxes", column="class_name").examples == ("b5: image_id i5, class_name piano",)
+    assert find(outcomes, "be_in_set", "boxes", column="class_name").examples == ("b5: image_id i5, class_name piano",)
     assert find(outcomes, "not_be_null", "boxes", column="class_name").unexpected == 1
     compound = find(outcomes, "compound_columns_to_be_unique", "boxes")
     assert [example.split(":")[0] for example in compound.examples] == ["b7", "again"]
@@ -91,13 +92,13 @@ def test_unreadable_and_repeated_photos_are_named() -> None:
     table.loc[3, ["readable", "problem", "width", "height"]] = [False, "cut off after 12 bytes", 0, 0]
     table.loc[[5, 6, 7], "sha256"] = "f" * 64
     outcomes = validate(Tables(images=table, boxes=boxes()), DETECTION, {})
-    readable = find(outcomes, "in_set", "images", column="readable")
+    readable = find(outcomes, "be_in_set", "images", column="readable")
     assert readable.examples == ("i3: path i3.jpg, problem cut off after 12 bytes, readable False",)
     assert find(outcomes, "unique", "images", column="sha256").success is False
     gone = images().assign(sha256="")
     outcome = find(validate(Tables(images=gone, boxes=boxes()), DETECTION, {}), "unique", "images", column="sha256")
     assert (outcome.success, outcome.evaluated) == (None, 0)
-    assert find(outcomes, "in_set", "boxes", column="inside_image").evaluated == 59
+    assert find(outcomes, "be_in_set", "boxes", column="inside_image").evaluated == 59
     assert {o.table for o in failed(outcomes)} == {"images"}
 
 
@@ -301,7 +302,7 @@ boxes = pd.DataFrame({"box_id": [f"b{k}" for k in range(m)], "image_id": [f"i{k 
 boxes = boxes.assign(class_name="bed", x_min=rng.uniform(0, 99, m), y_min=1.0, x_max=200.0, y_max=100.0)
 success = ({"metric": "map", "at_least": 0},)
 problem = Problem(need="n", owner="o", task="object_detection", classes=("bed",), success=success)
-print(all(o.success for o in validate(Tables(images=images, boxes=boxes), problem, {})))
+print(all(o.success or o.severity != "critical" for o in validate(Tables(images=images, boxes=boxes), problem, {})))
 """
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
