@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from pizzeria.cli import authoring, looking, plugins, predicting, runs, services, watching
+from pizzeria.cli import authoring, labels, looking, plugins, predicting, runs, services, watching
+from pizzeria.cli.data import data
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
 
@@ -30,11 +31,13 @@ def main(store: Path | None, verbose: bool) -> None:
 
 for _command in (
     init,
+    data,
     *(runs.validate, runs.plan, runs.run, runs.report, runs.demo),
     *(services.deploy, services.promote, services.serve, services.stop, services.rollback),
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain, watching.cycle),
+    labels.labels,
     *(plugins.plugins, authoring.schema),
 ):
     main.add_command(_command)
