@@ -211,12 +211,12 @@ def require_single(names: Sequence[str], where: str) -> None:
 
 
 def _columns(options: RowOptions, problem: Problem, found: list[str], where: str) -> list[str]:
-    assert problem.target is not None
-    named = [*(options.columns or ()), problem.target, *([options.row_id] if options.row_id else [])]
+    target = [problem.target] if problem.target is not None else []  # `pizzeria init` looks before there is one
+    named = [*(options.columns or ()), *target, *([options.row_id] if options.row_id else [])]
     require_known(named, found, kind="column", where=where)
     if options.columns is None:
         return found
-    if problem.target not in options.columns:
+    if target and problem.target not in options.columns:
         raise DataError(f"data.columns leaves out the target {problem.target!r}", hint="add it to the list")
     return [one for one in found if one in named]
 
