@@ -142,7 +142,7 @@ def _score(bundle: Bundle, spec: Spec, test: Run, progress: Progress) -> float:
     """A bundle's main metric on the test split of a run."""
     inputs = test_inputs(read_tables(test.stage("collect")), open_dataset(test.stage("features")))
     found = answer(Predictor(bundle), inputs, spec.serving.max_megapixels, progress).predictions()
-    truth = load_predictions(test.stage("evaluate") / "truth_test.npz")
+    truth = load_predictions(test.stage("evaluate") / "truth_test.npz").of(found.keys)
     calibration = json.loads(json.dumps(bundle.calibration))
     if found.boxes is None:
         calibration["method"] = "none"  # answers carry calibrated probabilities

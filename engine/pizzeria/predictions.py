@@ -72,6 +72,21 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def of(self, keys: Sequence[str]) -> Predictions:
+        """Those of some keys, in their order.
+
+        Example:
+            >>> Predictions(("a", "b", "c"), values=np.array([1, 2, 3], np.float32)).of(["c", "a"]).values.tolist()
+            [3.0, 1.0]
+        """
+        if self.keys == tuple(keys):
+            return self
+        row_of = {key: row for row, key in enumerate(self.keys)}
+        rows = [row_of[key] for key in keys]
+        boxes = None if self.boxes is None else tuple(self.boxes[row] for row in rows)
+        numbers = (None if one is None else one[rows] for one in (self.probabilities, self.values))
+        return Predictions(tuple(keys), boxes, *numbers)
+
     def presence(self, classes: int) -> NDArray[np.float32]:
         """float32 [N, C]: for boxes the best score of each class in the image (0 when none), else `probabilities`.
 

@@ -57,7 +57,7 @@ def run(job: Job) -> Outcome:
     sha256 = write_bundle(job.folder / "bundle", description, model, sample, golden)
 
     answered = answer(Predictor(open_bundle(job.folder / "bundle")), inputs, megapixels, job.progress)
-    trained, truth = (load_predictions(evaluated / f"{name}.npz") for name in ("test", "truth_test"))
+    trained, truth = (load_predictions(evaluated / f"{name}.npz").of(tuple(inputs)) for name in ("test", "truth_test"))
     # A steep calibration would blow up the last digits, so probabilities are compared before it.
     raw = answered.predictions()
     if raw.probabilities is not None:

@@ -53,14 +53,18 @@ def write_index(pieces: Pieces, splits: pd.Series[str], path: Path) -> NDArray[n
 def _looked_up(pieces: Pieces, splits: pd.Series[str]) -> Iterator[tuple[int, list[str | None], NDArray[np.int8]]]:
     import pandas as pd
 
-    codes = pd.Categorical(splits, categories=list(SPLITS)).codes
     by_key: pd.Series[int] | None = None
     for at, piece in pieces.read([KEY]):
         keys = texts(piece[KEY])
         here = slice(at, at + len(keys))
         if by_key is None and splits.index[here].tolist() == keys:
-            yield at, keys, np.asarray(codes[here], np.int8)
+            yield at, keys, _codes(splits.iloc[here])
             continue
         if by_key is None:
-            by_key = pd.Series(codes, index=splits.index)
+            by_key = pd.Series(_codes(splits), index=splits.index)
         yield at, keys, np.asarray(by_key.reindex(keys, fill_value=-1), np.int8)
+
+
+def _codes(splits: pd.Series[str]) -> NDArray[np.int8]:
+    codes = {name: code for code, name in enumerate(SPLITS)}
+    return np.array([codes.get(name, -1) for name in splits.tolist()], np.int8)

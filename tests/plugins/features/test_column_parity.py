@@ -83,7 +83,7 @@ FULL: list[dict[str, Any]] = [
         "share": 1.0,
         "note": "",
     }
-    | {"at": datetime(2023, 12, 31, 23, 59, 59, 999999), "zoned": datetime(1999, 7, 3, 5)},
+    | {"at": datetime(2023, 12, 31, 23, 59, 59, 999999), "zoned": datetime(1999, 7, 4, 5)},
 ]
 """So that each column has something to learn from."""
 
