@@ -49,7 +49,7 @@ class Batch(Protocol):
         """Rows that have a value in each of the columns."""
 
     def rows(self, result: Mapping[str, Any], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """The first rows that a result calls unexpected: their values in these columns, and `row number`."""
+        """The first rows that a result calls unexpected: values in these columns and, where known, `row number`."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -159,16 +159,17 @@ class FileBatch:
         found = result.get("partial_unexpected_index_list") or []
         keys = list(dict.fromkeys(entry[self._key] for entry in found if entry.get(self._key) is not None))[:SHOWN]
         wanted = [column for column in dict.fromkeys((self._key, *columns)) if column in self.columns]
-        if not keys:
-            return []
+        if not keys:  # of several columns Great Expectations gives the values alone
+            return [entry for entry in (result.get("partial_unexpected_list") or []) if isinstance(entry, dict)][:SHOWN]
         table = self.name if set(wanted) <= set(self._kinds) else self._wide
         chosen = ", ".join(quoted(column) for column in wanted)
         query = f"select {chosen} from {quoted(table)} where {quoted(self._key)} in (select unnest($1)) limit {SHOWN}"  # noqa: S608 - names are quoted
         rows = self.connection.execute(query, [keys]).fetchall()
-        return [{"row number": number, **dict(zip(wanted, row, strict=True))} for number, row in enumerate(rows)]
+        return [dict(zip(wanted, row, strict=True)) for row in rows]
 
     def close(self) -> None:
         self.connection.close()
+        del self.connection
 
 
 def is_large(path: Path | None) -> bool:

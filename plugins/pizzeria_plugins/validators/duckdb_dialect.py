@@ -48,6 +48,7 @@ class _Cursor:
 
     def close(self) -> None:
         self._cursor.close()
+        del self._cursor  # a connection that is still held when Python ends is told of as a leak
 
 
 class _Connection:
@@ -74,6 +75,7 @@ class _Connection:
 
     def close(self) -> None:
         self.duckdb.close()
+        del self.duckdb
         self.closed = True
 
 

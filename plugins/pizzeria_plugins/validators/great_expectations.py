@@ -250,7 +250,7 @@ def _example(table: str, row: Mapping[str, Any], shown: Sequence[str]) -> str:
     key = KEYS[table]
     name = row.get(key)
     known = name == name and name is not None
-    named = str(name) if known else f"row {row['row number']}"
+    named = str(name) if known else f"row {row['row number']}" if "row number" in row else "a row"
     shown = [column for column in shown if column in row and column != key]
     return f"{named}: {', '.join(f'{c} {_short(row[c])}' for c in shown)}" if shown else named
 

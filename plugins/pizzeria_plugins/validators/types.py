@@ -36,6 +36,18 @@ def duckdb_type(name: str) -> str:
     return _DUCKDB.get(name.lower(), name.upper())
 
 
+def pandas_type(name: str) -> str:
+    """pandas' name of a type that DuckDB names; empty for one that it has no name for.
+
+    Example:
+        >>> pandas_type("DOUBLE"), pandas_type("TIMESTAMP"), pandas_type("DECIMAL(9,2)")
+        ('float64', 'datetime64', '')
+    """
+    if duckdb_type(name) == "TIMESTAMP":
+        return "datetime64"
+    return next((pandas for pandas, other in _DUCKDB.items() if other == name), "")
+
+
 def kind_of(name: str) -> str:
     """`number`, `time`, `text` or `other`, of a type that pandas or DuckDB names.
 
@@ -68,4 +80,6 @@ def as_in(arguments: Mapping[str, Any], kind: str, *, sql: bool) -> dict[str, An
         out["type_"] = kind
     elif isinstance(wanted, str) and sql:
         out["type_"] = duckdb_type(wanted)
+    elif isinstance(wanted, str):
+        out["type_"] = pandas_type(wanted) or wanted
     return out
