@@ -86,7 +86,7 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
     with _staging(folder) as staging, database(folder) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         try:
-            relation, number = _relation(connection, parts, options, staging, where, account, progress)
+            relation, number = relation_of(connection, parts, options, staging, where, account, progress)
             rows = write_rows(connection, relation, options, problem, folder, where, account, number=number)
         except duckdb.Error as error:
             raise _unreadable(error, parts, where) from error
@@ -114,7 +114,7 @@ def recognise(path: Path) -> Recognised | None:
 _SHOWN = {"csv": "CSV", "tsv": "TSV", "parquet": "Parquet", "json_lines": "JSON lines"}
 
 
-def _relation(
+def relation_of(
     connection: duckdb.DuckDBPyConnection,
     parts: Parts,
     options: Options,
