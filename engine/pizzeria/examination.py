@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pizzeria.contracts import Progress
-from pizzeria.datasets import ImageSet, RowSet
+from pizzeria.datasets import Dataset, RowSet
 from pizzeria.inference.answers import PhotoAnswer, RowAnswer
+from pizzeria.inference.column_inputs import column_names
 from pizzeria.inference.photos import decode
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.records import class_record, presence_record, value_record
@@ -23,8 +24,11 @@ from pizzeria.tasks import task
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 Answer = PhotoAnswer | RowAnswer
+MOST_ROWS = 100_000
+"""Rows of a test split that a bundle is examined on; of a larger one, so many that lie evenly in it."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,54 @@ class Answered:
         )
 
 
-def test_inputs(tables: Tables, dataset: ImageSet | RowSet) -> dict[str, Any]:
-    """The test split as a client would send it: photo files, or rows of plain values, by key."""
+def test_inputs(tables: Tables, dataset: Dataset) -> dict[str, Any]:
+    """The test split as a client would send it, by key: photo files, or rows of plain values, `MOST_ROWS` at most."""
     rows = dataset.rows("test")
-    if isinstance(dataset, ImageSet):
+    if not isinstance(dataset, RowSet):
         assert tables.images is not None
         path_of = dict(zip(tables.images["image_id"].astype(str), tables.images["path"], strict=True))
         return {key: Path(path_of[key]) for key in dataset.index["image_id"].iloc[rows].astype(str)}
-    assert tables.rows is not None
+    if len(rows) > MOST_ROWS:
+        rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(np.int64)]
     keys = list(dataset.index["row_id"].iloc[rows].astype(str))
-    frame = tables.rows.set_index(tables.rows["row_id"].astype(str)).loc[keys]
-    columns = [one["name"] for kind in ("numeric", "categorical") for one in dataset.preprocessing[kind]]
-    return dict(zip(keys, plain_rows(frame[columns]), strict=True))
+    return _rows_of(tables, keys, column_names(dataset.preprocessing))
+
+
+def _rows_of(tables: Tables, keys: Sequence[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Some rows by their `row_id`, in the order of the keys, as JSON could carry them; no others are kept in memory."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    if tables.rows_file is not None:
+        source = ds.dataset(tables.rows_file)
+    else:
+        assert tables.rows is not None
+        source = ds.dataset(pa.Table.from_pandas(tables.rows, preserve_index=False))
+    name = ds.field("row_id").cast(pa.string())
+    wanted = {"row_id": name} | {column: ds.field(column) for column in columns}
+    found = source.to_table(wanted, filter=name.isin(pa.array(keys, pa.string())))
+    names = found["row_id"].to_pylist()
+    plain = pa.table({column: _plain(found[column]) for column in columns})
+    by_key = dict(zip(names, plain.to_pylist(), strict=True))
+    return {key: by_key[key] for key in keys}
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values of types that JSON has, and times; null where missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _plain(values.cast(kind.value_type))
+    if pa.types.is_decimal(kind):
+        return values.cast(pa.float64())
+    if pa.types.is_date(kind):
+        return values.cast(pa.timestamp("us"))
+    if pa.types.is_floating(kind):
+        wide = values.cast(pa.float64())
+        return pc.if_else(pc.is_nan(wide), None, wide)
+    return values
 
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

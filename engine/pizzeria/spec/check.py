@@ -139,12 +139,23 @@ def _between_sections(spec: Spec, work: _Check) -> None:
     else:
         for where, message, hint in validator.check_names(spec.data.expectations):
             work.fault(("data", "expectations", *_parts(where)), message, hint)
+    _features(spec, work)
     _verification(spec, work)
     _deployment(spec, work)
     checked = getattr(work.plugins.get(("monitoring",), ("", None))[1], "check", None)
     if checked is not None:
         for where, message, hint in checked(spec.monitoring, problem):
             work.fault(("monitoring", *_parts(where)), message, hint)
+
+
+def _features(spec: Spec, work: _Check) -> None:
+    """A model learns from what the features leave: photos, columns, embeddings."""
+    gives = getattr(work.plugins.get(("features",), ("", None))[1], "GIVES", None)
+    takes = getattr(work.plugins.get(("model",), ("", None))[1], "TAKES", None)
+    if gives is not None and takes is not None and gives != takes:
+        message = f"the model {spec.model.use} learns from {takes}, and the features {spec.features.use} give {gives}"
+        hint = f"features={takes} on the command line, or `override /features: {takes}` in defaults"
+        work.fault(("features", "use"), message, hint)
 
 
 def _verification(spec: Spec, work: _Check) -> None:

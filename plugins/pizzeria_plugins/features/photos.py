@@ -1,4 +1,6 @@
-"""Photos resized for the network and measured, once for all epochs: `images.npy`, and the truth in network pixels.
+"""Photos resized for the network and measured, once for all epochs and all runs, and the truth in network pixels.
+
+The pixels lie in the user's cache (`pizzeria_plugins.features.photo_cache`); the packs that hold them are linked here.
 
 Decoding and resizing are those of serving (`pizzeria.inference.photos` and `pizzeria.inference.resize`), so that the
 network sees in production what it saw in training. Nothing is fitted, so no split can leak into another.
@@ -7,9 +9,7 @@ network sees in production what it saw in training. Nothing is fitted, so no spl
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,20 +18,21 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pizzeria.contracts import Progress
-from pizzeria.errors import DataError, RequestError, nearest
-from pizzeria.inference.photos import decode
-from pizzeria.inference.predictor import usable_cores
-from pizzeria.inference.resize import Geometry, resize
-from pizzeria.inference.statistics import image_statistics
+from pizzeria.datasets import PACKS
+from pizzeria.errors import DataError, nearest
+from pizzeria.packs import link_pack
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as _Options
 from pizzeria.tables import Tables
 from pizzeria_plugins.features.naming import listed, splits_of
+from pizzeria_plugins.features.photo_cache import content_of, resized
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TASKS = frozenset({"object_detection", "image_classification", "multilabel_classification"})
+GIVES = "photos"
+MODEL_OPTIONS = ("image_size",)
 _CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 
 
@@ -52,7 +53,7 @@ def build(
     problem: Problem,
     tables: Tables,
     splits: pd.Series[str],
-    image_size: int | None,
+    model: Mapping[str, Any],
     folder: Path,
     progress: Progress,
 ) -> None:
@@ -63,9 +64,9 @@ def build(
         problem: Its classes give labels their index.
         tables: `images`, and `boxes` for object detection.
         splits: By image_id: train, validation or test.
-        image_size: Side of the network's square input, in pixels.
+        model: `image_size`, the side of the network's square input in pixels.
         folder: Where to write; exists.
-        progress: Told of each photo.
+        progress: Told of each photo that is decoded.
 
     Raises:
         DataError: a photo cannot be decoded, a label is none of the classes, an image is in no split, or the model
@@ -74,14 +75,14 @@ def build(
     images = tables.images
     if images is None or images.empty:
         raise DataError("there are no images to make features of", hint="use a source that brings an images table")
+    image_size = model.get("image_size")
     if image_size is None:
         raise DataError("the model says no image size", hint="use a model plugin with the option image_size")
     split = splits_of(images["image_id"], splits)
     boxes = _boxes(tables, problem) if problem.task == "object_detection" else None
-    labels = _labels(images, problem) if boxes is None else None
-    preprocessing = _preprocessing(options, problem, image_size)
-    index = _decode_all(images, preprocessing, options.max_megapixels, folder, progress)
-    index.insert(1, "split", split)
+    labels = labels_of(images, problem) if boxes is None else None
+    preprocessing = preprocessing_of(options, problem, image_size)
+    index = _index(images, split, preprocessing, options.max_megapixels, folder, progress)
     if boxes is not None:
         _network_boxes(boxes, index, image_size).to_parquet(folder / "boxes.parquet", index=False)
     if labels is not None:
@@ -90,62 +91,33 @@ def build(
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=2))
 
 
-def _preprocessing(options: Options, problem: Problem, image_size: int) -> dict[str, Any]:
+def preprocessing_of(options: Options, problem: Problem, image_size: int) -> dict[str, Any]:
+    """How photos are resized, as `pizzeria.inference.resize` takes it."""
     how = options.resize
     if how == "auto":
         how = "letterbox" if problem.task == "object_detection" else "crop"
     return {"kind": "photos", "size": [image_size, image_size], "resize": how, "fill": options.fill}
 
 
-def _decode_all(
-    images: pd.DataFrame, preprocessing: Mapping[str, Any], max_megapixels: float, folder: Path, progress: Progress
+def _index(
+    images: pd.DataFrame,
+    split: Sequence[str],
+    preprocessing: Mapping[str, Any],
+    max_megapixels: float,
+    folder: Path,
+    progress: Progress,
 ) -> pd.DataFrame:
-    """Fill `images.npy`, and return the index without its splits. Photos decode in threads: Pillow frees the GIL."""
+    """The index, with the packs that it names linked into `folder`."""
     import pandas as pd
 
-    count, (height, width) = len(images), preprocessing["size"]
-    pixels = np.lib.format.open_memmap(
-        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, height, width, 3)
-    )
-    paths = images["path"].astype(str).tolist()
-
-    def one(row: int) -> dict[str, Any] | str:
-        try:
-            data = Path(paths[row]).read_bytes()
-            photo = decode(data, max_megapixels=max_megapixels, preprocessing=preprocessing)
-        except RequestError as error:
-            return f"{paths[row]}: {error.message}"
-        except OSError as error:
-            return f"{paths[row]}: {error.strerror}"
-        size = (photo.width, photo.height)
-        pixels[row], geometry = resize(photo.image, preprocessing, size)
-        return _index_row(*size, geometry) | image_statistics(pixels[row], geometry, *size)
-
-    with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
-        pending = pool.map(one, range(count))
-        try:
-            found = [next(pending) for _ in progress.track(range(count), "photos")]
-        except BaseException:  # Ctrl-C: do not decode the rest first
-            pool.shutdown(cancel_futures=True)
-            raise
-    faults = [row for row in found if isinstance(row, str)]
-    if faults:
-        raise DataError(f"{len(faults)} photos cannot be read: {listed(faults)}", hint="remove or replace these files")
-    pixels.flush()
-    with open(folder / "images.npy", "rb") as stream:
-        os.fsync(stream.fileno())
-    return pd.DataFrame({"image_id": images["image_id"].astype(str).tolist(), "path": paths}).join(pd.DataFrame(found))
-
-
-def _index_row(width: int, height: int, geometry: Geometry) -> dict[str, Any]:
-    return {
-        "width": width,
-        "height": height,
-        "scale_x": geometry.scale_x,
-        "scale_y": geometry.scale_y,
-        "offset_x": geometry.offset_x,
-        "offset_y": geometry.offset_y,
-    }
+    paths, content = images["path"].astype(str).tolist(), content_of(images, progress)
+    places = resized(paths, content, preprocessing, max_megapixels, progress)
+    (folder / PACKS).mkdir()
+    for pack in {place.pack.path: place.pack for place in places}.values():
+        link_pack(pack, folder / PACKS)
+    own = {"image_id": images["image_id"].astype(str).tolist(), "split": split, "path": paths, "sha256": content}
+    own |= {"pack": [place.pack.path.name for place in places], "slot": [place.slot for place in places]}
+    return pd.DataFrame(own).join(pd.DataFrame([dict(place.facts) for place in places]))
 
 
 def _boxes(tables: Tables, problem: Problem) -> pd.DataFrame:
@@ -184,7 +156,7 @@ def _network_boxes(boxes: pd.DataFrame, index: pd.DataFrame, size: int) -> pd.Da
     return pd.DataFrame({name: values[kept] for name, values in out.items()}).sort_values("row", kind="stable")
 
 
-def _labels(images: pd.DataFrame, problem: Problem) -> NDArray[Any]:
+def labels_of(images: pd.DataFrame, problem: Problem) -> NDArray[Any]:
     """int64 [N] class index, or float32 [N, C] for multi-label."""
     multilabel = problem.task == "multilabel_classification"
     column = "labels" if multilabel else "label"

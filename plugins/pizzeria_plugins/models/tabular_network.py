@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pizzeria_plugins.models.residual_mlp import ResidualMLP
 
 TASKS = frozenset({"tabular_classification", "tabular_regression"})
+TAKES = "columns"
 
 
 class Options(PluginOptions):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pizzeria_plugins.models.classifier import Classifier
 
 TASKS = frozenset({"image_classification", "multilabel_classification"})
+TAKES = "photos"
 
 
 class Options(PluginOptions):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pizzeria_plugins.models.fcos import Detector
 
 TASKS = frozenset({"object_detection"})
+TAKES = "photos"
 
 
 class Options(PluginOptions):

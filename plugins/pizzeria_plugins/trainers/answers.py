@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pizzeria.datasets import ImageSet, RowSet
+from pizzeria.datasets import Dataset, ImageSet, RowSet
 from pizzeria.predictions import Boxes, Predictions
 from pizzeria.spec.problem import Problem
 
 
-def gather(data: ImageSet | RowSet, split: str, parts: Sequence[Any]) -> Predictions:
+def gather(data: Dataset, split: str, parts: Sequence[Any]) -> Predictions:
     """Predictions of a split.
 
     Args:
@@ -24,7 +24,7 @@ def gather(data: ImageSet | RowSet, split: str, parts: Sequence[Any]) -> Predict
         One prediction for each row; boxes in pixels of the original photo.
     """
     rows = data.rows(split)
-    keys = tuple(data.index["image_id" if isinstance(data, ImageSet) else "row_id"].iloc[rows].astype(str))
+    keys = tuple(data.index["row_id" if isinstance(data, RowSet) else "image_id"].iloc[rows].astype(str))
     if isinstance(data, ImageSet) and data.boxes is not None:
         boxes: list[Boxes] = [found for part in parts for found in part]
         moved = tuple(data.to_original(int(row), found) for row, found in zip(rows, boxes, strict=True))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pizzeria.datasets import ImageSet, RowSet
+from pizzeria.datasets import Dataset as Data
+from pizzeria.datasets import EmbeddingSet, ImageSet, RowSet
 from pizzeria_plugins.trainers.augmentation import Level, augment, usable
 
 
@@ -99,18 +100,34 @@ class RowBatches(Dataset[Batch]):
         return Batch(inputs, torch.from_numpy(self.data.targets[plan.rows]))
 
 
+class EmbeddingBatches(Dataset[Batch]):
+    """Embeddings of photos with their class or classes; there is nothing in them to be augmented."""
+
+    def __init__(self, data: EmbeddingSet) -> None:
+        self.data = data
+
+    def __getitem__(self, plan: Plan) -> Batch:
+        inputs = (torch.from_numpy(self.data.embeddings[plan.rows]),)
+        return Batch(inputs, torch.from_numpy(self.data.targets[plan.rows]))
+
+
 def training_loader(
-    data: ImageSet | RowSet, *, batch_size: int, level: Level, seed: int, epoch: int, workers: int
+    data: Data, *, batch_size: int, level: Level, seed: int, epoch: int, workers: int
 ) -> DataLoader[Batch]:
     """Shuffled and augmented batches of the training split, from `epoch` on."""
-    batches = PhotoBatches(data, level, seed) if isinstance(data, ImageSet) else RowBatches(data)
+    batches = _batches(data, level, seed)
     return _loader(batches, EpochBatches(data.rows("train"), batch_size, seed, epoch), workers)
 
 
-def plain_loader(data: ImageSet | RowSet, split: str, *, batch_size: int, workers: int) -> DataLoader[Batch]:
+def plain_loader(data: Data, split: str, *, batch_size: int, workers: int) -> DataLoader[Batch]:
     """All rows of a split in their order, unchanged."""
-    batches = PhotoBatches(data, "none", 0) if isinstance(data, ImageSet) else RowBatches(data)
-    return _loader(batches, EpochBatches(data.rows(split), batch_size, None), workers)
+    return _loader(_batches(data, "none", 0), EpochBatches(data.rows(split), batch_size, None), workers)
+
+
+def _batches(data: Data, level: Level, seed: int) -> Dataset[Batch]:
+    if isinstance(data, ImageSet):
+        return PhotoBatches(data, level, seed)
+    return EmbeddingBatches(data) if isinstance(data, EmbeddingSet) else RowBatches(data)
 
 
 def _loader(batches: Dataset[Batch], sampler: EpochBatches, workers: int) -> DataLoader[Batch]:

@@ -14,7 +14,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from pizzeria.contracts import TrainJob
-from pizzeria.datasets import ImageSet, RowSet
+from pizzeria.datasets import Dataset
 from pizzeria.errors import TrainingError
 from pizzeria_plugins.trainers.answers import gather, main_metric
 from pizzeria_plugins.trainers.batches import Batch
@@ -42,7 +42,7 @@ class Fit(pl.LightningModule):
         self,
         job: TrainJob,
         network: Any,
-        data: ImageSet | RowSet,
+        data: Dataset,
         history: History,
         steps_per_epoch: int,
         identity: str,

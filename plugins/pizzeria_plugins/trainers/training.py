@@ -20,7 +20,7 @@ from safetensors.torch import save
 
 from pizzeria.atomic import write_bytes
 from pizzeria.contracts import TrainJob
-from pizzeria.datasets import ImageSet, RowSet, open_dataset
+from pizzeria.datasets import Dataset, open_dataset
 from pizzeria.errors import DataError
 from pizzeria.tasks import task
 from pizzeria_plugins.trainers.batches import plain_loader, training_loader
@@ -94,7 +94,7 @@ def _history(job: TrainJob) -> History:
     )
 
 
-def _refuse_empty(data: ImageSet | RowSet) -> None:
+def _refuse_empty(data: Dataset) -> None:
     for split in ("train", "validation"):
         if not len(data.rows(split)):
             raise DataError(f"the {split} split is empty", hint="bring more data, or change data.split")

@@ -7,10 +7,12 @@ import pytest
 
 
 class Quiet:
-    """Progress that is counted and not shown."""
+    """Progress that is remembered and not shown."""
 
     def __init__(self) -> None:
         self.tracked = 0
+        self.done: dict[str, int] = {}
+        self.lines: list[str] = []
 
     def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
         for item in items:
@@ -18,10 +20,10 @@ class Quiet:
             yield item
 
     def update(self, label: str, done: int, total: int, **figures: float) -> None:
-        pass
+        self.done[label] = done
 
     def say(self, text: str) -> None:
-        pass
+        self.lines.append(text)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def tables(tmp_path: Path) -> Tables:
 
 def build(tables: Tables, folder: Path, task: str, progress: Any, splits: Any = SPLITS, **options: Any) -> ImageSet:
     folder.mkdir()
-    photos.build(photos.Options(**options), problem(task), tables, splits, 64, folder, progress)
+    photos.build(photos.Options(**options), problem(task), tables, splits, {"image_size": 64}, folder, progress)
     dataset = open_dataset(folder)
     assert isinstance(dataset, ImageSet)
     return dataset
@@ -53,7 +53,7 @@ def build(tables: Tables, folder: Path, task: str, progress: Any, splits: Any = 
 
 def test_detection_sees_what_serving_sees(tables: Tables, tmp_path: Path, progress: Any) -> None:
     dataset = build(tables, tmp_path / "out", "object_detection", progress)
-    assert progress.tracked == 3
+    assert progress.done["photos"] == 3
     assert dataset.preprocessing == {"kind": "photos", "size": [64, 64], "resize": "letterbox", "fill": 114}
     for row, path in enumerate(tables.images["path"]):
         photo = decode(Path(path).read_bytes(), max_megapixels=1, preprocessing=dataset.preprocessing)
@@ -126,4 +126,6 @@ def test_faults_are_named(tables: Tables, tmp_path: Path, progress: Any) -> None
 
 def test_a_model_without_image_size_is_refused(tables: Tables, tmp_path: Path, progress: Any) -> None:
     with pytest.raises(DataError, match="no image size"):
-        photos.build(photos.Options(), problem("object_detection"), tables, SPLITS, None, tmp_path, progress)
+        photos.build(
+            photos.Options(), problem("object_detection"), tables, SPLITS, {"image_size": None}, tmp_path, progress
+        )
