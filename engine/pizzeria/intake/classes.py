@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pizzeria.account import Account
 from pizzeria.errors import DataError
 from pizzeria.spec.problem import Problem
@@ -175,7 +177,7 @@ def _keep_rows(
     example: str,
 ) -> pd.DataFrame:
     found = frame[column]
-    stays = [isinstance(name, str) and kept(name) for name in found]
+    stays = np.array([isinstance(name, str) and kept(name) for name in found], bool)
     for name, stay, shown in zip(found, stays, frame[example], strict=True):
         if not stay:
             account.set_aside(unit, reason(name) if isinstance(name, str) else "without a class", str(shown))

@@ -19,7 +19,7 @@ from pizzeria.tables import Tables
 from pizzeria.tasks import task
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 _LABELS = {"image_classification": "label"}
 
@@ -129,17 +129,15 @@ def _count_unlabelled(tables: Tables) -> None:
     images, boxes = tables.images, tables.boxes
     assert images is not None
     if boxes is not None:
-        bare, what = ~images["image_id"].isin(set(boxes["image_id"])), "without a box"
+        known = set(boxes["image_id"])
+        bare, what = [image_id not in known for image_id in images["image_id"]], "without a box"
     elif "labels" in images:
-        bare, what = images["labels"].map(lambda cell: not names_of(cell)), "without a label"
+        bare, what = [not names_of(cell) for cell in images["labels"]], "without a label"
     else:
         return
-    _handle_all(tables, images[bare], what)
-
-
-def _handle_all(tables: Tables, images: pd.DataFrame, what: str) -> None:
-    for path in images["path"]:
-        tables.account.handle("images", what, str(path))
+    for path, is_bare in zip(images["path"], bare, strict=True):
+        if is_bare:
+            tables.account.handle("images", what, str(path))
 
 
 def facts(tables: Tables) -> dict[str, Any]:

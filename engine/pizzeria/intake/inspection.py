@@ -79,11 +79,14 @@ def inspect(data: bytes, digest: str, max_megapixels: float) -> Inspection:
         return Inspection(**seen, problem=f"is no JPEG, PNG, WebP, BMP, GIF or TIFF: it begins with {data[:8]!r}")
     try:
         image = open_stored(kind, BytesIO(data))
-        seen |= _header(image, kind, data)
-        if seen["width"] * seen["height"] > max_megapixels * 1e6:
+        seen |= {"width": image.width, "height": image.height, "format": kind, "mode": image.mode}
+        if image.width * image.height > max_megapixels * 1e6:
             return Inspection(**seen, problem=f"has too many pixels: more than {max_megapixels:g} million")
+        seen |= _header(image, kind, data)
         if image.mode.startswith(_FLOATING) or (image.mode == "I" and seen["depth"] > 16):
             return Inspection(**seen, problem=f"cannot be decoded: what is white in mode {image.mode} is not known")
+        if kind == "PNG":  # it has check sums, and Pillow would show black where they do not hold
+            open_stored(kind, BytesIO(data)).verify()
         image.draft(None, _smaller(image))
         image.load()
         # The orientation was read before: once a TIFF is loaded, Pillow has turned it.
@@ -115,16 +118,14 @@ def decoded(path: Path) -> Image.Image:
 
 
 def _header(image: ImageFile.ImageFile, kind: str, data: bytes) -> dict[str, Any]:
+    """What the header tells; of a PNG without EXIF data, Pillow decodes all to see whether they come last."""
     width, height = image.size
-    mode = image.mode
     orientation = orientation_of(image)
     if orientation >= 5 and kind != "TIFF":  # Pillow says the size of a TIFF as it turns it
         width, height = height, width
     return {
         "width": width,
         "height": height,
-        "format": kind,
-        "mode": mode,
         "depth": _depth(image, kind, data),
         "transparent": "A" in image.getbands() or "transparency" in image.info,
         "frames": _frames(image),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pizzeria import atomic
 from pizzeria.account import Account
 from pizzeria.contracts import Progress
 from pizzeria.intake.inspection import MEASURES, SERVED, Inspection, decoded, inspect
@@ -47,9 +47,8 @@ def look_at(
     images = images.rename(columns={name: f"own_{name}" for name in COLUMNS if name in images})
     paths = [folder / path for path in images["path"]]
     seen = inspect_all(paths, max_megapixels, progress)
-    images["path"] = [
-        _served(path, one, folder, given) for path, one, given in zip(paths, seen, images["path"], strict=True)
-    ]
+    converted = _convert(paths, seen, folder, progress)
+    images["path"] = [converted.get(path, given) for path, given in zip(paths, images["path"], strict=True)]
     for path, one in zip(paths, seen, strict=True):
         for what in handled(one):
             account.handle("images", what, str(path))
@@ -61,9 +60,8 @@ def look_at(
 def inspect_all(paths: Sequence[Path], max_megapixels: float, progress: Progress) -> list[Inspection]:
     """Inspect all files, in threads; the answers come in the order of `paths`. What is known by content is not
     decoded again."""
-    workers = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     out: list[Inspection] = []
-    with Remembered() as remembered, ThreadPoolExecutor(workers) as pool:
+    with Remembered() as remembered:
 
         def one(path: Path) -> tuple[Inspection, bool]:
             try:
@@ -74,16 +72,46 @@ def inspect_all(paths: Sequence[Path], max_megapixels: float, progress: Progress
             known = remembered.find(digest, max_megapixels)
             return (known, False) if known is not None else (inspect(data, digest, max_megapixels), True)
 
+        for inspection, new in _in_threads(one, paths, "looking at photos", progress):
+            if new:
+                remembered.add(inspection)
+            out.append(inspection)
+    return out
+
+
+def _convert(paths: Sequence[Path], seen: Sequence[Inspection], folder: Path, progress: Progress) -> dict[Path, str]:
+    """Write what cannot be served as PNG; returns the new file of each path, relative to `folder`."""
+    wanted = {one.sha256: path for path, one in zip(paths, seen, strict=True) if _is_converted(one)}
+    if not wanted:
+        return {}
+    (folder / CONVERTED).mkdir(exist_ok=True)
+
+    def one(digest: str) -> None:
+        stream = io.BytesIO()
+        decoded(wanted[digest]).save(stream, "PNG", compress_level=3)
+        (folder / CONVERTED / f"{digest}.png").write_bytes(stream.getvalue())
+
+    for _ in _in_threads(one, list(wanted), "converting photos", progress):
+        pass
+    return {
+        path: f"{CONVERTED}/{found.sha256}.png" for path, found in zip(paths, seen, strict=True) if _is_converted(found)
+    }
+
+
+def _is_converted(seen: Inspection) -> bool:
+    return not seen.problem and seen.format not in SERVED
+
+
+def _in_threads(work: Callable[[Any], Any], items: Sequence[Any], label: str, progress: Progress) -> Iterator[Any]:
+    """What comes of each item, in their order. Pillow and hashing free the interpreter, so that threads do."""
+    workers = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
         try:
-            for answer in progress.track(_Ahead(pool, one, paths, workers * _WAITING), "looking at photos"):
-                inspection, new = answer.result()
-                if new:
-                    remembered.add(inspection)
-                out.append(inspection)
+            for answer in progress.track(_Ahead(pool, work, items, workers * _WAITING), label):
+                yield answer.result()
         except BaseException:  # Ctrl-C: do not look at the rest first
             pool.shutdown(cancel_futures=True)
             raise
-    return out
 
 
 class _Ahead(Sequence[Any]):
@@ -99,14 +127,14 @@ class _Ahead(Sequence[Any]):
         raise TypeError("it is read once, from the first to the last")
 
     def __iter__(self) -> Iterator[Future[Any]]:
-        waiting: list[Future[Any]] = []
+        waiting: deque[Future[Any]] = deque()
         rest = iter(self._items)
         for item in rest:
             waiting.append(self._pool.submit(self._work, item))
             if len(waiting) >= self._ahead:
                 break
         while waiting:
-            yield waiting.pop(0)
+            yield waiting.popleft()
             for item in rest:
                 waiting.append(self._pool.submit(self._work, item))
                 break
@@ -146,16 +174,3 @@ def _row(seen: Inspection) -> list[Any]:
     own += [seen.format, seen.mode, seen.frames, seen.orientation]
     measured = [seen.measures.get(name) for name in (*MEASURES, "dark_share", "bright_share")]
     return [*own, *measured, seen.phash or None, seen.dhash or None]
-
-
-def _served(path: Path, seen: Inspection, folder: Path, given: str) -> str:
-    """The path of a photo that can be served, which is its own but for BMP, GIF and TIFF."""
-    if seen.problem or seen.format in SERVED:
-        return given
-    file = f"{CONVERTED}/{seen.sha256}.png"
-    if not (folder / file).exists():
-        (folder / CONVERTED).mkdir(exist_ok=True)
-        stream = io.BytesIO()
-        decoded(path).save(stream, "PNG", compress_level=3)
-        atomic.write_bytes(folder / file, stream.getvalue())
-    return file

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
+from PIL import __version__ as PILLOW
+
 from pizzeria.cache_folder import cache_folder
 from pizzeria.intake.inspection import VERSION, Inspection
 
@@ -25,7 +27,7 @@ class Remembered:
     """
 
     def __init__(self) -> None:
-        self._path: Path = cache_folder("inspections") / f"seen-{VERSION}.sqlite"
+        self._path: Path = cache_folder("inspections") / f"seen-{VERSION}-{PILLOW}.sqlite"
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -81,6 +83,7 @@ class Remembered:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
             found = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+            found.execute("pragma synchronous = off")  # a kill spoils nothing; a power cut may, and is noticed
             self._local.connection = found
             with self._lock:
                 self._open.append(found)

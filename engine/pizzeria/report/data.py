@@ -21,13 +21,17 @@ def section(run: RunFolder) -> dict[str, Any] | None:
         return None
     figure = _target_figure(run)
     return {
-        "source": (run.spec.get("data") or {}).get("use", ""),
+        "source": " and ".join(_sources(run.spec.get("data") or {})),
         "counts": counts,
         "splits": _splits(run),
         "balance": balance(run),
         "figures": [figure] if figure else [],
         "expectations": expectations,
     }
+
+
+def _sources(data: dict[str, Any]) -> list[str]:
+    return [str(one["use"]) for one in (data, *(data.get("also") or ())) if one.get("use")]
 
 
 def _counts(run: RunFolder) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pizzeria import atomic
 from pizzeria.errors import PizzeriaError
-from pizzeria.report import cost, data, evaluation, gallery, listings, monitoring, training, wording
+from pizzeria.report import account, cost, data, evaluation, gallery, listings, monitoring, training, wording
 from pizzeria.report.measures import tested
 from pizzeria.report.photos import Album
 from pizzeria.report.run_folder import RunFolder
@@ -18,6 +18,7 @@ from pizzeria.report.verdict import criteria, outcome, phases
 
 TITLES = {
     "data": "Data",
+    "account": "Account",
     "training": "Training",
     "evaluation": "Evaluation",
     "examples": "Photos",
@@ -87,6 +88,7 @@ def _sections(run: RunFolder) -> dict[str, Any]:
     spec = run.path / "spec.yaml"
     found = {
         "data": data.section(run),
+        "account": account.section(run),
         "training": training.section(run),
         "evaluation": evaluation.section(run, test),
         "examples": gallery.examples(run, test, album),
