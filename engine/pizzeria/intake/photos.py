@@ -48,10 +48,10 @@ def look_at(
     paths = [folder / path for path in images["path"]]
     seen = inspect_all(paths, max_megapixels, progress)
     converted = _convert(paths, seen, folder, progress)
-    images["path"] = [converted.get(path, given) for path, given in zip(paths, images["path"], strict=True)]
-    for path, one in zip(paths, seen, strict=True):
+    for path, one in zip(images["path"], seen, strict=True):
         for what in handled(one):
             account.handle("images", what, str(path))
+    images["path"] = [converted.get(path, given) for path, given in zip(paths, images["path"], strict=True)]
     found = pd.DataFrame([_row(one) for one in seen], columns=list(COLUMNS), index=images.index)
     first = ["image_id", "path"]
     return pd.concat([images[first], found, images.drop(columns=first)], axis=1)

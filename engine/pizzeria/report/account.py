@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from pizzeria.account import UNITS, Account, Tally
@@ -39,16 +40,21 @@ def _line(account: Account) -> str:
 
 def _sources(data: dict[str, Any]) -> list[dict[str, Any]]:
     """The sources that the spec names, with the classes that they rename."""
-    found = [data, *(data.get("also") or ())]
+    counts: Counter[str] = Counter()
+    found = []
+    for one in (data, *(data.get("also") or ())):  # as `pizzeria.intake.joining` names them
+        use = str(one.get("use", ""))
+        counts[use] += 1
+        found.append((use if counts[use] == 1 else f"{use}-{counts[use]}", one))
     return [
         {
-            "use": str(one.get("use", "")),
+            "name": name,
             "renamed": [
                 f"{old} left out" if new is None else f"{old} as {new}"
                 for old, new in (one.get("class_map") or {}).items()
             ],
         }
-        for one in found
+        for name, one in found
     ]
 
 

@@ -31,7 +31,8 @@ def section(run: RunFolder) -> dict[str, Any] | None:
 
 
 def _sources(data: dict[str, Any]) -> list[str]:
-    return [str(one["use"]) for one in (data, *(data.get("also") or ())) if one.get("use")]
+    """Each plugin once."""
+    return list(dict.fromkeys(str(one["use"]) for one in (data, *(data.get("also") or ())) if one.get("use")))
 
 
 def _counts(run: RunFolder) -> list[tuple[str, int]]:

@@ -1,0 +1,76 @@
+"""What decides what was collected, and that a plan says what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pizzeria import registry
+from pizzeria.execution import execute
+from pizzeria.graph import plan
+from pizzeria.progress import PlainProgress
+from pizzeria.runs.store import Store
+from pizzeria.spec.check import check
+from pizzeria.spec.compose import compose
+from pizzeria.spec.spec import Spec
+from pizzeria.stages import collect
+
+_SPEC = """
+defaults: [{override /data: rooms}, {override /features: photos}, {override /model: timm_detector}]
+name: joined
+problem:
+  need: n
+  owner: o
+  task: object_detection
+  classes: [bed, sofa]
+  success: [{metric: map_50, at_least: 0.1}]
+data:
+  listings: 2
+  class_map: {table: sofa, tv: null}
+  also:
+    - {use: coco, root: photos, class_map: {couch: sofa}}
+    - {use: rooms, seed: 5}
+  repair: {unreadable: set_aside}
+"""
+
+
+@pytest.fixture
+def joined(working_folder: Path) -> Path:
+    (working_folder / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(working_folder / "photos/1.png")
+    (working_folder / "photos/annotations.json").write_text("{}")
+    (working_folder / "conf/experiment").mkdir(parents=True)
+    (working_folder / "conf/experiment/joined.yaml").write_text(_SPEC)
+    return working_folder
+
+
+def spec(*overrides: str) -> Spec:
+    return check(compose(["experiment=joined", *overrides]), registry.load)
+
+
+def test_all_sources_decide(joined: Path) -> None:
+    found = collect.reads(spec())["data"]
+    assert found["class_map"] == {"table": "sofa", "tv": None}
+    assert found["also"]["coco"]["class_map"] == {"couch": "sofa"}
+    assert (found["seed"], found["also"]["rooms-2"]["seed"]) == (0, 5)
+    assert found["repair"]["unreadable"] == "set_aside"
+    assert collect.plugins(spec()) == [("sources", "rooms"), ("sources", "coco")]
+    assert [Path(path).name for path in collect.data(spec())] == ["photos"]
+
+
+def test_a_plan_says_what_changed(joined: Path) -> None:
+    store = Store()
+    alone = ["data.also=[]", "data.class_map={}"]
+    execute(spec(*alone), store, PlainProgress(), until="collect")
+    assert plan(spec(*alone), store)[0].why == ""
+    for override, why in (
+        ("data.class_map={tv: sofa}", "data.class_map.tv: None -> sofa"),
+        ("data.repair.outside=clip", "data.repair.outside: refuse -> clip"),
+        ("data.also=[{use: rooms, seed: 6}]", "data.also.rooms-2.seed: None -> 6"),
+        ("features.max_megapixels=50", "features.max_megapixels: 100.0 -> 50.0"),
+    ):
+        assert why in plan(spec(*alone, override), store)[0].why
+    # what is checked later does not decide what is collected
+    assert plan(spec(*alone, "data.split.validation=0.3"), store)[0].why == ""
