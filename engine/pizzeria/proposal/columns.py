@@ -53,7 +53,7 @@ def look(tables: Tables) -> list[Column]:
 
     with duckdb.connect() as connection:
         if tables.rows_file is not None:
-            connection.execute("create view t as select * from read_parquet(?)", [str(tables.rows_file)])
+            connection.read_parquet(str(tables.rows_file)).create_view("t")
         else:
             connection.register("t", tables.rows)
         described = connection.execute("describe t").fetchall()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pizzeria
 from pizzeria import atomic, registry
 from pizzeria.contracts import Progress, Recognised
 from pizzeria.errors import DataError
@@ -26,6 +25,7 @@ from pizzeria.proposal.yaml_text import spec_text
 from pizzeria.spec.compose import shipped_conf
 from pizzeria.tables import Tables, read_tables
 
+_ORDER = ("name", "problem", "data", "features", "model", "training", "monitoring")
 _NEED = "State here which need of the business this model serves."
 _TASKS = {
     "object_detection": ("One photo.", "A box and a calibrated confidence for each thing in it."),
@@ -73,7 +73,8 @@ class _Draft:
     after: dict[str, list[str]] = field(default_factory=dict)
 
     def text(self, header: list[str]) -> str:
-        return spec_text(header, self.defaults, self.spec, self.why, self.after)
+        spec = {name: self.spec[name] for name in _ORDER if name in self.spec}
+        return spec_text(header, self.defaults, spec, self.why, self.after)
 
 
 def propose(address: str, wishes: Wishes, progress: Progress, *, force: bool = False) -> Proposed:
@@ -95,10 +96,10 @@ def propose(address: str, wishes: Wishes, progress: Progress, *, force: bool = F
     progress.say(f"{known.format}, read by the source {source}")
     with tempfile.TemporaryDirectory(prefix="pizzeria-init-") as scratch:
         tables = _read(source, known, wishes, Path(scratch), progress)
-        draft, framing, columns = _drafted(name, source, known, tables, wishes)
+        draft, framing = _drafted(name, source, known, tables, wishes)
         header = _header(address, known, tables, framing)
-        trial = try_out(draft.spec, draft.why, lambda: draft.text(header), framing, Path(scratch), progress)
-        _judge(draft, framing, columns, trial, wishes)
+        trial = try_out(draft.spec, draft.why, lambda: draft.text(header), Path(scratch), progress)
+        _judge(draft, trial)
         text = draft.text(header)
         (Path(scratch) / f"{name}.yaml").write_text(text)
         load_spec([str(Path(scratch) / f"{name}.yaml")])
@@ -140,9 +141,7 @@ def _first_task(tasks: frozenset[str]) -> str:
     return next((name for name in order if name in tasks), min(tasks))
 
 
-def _drafted(
-    name: str, source: str, known: Recognised, tables: Tables, wishes: Wishes
-) -> tuple[_Draft, Framing, list[Column]]:
+def _drafted(name: str, source: str, known: Recognised, tables: Tables, wishes: Wishes) -> tuple[_Draft, Framing]:
     columns = look(tables) if tables.images is None else []
     framing = (
         frame_rows(columns, wishes.task, wishes.target)
@@ -194,7 +193,7 @@ def _drafted(
     if framing.rare:
         listed = ", ".join(f"{name} ({count})" for name, count in framing.rare.items())
         draft.after["problem"] = [f"Left out, with fewer than 10 {framing.unit} each: {listed}"]
-    return draft, framing, columns
+    return draft, framing
 
 
 def _free(column: Column, framing: Framing, split: Mapping[str, Any]) -> bool:
@@ -211,7 +210,7 @@ def _placeholder(framing: Framing) -> dict[str, Any]:
     return {"metric": metric, "at_least": 0.5}
 
 
-def _judge(draft: _Draft, framing: Framing, columns: list[Column], trial: Trial, wishes: Wishes) -> None:
+def _judge(draft: _Draft, trial: Trial) -> None:
     """Success criteria from the trivial model, and expectations from what the data are like."""
     tables = read_tables(trial.collected)
     problem = load_spec([str(trial.spec)]).problem
@@ -226,7 +225,7 @@ def _header(address: str, known: Recognised, tables: Tables, framing: Framing) -
     counts = tables.counts()
     parts = [f"{count:,} {'photos' if name == 'images' else name}" for name, count in counts.items() if count]
     lines = [
-        f"Written by `pizzeria init --data {address}` (Pizzeria {pizzeria.__version__}); it is yours to change.",
+        f"Written by `pizzeria init --data {address}`; it is yours to change.",
         f"Found: {known.format}; {', '.join(parts)}.",
     ]
     if framing.counts:

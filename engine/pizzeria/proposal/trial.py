@@ -13,7 +13,6 @@ from pizzeria.errors import DataError
 from pizzeria.execution import execute
 from pizzeria.graph import plan
 from pizzeria.loading import load_spec
-from pizzeria.proposal.framing import Framing
 from pizzeria.runs.store import Store
 from pizzeria.spec.spec import Spec
 
@@ -54,7 +53,6 @@ def try_out(
     spec: dict[str, Any],
     why: dict[str, str],
     text: Callable[[], str],
-    framing: Framing,
     scratch: Path,
     progress: Progress,
 ) -> Trial:
@@ -102,16 +100,31 @@ def _splits(folder: Path | None) -> pd.Series[str] | None:
 
 def _mend(spec: dict[str, Any], why: dict[str, str], results: dict[str, Path]) -> bool:
     """Whether something could be changed about what was found."""
-    changed = False
     if "leakage" in results:
-        changed = _mend_leakage(spec, why, results["leakage"])
-    elif "validate" in results:
-        changed = _mend_faults(spec, why, results["validate"])
-    return changed
+        return _mend_leakage(spec, why, results["leakage"])
+    return "validate" in results and _mend_faults(spec, why, results["validate"])
 
 
 def _mend_leakage(spec: dict[str, Any], why: dict[str, str], folder: Path) -> bool:
-    return False
+    split = spec["data"].get("split", {})
+    changed = False
+    for found in json.loads((folder / "leakage.json").read_text())["findings"]:
+        what, column, told = found["what"], found["column"], found["message"]
+        if what == "target":
+            dropped = spec.setdefault("features", {}).setdefault("drop", [])
+            dropped.append(column)
+            before = why.get("features.drop")
+            why["features.drop"] = f"{before}; {told}" if before else told
+        elif what == "group" and not split.keys() & {"group_by", "order_by", "column"}:
+            spec["data"]["split"] = {"group_by": column, **split}
+            why["data.split"] = told
+        elif what in ("near_duplicates", "exact") and not split.keys() & {"group_near_duplicates", "column"}:
+            spec["data"]["split"] = {**split, "group_near_duplicates": True}
+            why["data.split.group_near_duplicates"] = told
+        else:
+            continue
+        changed = True
+    return changed
 
 
 def _mend_faults(spec: dict[str, Any], why: dict[str, str], folder: Path) -> bool:

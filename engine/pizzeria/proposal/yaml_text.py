@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import yaml
@@ -44,7 +45,7 @@ def spec_text(
 
 
 def _lines(key: str, value: Any, path: str, indent: str, why: Mapping[str, str]) -> Iterator[str]:
-    comment = f"  # {why[path]}" if path in why else ""
+    comment = f"  # {why[path]}" if why.get(path) else ""
     flow = _flow(value)
     if isinstance(value, Mapping) and value and (not indent or len(flow) > _INLINE or _told(path, why)):
         yield f"{indent}{_flow(key)}:{comment}"
@@ -59,7 +60,7 @@ def _lines(key: str, value: Any, path: str, indent: str, why: Mapping[str, str])
         return
     line = f"{indent}{_flow(key)}: {flow}"
     if len(line) + len(comment) > _WIDTH and comment:
-        yield f"{indent}#{comment.removeprefix('  #')}"
+        yield from wrap(why[path], _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
         comment = ""
     yield line + comment
 

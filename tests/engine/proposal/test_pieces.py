@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,8 +39,12 @@ def _table() -> Tables:
     return Tables(rows=rows)
 
 
-def test_what_columns_hold() -> None:
+def test_what_columns_hold(tmp_path: Path) -> None:
     found = {column.name: column for column in look(_table())}
+    table = _table().rows
+    assert table is not None
+    table.to_parquet(tmp_path / "rows.parquet")
+    assert look(Tables(rows=tmp_path / "rows.parquet")) == list(found.values())
     assert {name: column.kind for name, column in found.items()} == {
         "booked": "time",
         "host_id": "text",
