@@ -18,6 +18,7 @@ from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
 from pizzeria_plugins.sources.class_names import split_names
 from pizzeria_plugins.sources.coco_file import read_coco
+from pizzeria_plugins.sources.coco_recognition import recognise as recognise
 from pizzeria_plugins.sources.text_file import read_text
 from pizzeria_plugins.sources.turned_boxes import CORNERS, fit_boxes
 

@@ -16,6 +16,7 @@ from pizzeria.fetching import Address, is_remote, local, state
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
+from pizzeria_plugins.sources.image_folder_recognition import recognise as recognise
 from pizzeria_plugins.sources.labels_file import Labelled, read_labels
 from pizzeria_plugins.sources.photo_files import SUFFIXES, photos_in
 

@@ -73,6 +73,19 @@ def read_labels(path: Path, encoding: str | None, account: Account, *, single: b
     return list(out.values())
 
 
+def columns_in(header: str) -> tuple[str, str, str] | None:
+    """How the first line of a file separates columns, and which ones name the photo and its labels; None without them.
+
+    Example:
+        >>> columns_in("Image;split;label"), columns_in("price,area")
+        ((';', 'Image', 'label'), None)
+    """
+    delimiter = _delimiter(header)
+    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    found = [next((n for wanted in some for n in names if n.lower() == wanted), "") for some in (_FILE, _LABELS)]
+    return (delimiter, found[0], found[1]) if all(found) else None
+
+
 def _delimiter(header: str) -> str:
     """The first of these in the first line; a single column needs none."""
     found = re.search(r"[,;\t]", header)
