@@ -224,7 +224,8 @@ def test_labels_beside_photos(tmp_path, problem_of, progress):
         ("names: [bed]\npath: [a, b]", r"data\.yaml:2: path is a list"),
         ("names: [bed]", "names no photos"),
         ("names: [bed]\ntrain: data.yaml", r"data\.yaml:2: data\.yaml is neither a folder nor a \.txt"),
-        ("a: " + "[" * 5000, r"data\.yaml"),
+        ("a: " + "[" * 1_000_000, "nested too deeply"),
+        ("- " * 100_000, "nested too deeply"),
     ],
 )
 def test_a_malformed_yaml_is_refused_with_its_line(root, collect, text, message):
