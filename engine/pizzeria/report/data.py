@@ -127,21 +127,32 @@ def _expectations(run: RunFolder) -> dict[str, Any] | None:
     if not found:
         return None
     rank = {False: 0, None: 1, True: 2}
+    weight = {"critical": 0, "warning": 1, "info": 2}
     rows = [
         {
             "table": entry.get("table", ""),
             "name": entry.get("name", ""),
             "arguments": _arguments(entry.get("arguments") or {}),
             "success": entry.get("success"),
+            "severity": entry.get("severity") or "critical",
             "evaluated": entry.get("evaluated"),
             "unexpected": entry.get("unexpected"),
             "examples": [str(example) for example in entry.get("examples") or ()],
         }
         for entry in found
     ]
-    rows.sort(key=lambda row: rank.get(row["success"], 1))
+    rows.sort(key=lambda row: (row["success"] is True, weight.get(row["severity"], 0), rank.get(row["success"], 1)))
     passed = sum(row["success"] is True for row in rows)
-    return {"rows": rows, "passed": passed, "failed": sum(row["success"] is False for row in rows), "count": len(rows)}
+    unmet = [row for row in rows if row["success"] is not True]
+    docs = "data_docs/index.html"
+    return {
+        "rows": rows,
+        "passed": passed,
+        "failed": sum(row["success"] is False for row in rows),
+        "count": len(rows),
+        "warnings": sum(row["severity"] != "critical" for row in unmet),
+        "docs": f"stages/validate/{docs}" if run.file("validate", docs) else "",
+    }
 
 
 def _arguments(arguments: dict[str, Any]) -> str:

@@ -1,13 +1,15 @@
 """Great Expectations' Data Docs: pages about the outcome, made to be read without a network.
 
 Its pages take style and scripts from seven hosts. Here those are left out, a style of our own stands in, and folded
-parts are open; so a page is the same wherever it is opened, and tells nobody that it was.
+parts are open (its charts need scripts, and are not there); so a page is the same wherever it is opened, and tells nobody that it was.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,18 +22,21 @@ _FOREIGN = re.compile(
     r"|<(?:img|iframe)\b[^>]*\bsrc\s*=\s*[\"']https?://[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
+_SOURCE = re.compile(r"\s(?:src|srcset|data-src)\s*=\s*([\"'])\s*(?:https?:)?//.*?\1", re.IGNORECASE | re.DOTALL)
+_BACKGROUND = re.compile(r"url\(\s*[\"']?(?:https?:)?//[^)]*\)", re.IGNORECASE)
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.IGNORECASE | re.DOTALL)
 
 
-def build(context: Any, results: Mapping[str, Any], folder: Path) -> Path:
+def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> Path:
     """Write `data_docs/index.html` and the pages that it links.
 
     Args:
-        results: A suite's validation result by table.
+        tables: By table, its suite and the suite's validation result.
 
     Returns:
         The index page.
     """
+    from great_expectations import __version__
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
         ExpectationSuiteIdentifier,
@@ -40,7 +45,10 @@ def build(context: Any, results: Mapping[str, Any], folder: Path) -> Path:
 
     root = folder / FOLDER
     run = RunIdentifier(run_name="validate")
-    for table, result in results.items():
+    for table, (suite, result) in tables.items():
+        context.suites.add(suite)
+        result.meta |= {"run_id": run.to_json_dict(), "great_expectations_version": __version__}
+        result.meta |= {"active_batch_definition": {"data_asset_name": table}, "batch_spec": {"data_asset_name": table}}
         key = ValidationResultIdentifier(ExpectationSuiteIdentifier(table), run, table)
         context.validation_results_store.set(key, result)
     context.add_data_docs_site(
@@ -56,13 +64,40 @@ def build(context: Any, results: Mapping[str, Any], folder: Path) -> Path:
     shutil.rmtree(root / "static", ignore_errors=True)
     for page in root.rglob("*.html"):
         page.write_text(_at_home(page.read_text(encoding="utf-8")), encoding="utf-8")
-    return root / "index.html"
+    # Great Expectations' own index is a table that a script of another host draws.
+    index = root / "index.html"
+    index.write_text(_index({table: result for table, (_, result) in tables.items()}, root), encoding="utf-8")
+    return index
 
 
 def _at_home(page: str) -> str:
     """A page without what comes from other hosts, and without scripts, which would miss their libraries."""
-    page = _SCRIPT.sub("", _FOREIGN.sub("", page))
+    page = _BACKGROUND.sub("none", _SOURCE.sub("", _SCRIPT.sub("", _FOREIGN.sub("", page))))
     return page.replace("</head>", f"<style>{_style()}</style></head>", 1)
+
+
+def _index(results: Mapping[str, Any], root: Path) -> str:
+    rows = []
+    for table, result in results.items():
+        page = next(iter(sorted((root / "validations" / table).rglob("*.html"))), None)
+        name = html.escape(table)
+        link = f'<a href="{html.escape(page.relative_to(root).as_posix())}">{name}</a>' if page else name
+        missed = Counter(str(_severity(each)) for each in result.results if not each.success)
+        said = ", ".join(f"{count} {severity}" for severity, count in sorted(missed.items())) or "none"
+        tone = "text-danger" if missed["critical"] else "text-warning" if missed else "text-success"
+        rows.append(f'<tr><td>{link}</td><td>{len(result.results)}</td><td class="{tone}">{said}</td></tr>')
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data Docs</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_style()}</style></head><body><div class='container-fluid'><h1>Data Docs</h1>"
+        "<p>What Great Expectations found, by table.</p><table><thead><tr><th>Table</th>"
+        f"<th>Expectations</th><th>Not met</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div></body></html>"
+    )
+
+
+def _severity(result: Any) -> str:
+    severity = result.expectation_config.severity
+    return str(getattr(severity, "value", severity))
 
 
 def _style() -> str:

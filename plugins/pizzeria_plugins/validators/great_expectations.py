@@ -147,7 +147,7 @@ def _columns(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _run(context: Any, table: str, batch: Batch, checks: Sequence[Check]) -> tuple[list[Expectation], Any]:
-    """All checks of one table as one suite: the outcomes, and GX's own result."""
+    """All checks of one table as one suite: the outcomes, and the suite with GX's own result."""
     gx = import_quietly()
     outcomes: dict[int, Expectation] = {}
     suite = gx.ExpectationSuite(name=table)
@@ -160,7 +160,7 @@ def _run(context: Any, table: str, batch: Batch, checks: Sequence[Check]) -> tup
     for result in results:
         position = result.expectation_config.meta["position"]
         outcomes[position] = _outcome(table, batch, checks[position], result)
-    return [outcomes[position] for position in range(len(checks))], _whole(suite, results)
+    return [outcomes[position] for position in range(len(checks))], (suite, _whole(suite, results))
 
 
 def _whole(suite: Any, results: Sequence[Any]) -> Any:
