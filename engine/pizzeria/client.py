@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from pizzeria.errors import DeploymentError, PizzeriaError, RequestError
-from pizzeria.wire import ListingAnswer, PhotoAnswer, Ready, RowAnswers
+from pizzeria.wire import Accepted, ListingAnswer, PhotoAnswer, Ready, RowAnswers
 
 if TYPE_CHECKING:
     import httpx
@@ -172,6 +172,21 @@ class Client:
         self._check_model(found)
         return cast(ListingAnswer, found)
 
+    def feedback(self, labels: Sequence[Mapping[str, Any]]) -> Accepted:
+        """Tell the truth of earlier predictions. All labels are kept when this returns, and none where it raises.
+
+        A label that was sent already changes nothing, so that a call may be tried again.
+
+        Args:
+            labels: Each has the `prediction_id` of an answer, or the `input_id` that was sent, and what the task has:
+                `class`; `classes`; `boxes` (class, x_min, y_min, x_max, y_max) and/or `classes`; or `value`. Maybe `at`
+                (a time with its zone, or a text) and `source`.
+        """
+        body = json.dumps({"labels": list(labels)}, default=_plain).encode()
+        return cast(
+            Accepted, self._send("POST", "/feedback", content=body, headers={"Content-Type": "application/json"})
+        )
+
     def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         import httpx
 
@@ -200,7 +215,7 @@ class Client:
             found = response.json()
         except ValueError:
             found = None
-        if response.status_code == 200 and isinstance(found, dict):
+        if response.status_code in (200, 202) and isinstance(found, dict):
             return found
         error = found.get("error") if isinstance(found, dict) else None
         if not isinstance(error, dict) or not all(isinstance(error.get(key), str) for key in ("code", "message")):

@@ -40,7 +40,8 @@ def monitor(spec: Spec, run: Run, store: Store, *, since: datetime | None = None
 
     Args:
         since: Only predictions from then on; all by default.
-        labels: CSV or Parquet with `input_id` and the truth (`true`, or `true:<class>` columns), joined by input_id.
+        labels: CSV or Parquet with `input_id` and the truth (`true`, or `true:<class>` columns), joined by input_id,
+            for this pass alone; they come before the labels that are kept with the log.
 
     Raises:
         NotFoundError: the run has no bundle, or its spec no prediction log.
@@ -94,11 +95,14 @@ def _with_labels(analysis: pd.DataFrame, path: Path) -> pd.DataFrame:
     truth = [name for name in labels if str(name) == "true" or str(name).startswith("true:")]
     if not truth:
         raise DataError(f"{path} has no truth", hint="name the columns `true`, or `true:<class>` for each class")
-    labels = labels.drop_duplicates("input_id", keep="last").astype({"input_id": str})
-    joined = analysis.drop(columns=[name for name in truth if name in analysis]).merge(
-        labels[["input_id", *truth]], on="input_id", how="left"
-    )
-    if len(joined) and not joined[truth].notna().any(axis=None):
+    labels = labels.astype({"input_id": str}).drop_duplicates("input_id", keep="last").set_index("input_id")
+    joined = analysis.copy()
+    told = False
+    for name in truth:
+        found = analysis["input_id"].map(labels[name])
+        told = told or bool(found.notna().any())
+        joined[name] = found.where(found.notna(), analysis[name]) if name in analysis else found
+    if len(joined) and not told:
         raise DataError(
             f"no input_id of {path} is among the {len(analysis)} predictions", hint="input_id is the name that was sent"
         )

@@ -35,6 +35,12 @@ class Ready(TypedDict):
     log: NotRequired[LogState]
 
 
+class Accepted(TypedDict):
+    """`POST /feedback`: how many labels are kept now."""
+
+    accepted: int
+
+
 class Box(_Class):
     """One object: corners in pixels of the upright photo, calibrated confidence, raw score; both in [0, 1]."""
 

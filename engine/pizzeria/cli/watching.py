@@ -24,7 +24,9 @@ ALERT, UNDECIDED = 10, 11
     "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only predictions from then on (UTC)."
 )
 @click.option(
-    "--labels", type=click.Path(dir_okay=False, path_type=Path), help="CSV or Parquet with input_id and the truth."
+    "--labels",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV or Parquet with input_id and the truth, for this pass alone. `pizzeria labels add` keeps it.",
 )
 def monitor(run_name: str, since: Any, labels: Path | None) -> None:
     """Judge the logged predictions of a run's model: estimated performance and drift.

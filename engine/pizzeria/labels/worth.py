@@ -133,8 +133,8 @@ def disagreement(
             rows.setdefault(listing, []).append(i)
 
     def note(i: int, score: float, text: str) -> None:
-        if score > scores[i]:
-            scores[i], texts[i] = score, text
+        scores[i] = max(scores[i], score)
+        texts[i] = f"{texts[i]}; {text}" if texts[i] else text
 
     for listing, own in rows.items():
         wanted = set(declared[listing])

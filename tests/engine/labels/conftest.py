@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ _SOURCES: dict[str, dict[str, Any]] = {
     },
     "tabular_regression": {
         "data": {"use": "table", "path": "rows.csv"},
-        "model": {"use": "residual_mlp"},
+        "model": {"use": "tabular_network"},
         "features": {"use": "columns"},
     },
 }
@@ -116,15 +116,15 @@ def open_kitchen(folder: Path, bundle: Path, reference: list[bytes] | list[dict[
         [record] = contract.answer("POST", target, {"Content-Type": kind}, body).records
         record.pop("photo", None)
         columns = record.pop("columns", None)
-        records.append(record if columns is None else {key: list(values)[0] for key, values in columns.items()})
+        records.append(record if columns is None else {key: next(iter(values)) for key, values in columns.items()})
     pd.DataFrame(records).to_parquet(package / "reference.parquet")
     return kitchen
 
 
 @pytest.fixture
-def detection(tmp_path: Path, detection_bundle: Path) -> Iterator[Kitchen]:
+def detection(tmp_path: Path, detection_bundle: Path) -> Kitchen:
     """Photos are kept."""
-    yield open_kitchen(tmp_path, detection_bundle, [picture(1000 + i) for i in range(30)], photos=True)
+    return open_kitchen(tmp_path, detection_bundle, [picture(1000 + i) for i in range(30)], photos=True)
 
 
 @pytest.fixture
