@@ -43,7 +43,7 @@ class Glance:
 
 
 def glance(path: Path) -> Glance:
-    """Look at a folder and those in it; hidden files are passed over. Where there is no folder, nothing is seen."""
+    """Look at a folder and those in it, but for hidden files and links to folders; where none is, nothing is seen."""
     names: list[str] = []
     folders: list[str] = []
     waiting = deque([""])
@@ -51,7 +51,11 @@ def glance(path: Path) -> Glance:
         below = waiting.popleft()
         try:
             with os.scandir(path / below) as entries:
-                found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+                found = sorted(
+                    (entry.name, entry.is_dir())
+                    for entry in entries
+                    if not entry.name.startswith(".") and not (entry.is_symlink() and entry.is_dir())
+                )
         except OSError:
             continue
         prefix = f"{below}/" if below else ""
