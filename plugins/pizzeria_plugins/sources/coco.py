@@ -12,7 +12,7 @@ from pydantic import Field
 from pizzeria.account import Account
 from pizzeria.contracts import Progress
 from pizzeria.errors import DataError
-from pizzeria.fetching import Address, is_remote, local, state
+from pizzeria.fetching import Address, local, state
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
@@ -49,9 +49,9 @@ class Options(PluginOptions):
 
 def inputs(options: Options) -> Sequence[Path | str]:
     """The photos' folder, the JSON and the CSV; a file inside the folder is not named again."""
-    if is_remote(options.root):
-        return (state(options.root),)
-    root = local(options.root)
+    root = state(options.root)
+    if isinstance(root, str) or root.is_file():  # an address, or an archive
+        return (root,)
     photos = root / options.photos
     files = [root / path for path in (options.annotations, options.listings) if path is not None]
     return (photos, *(file for file in files if not file.is_relative_to(photos)))
