@@ -7,7 +7,8 @@
     ├── GateError                3   the model misses a success criterion
     ├── ParityError              3   the exported model does not answer as the trained one does
     ├── DataError                4   data cannot be read or make no sense
-    │   └── ExpectationError     4   data were read, and an expectation failed or was undecided
+    │   ├── ExpectationError     4   data were read, and an expectation failed or was undecided
+    │   └── LeakageError         4   what the model is judged on leaks into what it learns from
     ├── BundleError              5   a bundle is damaged, or not what it says it is
     ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
     │   └── RolloutError         6   a new model was sent back while it took over in steps
@@ -116,6 +117,10 @@ class DataError(PizzeriaError):
 
 class ExpectationError(DataError):
     """An expectation on the data failed, or nothing could be evaluated."""
+
+
+class LeakageError(DataError):
+    """What the model is judged on leaks into what it learns from, so that it would be judged too well."""
 
 
 class BundleError(PizzeriaError):

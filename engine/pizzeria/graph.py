@@ -15,7 +15,7 @@ from pizzeria.runs.store import RESULT, Result, Store
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Stage
 
-NAMES = ("collect", "deploy", "evaluate", "features", "package", "split", "train", "validate")
+NAMES = ("collect", "deploy", "evaluate", "features", "leakage", "package", "split", "train", "validate")
 
 
 @dataclass(frozen=True)

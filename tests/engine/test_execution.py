@@ -35,6 +35,7 @@ data:
   path: prices.csv
   expectations:
     rows: [{expect_column_values_to_be_between: {column: area, min_value: 0, max_value: 100}}]
+  leakage: {allow: [{what: target, column: area, reason: The price is three times the area.}]}
 """
 
 
@@ -69,13 +70,13 @@ def features(found: Spec) -> tuple[str, ...]:
 
 def test_stages_stand_in_the_order_of_their_inputs() -> None:
     names = [stage.NAME for stage in stages()]
-    assert names == ["collect", "validate", "split", "features", "train", "evaluate", "package", "deploy"]
+    assert names == ["collect", "validate", "split", "leakage", "features", "train", "evaluate", "package", "deploy"]
     for stage in stages():
         assert all(names.index(name) < names.index(stage.NAME) for name in stage.INPUTS)
 
 
 def test_an_unchanged_run_executes_nothing_and_a_change_only_what_follows(folder: Path) -> None:
-    assert features(spec()) == ("collect", "validate", "split", "features")
+    assert features(spec()) == ("collect", "validate", "split", "leakage", "features")
     assert features(spec()) == ()
 
     changed = spec("training.max_epochs=3")
@@ -90,7 +91,7 @@ def test_an_unchanged_run_executes_nothing_and_a_change_only_what_follows(folder
     write_rows(folder / "prices.csv", area=55.5)
     steps = {step.name: step.why for step in plan(spec(), Store())}
     assert steps["collect"] == "data files changed"
-    assert features(spec()) == ("collect", "validate", "split", "features")
+    assert features(spec()) == ("collect", "validate", "split", "leakage", "features")
 
 
 def test_a_sweep_makes_one_run_for_each_value(folder: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_changed_plugin_reruns_its_stage(folder: Path) -> None:
     text = "from pizzeria_plugins.validators.great_expectations import Options, check_names, validate\n"
     (local / "mine.py").write_text(text)
     mine = spec("data.validator=mine")
-    assert features(mine) == ("collect", "validate", "split", "features")
+    assert features(mine) == ("collect", "validate", "split", "leakage", "features")
     (local / "mine.py").write_text(text + "# another version\n")
     from pizzeria import fingerprint
 

@@ -45,13 +45,13 @@ class Leakage(Section):
         description="Share of the rows of validation or test that may stand in train, equal in all columns.",
     )
     auc: float = Field(
-        default=0.99,
+        default=0.98,
         gt=0.5,
         le=1,
         description="A column that alone tells the classes this well on validation is a leak.",
     )
     r2: float = Field(
-        default=0.8,
+        default=0.7,
         gt=0,
         le=1,
         description="A column that alone tells a number's target this well on validation is a leak.",

@@ -18,7 +18,7 @@ from pizzeria.splitting.cutting import hashed, literal, take_by_hash, take_last
 from pizzeria.splitting.given import side_of_column, sides_of_files
 from pizzeria.splitting.iterative import take_evenly
 from pizzeria.splitting.look_alikes import joined_groups
-from pizzeria.splitting.row_store import ROW, one, opened, quoted, register, require, text
+from pizzeria.splitting.row_store import ROW, kept, one, opened, quoted, register, require, text
 from pizzeria.tables import Tables
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _view(
     classes: Classes | None,
     images: pd.DataFrame | None,
 ) -> None:
-    """The view `u`: see `cutting`; and `given`, what a column or a list says."""
+    """The table `u`: see `cutting`; and `given`, what a column or a list says."""
     name = f"CAST({quoted(key)} AS VARCHAR)"
     unit = f"CAST({quoted(group)} AS VARCHAR)" if group else name
     label = "''"
@@ -134,9 +134,13 @@ def _view(
             f"CREATE TEMP TABLE ends AS SELECT {unit} AS _unit, max({ordered}) AS _v FROM source GROUP BY ALL"
         )
         v, grouped = "_v", f"JOIN ends ON _unit = {unit}"
-    connection.execute(
-        f"CREATE VIEW u AS SELECT {ROW}, {name} AS key, {unit} AS unit, {hashed(unit, split.seed)} AS h, {c} AS c, "
-        f"{label} AS label, {v} AS v, {given} AS given FROM source {joined} {grouped}"
+    h = "0" if ordered is not None else hashed(unit, split.seed)
+    kept(
+        connection,
+        "u",
+        f"SELECT {ROW}, {name} AS key, {unit} AS unit, {h} AS h, {c} AS c, {label} AS label, {v} AS v, "
+        f"{given} AS given FROM source {joined} {grouped}",
+        sort=bool(joined or grouped),
     )
 
 
@@ -192,8 +196,6 @@ class _ByHash(_Pick):
 
 
 class _ByClass(_Pick):
-    joins = True
-
     def take(self, pool: str, wanted: int, leave: int) -> str:
         """Rounding is carried from class to class, the rarest first, so that many rare classes have their share too."""
         counts = self.connection.execute(

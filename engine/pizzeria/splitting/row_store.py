@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MEMORY = "1GB"
 """What DuckDB may hold; the rest goes to files in a temporary folder."""
+FEW = 1_000_000
+"""So many rows are worked on in memory."""
 ROW = "_row"
 """Number of the row in the table, from 0."""
 
@@ -54,6 +56,23 @@ def opened(source: pd.DataFrame | Path, folder: Path | None = None) -> Iterator[
             table = pa.Table.from_pandas(source, preserve_index=False)
             connection.register("source", table.append_column(ROW, pa.array(np.arange(len(source)))))
         yield connection
+
+
+def kept(connection: duckdb.DuckDBPyConnection, name: str, query: str, *, sort: bool = False) -> None:
+    """The result of a query as a table that is read again and again, in the order of the rows; a large one on disk.
+
+    Args:
+        sort: Joins may have changed the order.
+    """
+    order = f" ORDER BY {ROW}" if sort else ""
+    if one(connection, "SELECT count(*) FROM source") <= FEW:
+        connection.execute(f"CREATE TEMP TABLE {quoted(name)} AS {query}{order}")
+        return
+    folder = connection.execute("SELECT current_setting('temp_directory')").fetchone()
+    assert folder is not None
+    path = text(str(Path(folder[0], f"{name}.parquet")))
+    connection.execute(f"COPY ({query}{order}) TO {path} (FORMAT parquet)")
+    connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM read_parquet({path})")
 
 
 def types(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -23,7 +23,7 @@ def _images(listings: list[str]) -> Tables:
     return Tables(images=pd.DataFrame({"image_id": ids, "listing_id": listings}))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(0, 30).map(str), min_size=20, max_size=120).filter(lambda x: len(set(x)) >= 6),
     st.integers(0, 9),
