@@ -15,7 +15,7 @@ from pizzeria_plugins.sources.text_file import read_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 16 << 20
+_BLOCK = 2 << 20
 """Bytes of a file that are read at a time."""
 _MOST_NAMES = 100_000_000
 

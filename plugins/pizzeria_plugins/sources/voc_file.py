@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesImpl, InputSource
+from xml.sax.xmlreader import AttributesImpl, InputSource, Locator
 
 from pizzeria.errors import DataError
 from pizzeria_plugins.sources.plain_numbers import number
@@ -127,10 +127,14 @@ class _Reader(ContentHandler):
         self._open: list[str] = []
         self._lines: list[int] = []
         self._text: list[str] = []
-        self._locator_line = 0
+        self._at: Locator | None = None
+
+    def setDocumentLocator(self, locator: Locator) -> None:
+        self._at = locator
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:
-        line = int(self._locator.getLineNumber() or 0)
+        assert self._at is not None
+        line = int(self._at.getLineNumber() or 0)
         if not self._open and name != "annotation":
             raise self._fault(line, f"begins with <{name}>, and is no Pascal VOC annotation", "it begins: <annotation>")
         if len(self._open) >= _MOST_DEPTH:
@@ -176,7 +180,7 @@ class _Reader(ContentHandler):
         name = self._object.get("name", ("", 0))[0]
         if not name:
             raise self._fault(line, "the object has no name", "each <object> needs a <name>, its class")
-        corners = []
+        corners: list[float] = []
         for corner in _CORNERS:
             if f"bndbox/{corner}" not in self._object:
                 hint = (
@@ -190,13 +194,15 @@ class _Reader(ContentHandler):
             if value is None:
                 raise self._fault(at, f"{corner} is {text!r}, not a number")
             corners.append(value)
-        flags = []
+        flags: list[bool] = []
         for flag in _FLAGS:
             text, at = self._object.get(flag, ("", line))
             if text.lower() not in (*_YES, *_NO):
                 raise self._fault(at, f"{flag} is {text!r}, neither 0 nor 1")
             flags.append(text.lower() in _YES)
-        return VocObject(name, *corners, *flags, line)
+        xmin, ymin, xmax, ymax = corners
+        difficult, truncated, occluded = flags
+        return VocObject(name, xmin, ymin, xmax, ymax, difficult, truncated, occluded, line)
 
     def _fault(self, line: int, message: str, hint: str = "") -> DataError:
         return DataError(f"{self.path}:{line}: {message}", hint=hint)
