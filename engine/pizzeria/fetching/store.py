@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -227,6 +228,11 @@ def asked(address: str) -> Iterator[None]:
             f"{address} cannot be fetched, a library is not installed: {error}", hint="pip install 'pizzeria[remote]'"
         ) from error
     except Exception as error:  # every library has its own
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(
+                f"{address} does not fit on the disk of the cache",
+                hint="free some space, or set PIZZERIA_CACHE elsewhere",
+            ) from error
         status = getattr(error, "status", None)
         if status in (401, 403):
             raise DataError(

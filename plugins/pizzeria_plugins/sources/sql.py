@@ -135,6 +135,7 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
                 for chunk in _chunks(result, options.limit):
                     parts.add(chunk)
                     progress.update(f"rows from {where}", parts.count, parts.count + 1)
+                progress.update(f"rows from {where}", parts.count, parts.count)
             declared = _declared_times(connection, options)
         parts.close()
         if not parts.count:

@@ -76,13 +76,30 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
     Raises:
         DataError: the file is not there or malformed, or lacks a column that the spec names.
     """
-    parts = parts_of(local(options.path, progress), options.format)
+    path = local(options.path, progress)
+    account = Account()
+    if not is_remote(options.path):
+        return _collected(options, path, problem, folder, progress, account)
+    try:
+        tables = _collected(options, path, problem, folder, progress, account)
+    except DataError as error:
+        # What is wrong is wrong at the address, and not with the copy in the cache.
+        raise DataError(error.message.replace(str(path), options.path), hint=error.hint) from error
+    for reasons in (*account.aside.values(), *account.handled.values()):
+        for tally in reasons.values():
+            tally.examples = [example.replace(str(path), options.path) for example in tally.examples]
+    return tables
+
+
+def _collected(
+    options: Options, path: Path, problem: Problem, folder: Path, progress: Progress, account: Account
+) -> Tables:
+    import duckdb
+
+    parts = parts_of(path, options.format)
     where = options.path if is_remote(options.path) or len(parts.files) > 1 else str(parts.files[0])
     if parts.aside:
         progress.say(f"{len(parts.aside)} files in {where} are no part of the table: {', '.join(parts.aside[:5])}")
-    account = Account()
-    import duckdb
-
     with _staging(folder) as staging, database(folder) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         try:

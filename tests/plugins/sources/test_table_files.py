@@ -17,6 +17,8 @@ from pizzeria.errors import DataError
 from pizzeria.tables import read_tables, write_tables
 from pizzeria_plugins.sources import table
 
+from ...engine.fetching.conftest import bucket, moto  # noqa: F401
+
 
 @pytest.fixture
 def read(tmp_path, problem_of, progress):
@@ -222,6 +224,22 @@ def test_json_lines(read):
         "2",
         "4",
     ]
+
+
+def test_parts_in_a_bucket(bucket, read, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setenv("PIZZERIA_CACHE", str(tmp_path / "cache"))
+    bucket.put(**{"t/1.csv": b"y,a\n1,x\n", "t/2.csv.gz": gzip.compress(b"y,a\n2,z\n")})
+    for address in ("s3://data/t", "s3://data/t/*.csv*"):
+        rows, _ = read("", "ignored.txt", path=address)
+        assert rows.to_dict("list") == {"row_id": ["0", "1"], "y": [1, 2], "a": ["x", "z"]}
+    before = table.inputs(table.Options(path="s3://data/t"))
+    bucket.put(**{"t/1.csv": b"y,a\n1,q\n"})
+    assert before != table.inputs(table.Options(path="s3://data/t"))
+    bucket.put(**{"t/1.csv": b"y,a\n1\n"})
+    with pytest.raises(DataError, match=r"^s3://data/t/1\.csv:2: missing columns"):
+        read("", "ignored.txt", path="s3://data/t")
+    _, account = read("", "ignored.txt", path="s3://data/t", bad_rows="set_aside")
+    assert account.aside["rows"]["no row of the table: missing columns"].examples == ["s3://data/t/1.csv:2"]
 
 
 def test_a_format_that_the_name_does_not_say(read):
