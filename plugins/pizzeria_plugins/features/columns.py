@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TASKS = frozenset({"tabular_classification", "tabular_regression"})
+GIVES = "columns"
 Part = Literal["trend", "month", "weekday", "hour", "month_category", "weekday_category", "hour_category"]
 
 
@@ -115,7 +116,7 @@ def build(
     problem: Problem,
     tables: Tables,
     splits: pd.Series[str],
-    image_size: int | None,
+    model: Mapping[str, Any],
     folder: Path,
     progress: Progress,
 ) -> None:
@@ -126,7 +127,7 @@ def build(
         problem: Its target, and for classification its classes.
         tables: `rows`.
         splits: By row_id: train, validation or test.
-        image_size: Of no use here.
+        model: Of no use here.
         folder: Where to write; exists.
         progress: Told of each column.
 

@@ -17,7 +17,7 @@ from pizzeria.tables import Tables
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PIECE = 1 << 17
+PIECE = 1 << 16
 """Rows in one piece."""
 _EPOCH_US = 1_000_000
 _EXACT_US = 1 << 53
@@ -59,10 +59,13 @@ class Pieces:
 
     def read(self, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, pa.Array]]]:
         """Yield the number of a piece's first row, and the piece's columns by name."""
+        import pyarrow as pa
+
         at = 0
         for batch in self._batches(list(columns)):
             yield at, dict(zip(batch.schema.names, map(_plain, batch.columns), strict=True))
             at += batch.num_rows
+        pa.default_memory_pool().release_unused()
 
     def keys(self, rows: Sequence[int]) -> list[str]:
         """`row_id` of some rows, by their numbers, ascending."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import duckdb
 
-_MOST = 500_000
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "512MB", "threads": 2}
+_MOST = 200_000
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "256MB", "threads": 2}
 
 
 class ValueCounts:
-    """Counts texts; beyond half a million different ones they go to a DuckDB file.
+    """Counts texts; beyond 200,000 different ones they go to a DuckDB file.
 
     Args:
         folder: Where that file may be; it goes when this is closed.
