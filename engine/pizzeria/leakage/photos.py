@@ -54,7 +54,9 @@ def _finding(
     what: Any, pairs: NDArray[np.int64], images: pd.DataFrame, sides: NDArray[Any], group: str | None, distance: int
 ) -> Finding:
     keys = images["image_id"].astype(str).tolist()
-    groups = images[group].astype(str).tolist() if group in images else [""] * len(keys)
+    groups = [""] * len(keys)
+    if group is not None:
+        groups = [f"{group.removesuffix('_id')} {value}" for value in images[group]]
     notes = [""] * len(pairs)
     if what == "near_duplicates":
         bits = np.stack([_bits(images, pairs, name) for name in HASHES], axis=1)

@@ -24,6 +24,8 @@ def section(run: RunFolder) -> dict[str, Any] | None:
         "source": " and ".join(_sources(run.spec.get("data") or {})),
         "counts": counts,
         "splits": _splits(run),
+        "left_out": _left_out(run),
+        "fold": _fold(run),
         "balance": balance(run),
         "figures": [figure] if figure else [],
         "expectations": expectations,
@@ -60,6 +62,17 @@ def _splits(run: RunFolder) -> list[dict[str, Any]]:
     return [{**entry, "group": str(group).removesuffix("_id") + "s" if group else ""} for entry in out]
 
 
+def _left_out(run: RunFolder) -> list[tuple[str, int]]:
+    """Rows of no side, by reason."""
+    facts = run.facts("split")
+    return [(name, int(count)) for name, count in facts.items() if name not in SPLITS]
+
+
+def _fold(run: RunFolder) -> str:
+    split = (run.spec.get("data") or {}).get("split") or {}
+    return f"Fold {split.get('fold', 0)} of {split['folds']} is the test." if split.get("folds") else ""
+
+
 def balance(run: RunFolder) -> dict[str, Any] | None:
     """Per class and split: boxes (detection), photos or rows that hold it."""
     if not run.classes or run.splits is None:
@@ -73,9 +86,15 @@ def balance(run: RunFolder) -> dict[str, Any] | None:
     for name in run.classes:
         here = frame["class_name"] == name
         by_split = {split: int((here & (splits == split)).sum()) for split in SPLITS}
-        rows.append({"name": name, **by_split, "total": sum(by_split.values())})
+        rows.append({"name": name, **by_split, "total": sum(by_split.values()), "shares": _shares_of(by_split)})
     most = max((row["total"] for row in rows), default=0)
     return {"unit": unit, "rows": rows, "most": most} if most else None
+
+
+def _shares_of(by_split: dict[str, int]) -> dict[str, float]:
+    """Which part of a class is on each side; what a stratified split makes alike for all classes."""
+    total = sum(by_split.values())
+    return {name: count / total if total else 0.0 for name, count in by_split.items()}
 
 
 def _held(run: RunFolder) -> tuple[str, pd.DataFrame] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pizzeria import atomic
 from pizzeria.errors import PizzeriaError
-from pizzeria.report import account, cost, data, evaluation, gallery, listings, monitoring, training, wording
+from pizzeria.report import account, cost, data, evaluation, gallery, leakage, listings, monitoring, training, wording
 from pizzeria.report.measures import tested
 from pizzeria.report.photos import Album
 from pizzeria.report.run_folder import RunFolder
@@ -19,6 +19,7 @@ from pizzeria.report.verdict import criteria, outcome, phases
 TITLES = {
     "data": "Data",
     "account": "Account",
+    "leakage": "Leakage",
     "training": "Training",
     "evaluation": "Evaluation",
     "examples": "Photos",
@@ -89,6 +90,7 @@ def _sections(run: RunFolder) -> dict[str, Any]:
     found = {
         "data": data.section(run),
         "account": account.section(run),
+        "leakage": leakage.section(run, album),
         "training": training.section(run),
         "evaluation": evaluation.section(run, test),
         "examples": gallery.examples(run, test, album),

@@ -29,6 +29,8 @@ def outcome(run: RunFolder) -> Outcome:
     message, hint = refusal.get("message", ""), refusal.get("hint", "")
     if refused == "validate" or unmet:
         return Outcome("Expectations failed", "bad", f"{unmet} of {expectations}", message, hint)
+    if refused == "leakage":
+        return Outcome("Leakage", "bad", f"{run.facts('leakage').get('leaks', '')} found", message, hint)
     if refused == "evaluate" or missed:
         return Outcome("Stopped at the gate", "bad", f"{missed} of {asked} criteria not met", message, hint)
     if refused:
@@ -48,7 +50,19 @@ def _unmet(run: RunFolder, stage: str, name: str, key: str) -> tuple[int, int]:
     return sum(entry.get(key) is not True for entry in entries), len(entries)
 
 
-ORDER = ("collect", "validate", "split", "features", "train", "evaluate", "package", "deploy", "monitor", "maintain")
+ORDER = (
+    "collect",
+    "validate",
+    "split",
+    "leakage",
+    "features",
+    "train",
+    "evaluate",
+    "package",
+    "deploy",
+    "monitor",
+    "maintain",
+)
 
 
 def criteria(run: RunFolder) -> list[dict[str, Any]]:
@@ -98,8 +112,8 @@ def phases(run: RunFolder) -> list[dict[str, Any]]:
         _stages(
             run,
             "Data",
-            ("collect", "validate", "split"),
-            failed="expectations failed" if unmet or refused == "validate" else "",
+            ("collect", "validate", "split", "leakage"),
+            failed=_failed_data(refused, unmet),
         ),
         _stages(run, "Features", ("features",)),
         _stages(run, "Train", ("train",)),
@@ -115,6 +129,12 @@ def phases(run: RunFolder) -> list[dict[str, Any]]:
         out.append(_phase("Monitor", "waiting", ""))
     out.append(_stages(run, "Maintain", ("maintain",)))
     return [{"place": i, **phase} for i, phase in enumerate(out, 1)]
+
+
+def _failed_data(refused: str, unmet: int) -> str:
+    if unmet or refused == "validate":
+        return "expectations failed"
+    return "leakage" if refused == "leakage" else ""
 
 
 def _phase(title: str, state: str, detail: str) -> dict[str, Any]:
