@@ -26,11 +26,13 @@ def data() -> None:
 @click.argument("target", nargs=-1, required=True, metavar="SPEC|RUN|PATH [KEY=VALUE]...")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.  [default: print it]")
 @click.option("--drift", is_flag=True, help="Only how columns are spread, as data.reference checks it.")
-def profile(target: tuple[str, ...], out: Path | None, drift: bool) -> None:
+@click.option("--without", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+def profile(target: tuple[str, ...], out: Path | None, drift: bool, without: tuple[str, ...]) -> None:
     """Learn expectations from a version of the data that is good.
 
     TARGET is a spec, whose data are collected if need be; a run, whose data it is; or a table: a Parquet, CSV or JSON
     lines file. What comes out goes under `data` of a spec as it is. Take out what is not meant, and let the rest stand.
+    Of a table whose target is a class, profile the spec: it has the classes as text, which the file may not.
     """
     from pizzeria import atomic, registry
     from pizzeria.errors import DataError
@@ -40,6 +42,8 @@ def profile(target: tuple[str, ...], out: Path | None, drift: bool) -> None:
     if not hasattr(validator, "profile"):
         raise DataError(f"the validator {name} learns no expectations", hint=f"set data.validator={_VALIDATOR}")
     learnt = validator.profile(tables, problem, drift=drift)
+    if without:
+        learnt = {table: _less(entries, set(without)) for table, entries in learnt.items()}
     text = as_yaml(learnt, " ".join(target))
     if out is None:
         click.echo(text, nl=False)
@@ -69,6 +73,19 @@ def as_yaml(expectations: Mapping[str, Sequence[Mapping[str, Any]]], origin: str
             text = yaml.safe_dump(dict(arguments), default_flow_style=True, sort_keys=False, width=10**9).strip()
             lines.append(f"    - {name}: {text}")
     return "\n".join(lines) + "\n"
+
+
+def _less(entries: Sequence[Mapping[str, Any]], without: set[str]) -> list[dict[str, Any]]:
+    """Entries that are not on these columns; from a set of columns they are taken out."""
+    left = []
+    for entry in entries:
+        ((name, arguments),) = entry.items()
+        if arguments.get("column") in without:
+            continue
+        if "column_set" in arguments:
+            arguments = arguments | {"column_set": [c for c in arguments["column_set"] if c not in without]}
+        left.append({name: arguments})
+    return left
 
 
 def _look_up(target: tuple[str, ...]) -> tuple[Tables, Problem | None, str]:

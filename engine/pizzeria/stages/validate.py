@@ -3,6 +3,7 @@ not be decided, stops the run; the others are told."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 from pizzeria import atomic, registry
 from pizzeria.contracts import Expectation
 from pizzeria.errors import ExpectationError, PizzeriaError
+from pizzeria.intake.collection import collect
 from pizzeria.reference import reference_files, reference_tables
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome, framing
-from pizzeria.tables import read_tables
+from pizzeria.tables import Tables, read_tables
 
 NAME = "validate"
 INPUTS = ("collect",)
@@ -22,6 +24,8 @@ AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = ExpectationError
 _TOLD = 10
+_SHOWN = 3
+_LONG = 160
 
 
 def reads(spec: Spec) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def run(job: Job) -> Outcome:
     critical = [result for result in bad if result.severity == "critical"]
     warned = [result for result in bad if result.severity == "warning"]
     for result in warned[:_TOLD]:
-        job.progress.say(f"{NAME}: warning:{_line(result)}")
+        job.progress.say(f"{NAME}: warning: {_line(result).strip()}")
     if len(warned) > _TOLD:
         job.progress.say(f"{NAME}: {len(warned) - _TOLD} more warnings: see the report")
     facts = {"expectations": len(results), "not_met": len(critical), "warnings": len(warned)}
@@ -74,12 +78,24 @@ def _with_reference(job: Job, validator: Any) -> Mapping[str, Sequence[Mapping[s
             f"the validator {job.spec.data.validator!r} learns nothing from data.reference",
             hint="leave data.reference out, or use the validator great_expectations",
         )
-    learnt = validator.profile(reference_tables(job.spec.data.reference), job.spec.problem, drift=True)
+    with tempfile.TemporaryDirectory(prefix=".reference-", dir=job.folder) as folder:
+        tables = _reference(job, job.spec.data.reference, Path(folder))
+        learnt = validator.profile(tables, job.spec.problem, drift=True)
     joined: dict[str, Sequence[Mapping[str, Any]]] = {}
     for table in {**learnt, **own}:
         said = {_subject(entry) for entry in own.get(table, ())}
         joined[table] = [*own.get(table, ()), *(e for e in learnt.get(table, ()) if _subject(e) not in said)]
     return joined
+
+
+def _reference(job: Job, name: str, folder: Path) -> Tables:
+    """The previous version; a file is read as the spec's own source reads its file, so that the two can be compared."""
+    data = job.spec.data
+    if not (Path(name).is_file() and "path" in getattr(type(data.options), "model_fields", {})):
+        return reference_tables(name)
+    options = type(data.options).model_validate(data.options.model_dump() | {"path": name})
+    before = data.model_copy(update={"options": options, "also": ()})
+    return collect(before, job.spec.problem, folder, 100.0, job.progress)
 
 
 def _subject(entry: Mapping[str, Mapping[str, Any]]) -> tuple[str, Any]:
@@ -89,10 +105,11 @@ def _subject(entry: Mapping[str, Mapping[str, Any]]) -> tuple[str, Any]:
 
 def _line(result: Expectation) -> str:
     arguments = ", ".join(f"{name}={value}" for name, value in result.arguments.items())
+    arguments = arguments if len(arguments) <= _LONG else f"{arguments[: _LONG - 3]}..."
     if result.success is None:
         why = "; ".join(result.examples) or "no row was evaluated"
         return f"  {result.table}: {result.name}({arguments}) is undecided: {why}"
-    examples = f": {'; '.join(result.examples)}" if result.examples else ""
-    return (
-        f"  {result.table}: {result.name}({arguments}) failed for {result.unexpected} of {result.evaluated}{examples}"
-    )
+    shown = [*result.examples[:_SHOWN], *(["..."] if len(result.examples) > _SHOWN else [])]
+    examples = f": {'; '.join(shown)}" if shown else ""
+    how_often = f" for {result.unexpected} of {result.evaluated}" if result.unexpected else ""
+    return f"  {result.table}: {result.name}({arguments}) failed{how_often}{examples}"

@@ -1,7 +1,8 @@
 """Great Expectations' Data Docs: pages about the outcome, made to be read without a network.
 
 Its pages take style and scripts from seven hosts. Here those are left out, a style of our own stands in, and folded
-parts are open (its charts need scripts, and are not there); so a page is the same wherever it is opened, and tells nobody that it was.
+parts are open. Its charts need scripts, and are not there. So a page is the same wherever it is opened, and tells
+nobody that it was.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> 
     run = RunIdentifier(run_name="validate")
     for table, (suite, result) in tables.items():
         context.suites.add(suite)
+        for each in result.results:
+            each.result, each.success = _plain(each.result), bool(each.success)
         result.meta |= {"run_id": run.to_json_dict(), "great_expectations_version": __version__}
         result.meta |= {"active_batch_definition": {"data_asset_name": table}, "batch_spec": {"data_asset_name": table}}
         key = ValidationResultIdentifier(ExpectationSuiteIdentifier(table), run, table)
@@ -68,6 +71,15 @@ def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> 
     index = root / "index.html"
     index.write_text(_index({table: result for table, (_, result) in tables.items()}, root), encoding="utf-8")
     return index
+
+
+def _plain(value: Any) -> Any:
+    """Without numpy's own truths, which Great Expectations puts into some results and then cannot write down."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return bool(value) if type(value).__name__ in ("bool", "bool_") else value
 
 
 def _at_home(page: str) -> str:

@@ -155,7 +155,10 @@ def _column(connection: duckdb.DuckDBPyConnection, seen: _Seen, own: bool) -> It
         yield {"expect_column_values_to_be_unique": column | warning}, False
         return
     if seen.kind == "number":
-        yield {BETWEEN: column | _margin(float(seen.low), float(seen.high)) | {"mostly": 0.99} | warning}, False
+        yield (
+            {BETWEEN: column | _margin(float(seen.low), float(seen.high)) | {"mostly": 0.99} | warning},
+            seen.different <= 2,
+        )
     if seen.shares and seen.kind != "number":
         yield {IN_SET: column | {"value_set": list(seen.shares), "mostly": 0.99} | warning}, False
     elif seen.kind == "text":
