@@ -66,7 +66,7 @@ def resized(
     Raises:
         DataError: photos cannot be read, or are no longer those that were collected; names them.
     """
-    shelf = PackCache(KIND, _way(preprocessing), progress)
+    shelf = PackCache(KIND, way_of(preprocessing), progress)
     path_of = dict(zip(content, paths, strict=True))
     before = shelf.find(path_of)
     work = _Decoder(path_of, preprocessing, max_megapixels, progress, len(path_of) - len(before))
@@ -153,7 +153,7 @@ class _Decoder:
         } | statistics.image_statistics(pixels, geometry, *size)
 
 
-def _way(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+def way_of(preprocessing: Mapping[str, Any]) -> dict[str, Any]:
     """All that decides the pixels of a photo, and what is measured of them."""
     used = {name: preprocessing[name] for name in ("size", "resize")}
     if preprocessing["resize"] == "letterbox":

@@ -71,6 +71,51 @@ class FeatureMaps(nn.Module):
         return list(maps)
 
 
+class Embedder(nn.Module):
+    """Photos to what a frozen timm model makes of them before its last layer.
+
+    Random weights are the same ones each time, so that what was made with them can be made again.
+
+    Args:
+        name: timm model.
+        size: Side of the photos in pixels.
+        weights: Local file, `hub`, or None for random ones.
+        pooling: By timm's name; None for the model's own.
+
+    Raises:
+        PluginError: timm has no such model, or the model has no such pooling.
+        TrainingError: the weights cannot be read.
+    """
+
+    def __init__(self, name: str, size: int, weights: str | None, pooling: str | None) -> None:
+        super().__init__()
+        options: dict[str, Any] = {} if pooling is None else {"global_pool": pooling}
+        example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                self.body = _create(name, size, weights, num_classes=0, **options)
+            self.normalize = Normalize(*statistics(self.body))
+            self.requires_grad_(False)
+            self.eval()
+            shape = tuple(self(example).shape)
+        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            raise PluginError(
+                f"model.backbone: {name} makes no embeddings of photos of {size} px"
+                f"{f' with the pooling {pooling}' if pooling else ''}: {_first_line(error)}",
+                hint="choose another model.image_size, or model.pooling: null for the backbone's own",
+            ) from error
+        if len(shape) != 2:
+            raise PluginError(f"model.pooling: {name} leaves a shape of {shape} for each photo", hint="write avg")
+        self.width = shape[1]
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 [N, H, W, 3] RGB to float [N, E]."""
+        embedding: Tensor = self.body(self.normalize(images))
+        return embedding.float()
+
+
 def create_classifier(name: str, classes: int, size: int, weights: str | None, dropout: float) -> nn.Module:
     """A whole timm model with `classes` outputs."""
     return _create(name, size, weights, num_classes=classes, drop_rate=dropout)

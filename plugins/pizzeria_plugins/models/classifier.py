@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pizzeria_plugins.models.backbone import Normalize, create_classifier, statistics
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from pizzeria_plugins.models.class_logits import ClassLogits
 
 
-class Classifier(nn.Module):
+class Classifier(ClassLogits):
     """See `pizzeria_plugins.models.network.Network`.
 
     Args:
@@ -41,11 +35,9 @@ class Classifier(nn.Module):
         label_smoothing: float,
         frozen: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(multilabel=multilabel, label_smoothing=label_smoothing)
         self.body = create_classifier(name, classes, size, weights, dropout)
         self.normalize = Normalize(*statistics(self.body))
-        self.multilabel = multilabel
-        self.label_smoothing = label_smoothing
         self.frozen = frozen
         if frozen:
             self.body.requires_grad_(False)
@@ -81,23 +73,6 @@ class Classifier(nn.Module):
             return torch.allclose(self.embed(images)[0], self(images), atol=1e-4)
         except (AttributeError, RuntimeError, TypeError):
             return False
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy; for multi-label the mean of each class's own."""
-        if not self.multilabel:
-            return {"cross_entropy": functional.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)}
-        smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
-        return {"cross_entropy": functional.binary_cross_entropy_with_logits(outputs, smooth)}
-
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        """[N, C] in [0, 1]."""
-        return outputs.sigmoid() if self.multilabel else outputs.softmax(dim=1)
-
-    @torch.no_grad()
-    def predict(self, outputs: Tensor) -> NDArray[np.float32]:
-        """[N, C] probabilities."""
-        found: NDArray[np.float32] = self.probabilities(outputs).cpu().numpy()
-        return found
 
 
 class Probabilities(nn.Module):

@@ -48,6 +48,9 @@ class ResidualMLP(nn.Module):
         widths = [min(embedding, (count + 1) // 2 + 1) for count in cardinalities]
         self.numeric = numeric
         self.embeddings = nn.ModuleList(nn.Embedding(*pair) for pair in zip(cardinalities, widths, strict=True))
+        with torch.no_grad():
+            for embed in self.embeddings:
+                embed.weight[0].zero_()  # what training never sees must not answer by chance
         self.first = nn.Linear(numeric + sum(widths), hidden)
         self.blocks = nn.ModuleList(_Block(hidden, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(hidden)

@@ -1,0 +1,184 @@
+"""Photos as a frozen timm backbone sees them: one embedding for each, made once and kept by content.
+
+Backbone, weights, size and pooling stand in the `model` section (`timm_probe`), which exports the same backbone. Photos
+are decoded and resized as by the features `photos`, through the same cache. Nothing is fitted, so no split can leak
+into another; the backbone runs in float32 on the CPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pizzeria.contracts import Progress
+from pizzeria.errors import DataError
+from pizzeria.spec.problem import Problem
+from pizzeria.tables import Tables
+from pizzeria_plugins.features import photos
+from pizzeria_plugins.features.naming import splits_of
+from pizzeria_plugins.features.pack_cache import Made, PackCache, prune, stacked
+from pizzeria_plugins.features.photo_cache import content_of, resized, way_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pizzeria_plugins.models.backbone import Embedder
+
+TASKS = frozenset({"image_classification", "multilabel_classification"})
+GIVES = "embeddings"
+MODEL_OPTIONS = ("backbone", "image_size", "weights", "pooling")
+KIND = "embeddings"
+"""Name of the folder of the cache."""
+_AT_ONCE = 256
+
+
+class Options(photos.Options):
+    """Options of the `embeddings` features; backbone, weights, image_size and pooling are the model's."""
+
+    batch_size: int = Field(default=32, ge=1, le=1024, description="Photos that the backbone sees at once.")
+
+
+def inputs(model: Mapping[str, Any]) -> Sequence[Path]:
+    """The file of weights, where there is one."""
+    weights = model.get("weights")
+    return [Path(weights).expanduser()] if weights not in (None, "hub") else []
+
+
+def build(
+    options: Options,
+    problem: Problem,
+    tables: Tables,
+    splits: pd.Series[str],
+    model: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Write what `pizzeria.datasets.open_dataset` opens as an `EmbeddingSet`.
+
+    Args:
+        options: See `Options`.
+        problem: Its classes give labels their index.
+        tables: `images`.
+        splits: By image_id: train, validation or test.
+        model: The options in `MODEL_OPTIONS`.
+        folder: Where to write; exists.
+        progress: Told of each photo that the backbone sees.
+
+    Raises:
+        DataError: a photo cannot be decoded, a label is none of the classes, an image is in no split, or the model
+            names no backbone; names the files or rows.
+        PluginError: timm has no such backbone or pooling.
+        TrainingError: the weights cannot be read.
+    """
+    import pandas as pd
+
+    images = tables.images
+    if images is None or images.empty:
+        raise DataError("there are no images to make features of", hint="use a source that brings an images table")
+    if model.get("backbone") is None or model.get("image_size") is None:
+        raise DataError("the model names no backbone", hint="use a model that learns from embeddings: timm_probe")
+    split, targets = splits_of(images["image_id"], splits), photos.labels_of(images, problem)
+    preprocessing = photos.preprocessing_of(options, problem, int(model["image_size"]))
+    content = content_of(images, progress)
+    found = embedded(images["path"].astype(str).tolist(), content, preprocessing, model, options, progress)
+    index = pd.DataFrame({"image_id": images["image_id"].astype(str).tolist(), "split": split, "sha256": content})
+    index["path"] = images["path"].astype(str).tolist()
+    np.save(folder / "embeddings.npy", found)
+    np.save(folder / "targets.npy", targets)
+    index.to_parquet(folder / "index.parquet", index=False)
+    text = json.dumps(preprocessing | {"embedding": found.shape[1]}, indent=2)
+    (folder / "preprocessing.json").write_text(text)
+
+
+def embedded(
+    paths: Sequence[str],
+    content: Sequence[str],
+    preprocessing: Mapping[str, Any],
+    model: Mapping[str, Any],
+    options: Options,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    """float32 [N, E]: the embedding of each photo; what is not in the cache is made first."""
+    if model["weights"] is None:
+        progress.say(
+            "model.weights is null: a backbone of random weights says little of photos; give a file of weights"
+        )
+    network = _Network(model)
+    shelf = PackCache(KIND, way_of(preprocessing) | network.identity(), progress)
+    before = shelf.find(content)
+    path_of = {key: path for key, path in zip(content, paths, strict=True) if key not in before}
+    new = list(path_of)
+    pixels = resized(list(path_of.values()), new, preprocessing, options.max_megapixels, progress) if new else []
+    place_of = dict(zip(new, pixels, strict=True))
+    seen = 0
+
+    def make(keys: Sequence[str]) -> Made:
+        nonlocal seen
+        parts = []
+        for start in range(0, len(keys), options.batch_size):
+            part = network(stacked([place_of[key] for key in keys[start : start + options.batch_size]]))
+            parts.append(part)
+            seen += len(part)
+            progress.update("embeddings", seen, max(seen, len(new)))
+        return Made(keys, np.concatenate(parts), [{}] * len(keys))
+
+    places = shelf.fill(content, _AT_ONCE, make)
+    if before:
+        progress.say(f"embeddings: {len(new)} photos seen, {len(before)} from the cache")
+    prune(KIND)
+    return stacked([places[key] for key in content])
+
+
+class _Network:
+    """The backbone, built when it is first needed: where all is in the cache, its file is only read."""
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        self._model = model
+        self._built: Embedder | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides an embedding but the photo's pixels; random weights go by the library that draws them."""
+        from importlib.metadata import version
+
+        model = self._model
+        found = {name: model[name] for name in ("backbone", "image_size", "pooling")} | {"timm": version("timm")}
+        if model["weights"] is None:
+            return found | {"weights": f"random, torch {version('torch')}"}
+        path = Path(model["weights"]).expanduser()
+        if model["weights"] != "hub" and path.is_file():
+            with open(path, "rb") as stream:
+                return found | {"weights": hashlib.file_digest(stream, "sha256").hexdigest()}
+        return found | {"weights": _hash_of(self._network())}
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] to float32 [N, E]."""
+        import torch
+
+        found: NDArray[np.float32] = self._network()(torch.from_numpy(images)).numpy()
+        return found
+
+    def _network(self) -> Embedder:
+        if self._built is None:
+            import torch
+
+            from pizzeria_plugins.models.backbone import Embedder
+
+            model = self._model
+            network = Embedder(model["backbone"], model["image_size"], model["weights"], model["pooling"])
+            self._built = network.to(memory_format=torch.channels_last)
+        return self._built
+
+
+def _hash_of(network: Embedder) -> str:
+    found = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(value.numpy()).tobytes())
+    return found.hexdigest()
