@@ -135,7 +135,7 @@ def _entries(root: Path, photos: Path, options: Options, account: Account, read:
         by_key.setdefault(_key(name), []).append(name)
     xml_of: dict[str, Path] = {}
     for file in files_below(annotations):
-        if PurePosixPath(file).suffix.lower() == ".xml" and not PurePosixPath(file).name.startswith("."):
+        if PurePosixPath(file).suffix.lower() == ".xml":
             xml = annotations / file
             name = _photo_of(xml, _key(file), by_key, photos, read)
             if name in xml_of:

@@ -30,10 +30,10 @@ def photos_below(folder: Path, account: Account | None = None) -> list[str]:
     Links to folders are not followed.
     """
     found = []
-    for name in files_below(folder):
+    for name in sorted(_walk(folder)):
         if not is_photo(name):
             continue
-        if any(part.startswith(".") for part in PurePosixPath(name).parts):
+        if _is_hidden(name):
             if account is not None:
                 account.add("images", 1)
                 account.set_aside("images", HIDDEN, name)
@@ -43,8 +43,8 @@ def photos_below(folder: Path, account: Account | None = None) -> list[str]:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Names of all files, relative to `folder` with slashes, in order."""
-    return sorted(_walk(folder))
+    """Names of all files but hidden ones, relative to `folder` with slashes, in order."""
+    return sorted(name for name in _walk(folder) if not _is_hidden(name))
 
 
 def _walk(folder: Path) -> Iterator[str]:
@@ -52,6 +52,10 @@ def _walk(folder: Path) -> Iterator[str]:
         below = Path(at).relative_to(folder).as_posix()
         for name in names:
             yield name if below == "." else f"{below}/{name}"
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(name).parts)
 
 
 def is_photo(name: str) -> bool:

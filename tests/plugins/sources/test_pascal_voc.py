@@ -128,6 +128,7 @@ def test_lists_become_the_column_split(root, collect):
 def test_photos_and_xml_without_each_other(root, collect):
     photo(root / "JPEGImages/unlabelled.jpg")
     photo(root / "JPEGImages/._000001.jpg")
+    (root / "Annotations/._000001.xml").write_bytes(b"\0\x05\x16\x07\0Mac OS X")
     xml(root / "Annotations/lost.xml", BOX.format("bed", "", 1, 1, 9, 9), filename="gone.png")
     tables = collect()
     assert list(tables.images["image_id"])[-2:] == ["lost.png", "unlabelled.jpg"]

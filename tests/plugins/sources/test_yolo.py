@@ -113,6 +113,15 @@ def test_labels_without_a_photo_are_counted(root, collect):
     assert collect().account.aside["boxes"]["of photos that are not there"].count == 2
 
 
+def test_what_file_managers_and_notebooks_leave_is_passed_over(root, collect):
+    photo(root / "images/train/._1.jpg")
+    (root / "labels/train/._1.txt").write_bytes(b"\0\x05\x16\x07\0Mac OS X")
+    write(root / "labels/.ipynb_checkpoints/1.txt", "no numbers")
+    tables = collect()
+    assert len(tables.images) == 4
+    assert tables.account.aside["images"]["a hidden file"].examples == ["images/train/._1.jpg"]
+
+
 def test_photos_in_no_split_and_beyond_the_limit_are_counted(root, collect):
     photo(root / "images/spare/5.jpg")
     aside = collect(limit=2).account.aside["images"]
