@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pizzeria import atomic
 from pizzeria.errors import DataError, nearest
 from pizzeria.inference.truth import FORMS
-from pizzeria.labels.choosing import choose
+from pizzeria.intake.hashes import dhash, phash
+from pizzeria.labels.choosing import Looks, choose
 from pizzeria.labels.photos import Photos, Written
 from pizzeria.labels.served import Served
 from pizzeria.labels.worth import Worth, judge
@@ -100,7 +101,7 @@ def queue(
     worth = judge(open_, reference, bundle, declared)
     if not bundle.classes:
         notes.append("a number has no probability: predictions are ranked by how unusual their input is")
-    rows, alike = choose(open_, reference, worth.total, limit)
+    rows, alike = choose(open_, reference, worth.total, limit, _looks(Photos(served, photos), open_))
     if not rows:
         raise DataError(f"none of {len(open_)} unlabelled predictions is worth asking", hint="all are sure and usual")
     out.mkdir(parents=True, exist_ok=True)
@@ -186,6 +187,28 @@ def _check_form(form: Format, served: Served, photos: Photos) -> None:
     if not photos.anywhere:
         hint = "set serving.log.photos: true, or give --photos DIR with the photos by the names that were sent"
         raise DataError(f"--format {form} needs photos, and the log keeps none", hint=hint)
+
+
+def _looks(photos: Photos, predictions: pd.DataFrame) -> Looks | None:
+    """How photos look, where they are at hand."""
+    if not photos.anywhere:
+        return None
+
+    def look(i: int) -> tuple[int, int] | None:
+        from PIL import Image, ImageOps
+
+        data = photos.find(str(predictions["prediction_id"][i]), _text(predictions["input_id"][i]))
+        if data is None:
+            return None
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                image.draft("RGB", (256, 256))  # JPEG alone: decoded small, and fast
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+        return phash(upright), dhash(upright)
+
+    return look
 
 
 def _labelled(predictions: pd.DataFrame) -> Any:

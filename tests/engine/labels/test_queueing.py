@@ -36,8 +36,8 @@ def plain(brightness: int) -> bytes:
 def test_near_equal_photos_are_asked_once_and_the_photos_are_written(detection: Kitchen) -> None:
     for i in range(6):
         detection.photo(f"{i}.png", picture(i))
-    for name in ("again.png", "once-more.png"):
-        detection.photo(name, picture(3))
+    detection.photo("again.png", picture(3))
+    detection.photo("smaller.jpg", picture(3, (60, 40), "JPEG"))
     done = queue(detection.served, detection.folder / "out")
     rows = table(detection.folder / "out")
     assert done.asked == len(rows) == done.photos == 6
