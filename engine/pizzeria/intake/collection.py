@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pizzeria import registry
 from pizzeria.contracts import Progress
 from pizzeria.errors import DataError
+from pizzeria.inference.rows import text
 from pizzeria.intake.classes import keep_problem_classes, labels_from_boxes, names_of, rename, require_known
 from pizzeria.intake.joining import Part, count_same_content, join, named
 from pizzeria.intake.large import map_target, rows_in_file, target_values
@@ -45,8 +46,8 @@ def collect(data: Data, problem: Problem, folder: Path, max_megapixels: float, p
         parts.append(part)
     tables = join(parts, folder)
     names = " and ".join(f"{name!r}" for name, _ in sources)
+    where = f"{'any of the sources' if len(sources) > 1 else 'the source'} {names}"
     if tables.images is not None:
-        where = f"{'any of the sources' if len(sources) > 1 else 'the source'} {names}"
         keep_problem_classes(tables, problem, list(known), where)
         labels_from_boxes(tables, problem)
         tables.images = look_at(tables.images, folder, tables.account, max_megapixels, progress)
@@ -54,6 +55,7 @@ def collect(data: Data, problem: Problem, folder: Path, max_megapixels: float, p
         count_same_content(tables.images, tables.account)
         _count_unlabelled(tables)
     _check_presence(tables, problem, names)
+    _check_target(tables, problem, where)
     counts = used(tables)
     tables.account.check(counts)
     return tables
@@ -76,8 +78,6 @@ def _brought(name: str, source: Sourced, problem: Problem, folder: Path, progres
     folder.mkdir(parents=True, exist_ok=True)
     tables: Tables = plugin.collect(source.options, problem, folder, progress)
     _check_presence(tables, problem, repr(name))
-    if "rows" not in tables.account.read and "rows" in tables.counts():  # until all sources count
-        tables.account.add("rows", tables.counts()["rows"])
     return tables
 
 
@@ -119,10 +119,25 @@ def _renamed(part: Part, source: Sourced, problem: Problem, folder: Path) -> lis
             raise DataError(f"{problem.task} has no classes that data.class_map could rename", hint="leave it out")
         file = rows_in_file(tables, folder / part.folder)
         where = f"the target of the source {part.name!r}, which data.class_map renames"
-        require_known(source.class_map, target_values(file, problem.target), what="class", where=where)
+        require_known(source.class_map, target_values(file, problem.target) or (), what="class", where=where)
         map_target(file, problem.target, source.class_map, tables.account)
         part.tables.forget_rows()
     return []
+
+
+def _check_target(tables: Tables, problem: Problem, where: str) -> None:
+    """Whether each class of the problem is a value of the target; other values are for `validate` to refuse."""
+    target = problem.target
+    if target is None or not problem.classes:
+        return
+    if tables.rows_file is not None:
+        found = target_values(tables.rows_file, target)
+    elif tables.rows is not None and target in tables.rows:
+        found = [str(text(value)) for value in tables.rows[target].dropna().unique()]
+    else:
+        return
+    if found is not None:
+        require_known(problem.classes, sorted(found), what="class", where=f"the target {target!r} of {where}")
 
 
 def _count_unlabelled(tables: Tables) -> None:

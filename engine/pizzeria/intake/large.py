@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria.account import EXAMPLES, Account
+from pizzeria.inference.rows import text
 from pizzeria.tables import Tables
 
 MEMORY = "1GB"
@@ -94,15 +95,15 @@ def map_target(file: Path, target: str, class_map: Mapping[str, str | None], acc
     written.replace(file)
 
 
-def target_values(file: Path, target: str, at_most: int = 1000) -> list[str]:
-    """The different values of a column, as text."""
+def target_values(file: Path, target: str, at_most: int = 10_000) -> list[str] | None:
+    """The different values of a column, as text; None where there is no such column, or it has more of them."""
+    if target not in column_types(file):
+        return None
     column = _quoted(target)
     with connected(file.parent) as connection:
-        query = (
-            f"SELECT DISTINCT CAST({column} AS VARCHAR) AS found FROM read_parquet(?) "  # noqa: S608
-            f"WHERE {column} IS NOT NULL ORDER BY found LIMIT {at_most}"
-        )
-        return [str(row[0]) for row in connection.execute(query, [_pattern(file)]).fetchall()]
+        query = f"SELECT DISTINCT {column} FROM read_parquet(?) WHERE {column} IS NOT NULL LIMIT {at_most + 1}"  # noqa: S608
+        found = [str(text(row[0])) for row in connection.execute(query, [_pattern(file)]).fetchall()]
+    return sorted(found) if len(found) <= at_most else None
 
 
 def _kind_of(name: str) -> str:

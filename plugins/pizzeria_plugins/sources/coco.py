@@ -81,12 +81,12 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
     of_image: dict[str, list[dict[str, Any]]] = {}
     for box in boxes:
         of_image.setdefault(box["image_id"], []).append(box)
-    photos = root / options.photos
+    photos = (root / options.photos).resolve()  # and no further: links to one content are for intake to count
     rows: list[dict[str, Any]] = []
     for image in progress.track(kept, "images"):
         path = photos / image["file_name"]
         fit_boxes(of_image.get(image["id"], ()), path, (image.get("width"), image.get("height")), account)
-        rows.append({"image_id": image["id"], "path": str(path.resolve()), **_columns(image)})
+        rows.append({"image_id": image["id"], "path": str(path), **_columns(image)})
     images = pd.DataFrame(rows)
     listings = None
     if options.listings is not None:

@@ -73,9 +73,10 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
         raise DataError(f"{options.root} has no photo", hint=f"photos end in {', '.join(SUFFIXES)}")
     if not single:
         account.add("labels", sum(len(one.labels) for one in found))
+    base = root.resolve()  # and no further: that two names are links to one content is for intake to count
     rows: list[dict[str, Any]] = []
     for one in _limited(found, options.limit_per_class, account, single=single):
-        path = str((root / one.file).resolve())
+        path = str(base / one.file)
         label = {"label": next(iter(one.labels), None)} if single else {"labels": list(one.labels)}
         rows.append({"image_id": one.file, "path": path, **label, **one.columns})
     return Tables(images=pd.DataFrame(rows), account=account)

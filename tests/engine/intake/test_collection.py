@@ -185,6 +185,16 @@ def test_the_same_content_under_two_names_is_counted_and_the_same_file_under_two
         gather(sources(source), problem("object_detection", "bed"), tmp_path / "out2")
 
 
+def test_links_to_one_content_are_photos_of_the_same_content(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(USED["plain.png"][0])
+    for name in ("bath", "kitchen"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "1.png").symlink_to(tmp_path / "blob")
+    source = {"use": "image_folder", "root": str(tmp_path / "data")}
+    tables = gather(sources(source), problem("image_classification", "bath", "kitchen"), tmp_path / "out")
+    assert handled(tables.account, "images") == {"of the same content as another": 1}
+
+
 def test_boxes_that_share_an_id_are_told_apart(tmp_path: Path) -> None:
     write_coco(
         tmp_path / "data",

@@ -109,6 +109,16 @@ def test_sources_of_other_columns_are_not_joined(tmp_path: Path, other: dict[str
         gather(sources(one, two), ROW, tmp_path / "out")
 
 
+def test_a_class_that_the_target_does_not_have_is_refused(tmp_path: Path) -> None:
+    source = rows(tmp_path / "d", "one.parquet", pd.DataFrame({"km": [1, 2], "late": ["Yes", "no"]}))
+    with pytest.raises(DataError, match="no class 'yes' in the target 'late' of the source 'table'") as caught:
+        gather(sources(source), ROW, tmp_path / "out")
+    assert "did you mean 'Yes' for 'yes'?" in caught.value.hint
+    numbers = rows(tmp_path / "d", "two.parquet", pd.DataFrame({"km": [1, 2], "late": [0.0, 1.0]}))
+    of = problem("tabular_classification", "0", "1", target="late")
+    assert len(gather(sources(numbers), of, tmp_path / "out2").rows) == 2
+
+
 def test_a_regression_has_no_classes_to_rename(tmp_path: Path) -> None:
     source = rows(tmp_path / "d", "one.parquet", pd.DataFrame({"km": [1], "late": [2.0]}), class_map={"a": "b"})
     of: Problem = problem("tabular_regression", target="late")
