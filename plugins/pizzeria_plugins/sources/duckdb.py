@@ -49,6 +49,10 @@ class Options(RowOptions):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Options:
+        if not (
+            self.path or self.files or self.table or self.query
+        ):  # the bare defaults, which must be sound: see `_require_place`
+            return self
         if (self.path is None) == (not self.files):
             raise ValueError("say what to read from: either path, a DuckDB file, or files with names")
         if (self.table is None) == (self.query is None):
@@ -75,6 +79,7 @@ def collect(options: Options, problem: Problem, folder: Path, progress: Progress
     """
     import duckdb
 
+    _require_place(options)
     where = f"{options.table or 'the query'} in {options.path or ', '.join(options.files)}"
     account, staging = Account(), folder / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -136,6 +141,13 @@ def recognise(path: Path) -> Recognised | None:
     if found is None:
         return None
     return Recognised("DuckDB table", {"path": str(path), "table": str(found[0])}, None, 1.0)
+
+
+def _require_place(options: Options) -> None:
+    if options.path is None and not options.files:
+        raise DataError(
+            "data does not say what to read", hint="set data.path or data.files, and data.table or data.query"
+        )
 
 
 def _file(options: Options, progress: Progress) -> Path | None:

@@ -53,7 +53,7 @@ class Options(RowOptions):
         description="Environment variable that holds the database's URL; may have a password in it.",
     )
     table: str | None = Field(default=None, min_length=1, description="Table or view; or query.")
-    schema_: str | None = Field(default=None, alias="schema", min_length=1, description="Schema of the table.")
+    table_schema: str | None = Field(default=None, min_length=1, description="Schema of the table.")
     query: str | None = Field(
         default=None, description="One SELECT; or table. With an ORDER BY, rows are numbered alike each time."
     )
@@ -87,12 +87,16 @@ class Options(RowOptions):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Options:
+        if not (
+            self.url or self.url_from or self.table or self.query or self.table_schema
+        ):  # the bare defaults, which must be sound; see `_connected`
+            return self
         if (self.url is None) == (self.url_from is None):
             raise ValueError("say where the database is: either url or url_from")
         if (self.table is None) == (self.query is None):
             raise ValueError("say what to read: either table or query")
-        if self.schema_ is not None and self.table is None:
-            raise ValueError("schema goes with table; a query names its own")
+        if self.table_schema is not None and self.table is None:
+            raise ValueError("table_schema goes with table; a query names its own")
         return self
 
 
@@ -190,6 +194,8 @@ def _connected(options: Options) -> Iterator[tuple[sa.Connection, str]]:
         from sqlalchemy.pool import NullPool
     except ImportError as error:
         raise PluginError(f"the source `sql` lacks a library: {error}", hint="pip install 'pizzeria[sql]'") from error
+    if options.url is None and options.url_from is None:
+        raise DataError("data does not say where the database is", hint="set data.url or data.url_from, and data.table")
     written = options.url if options.url is not None else os.environ.get(str(options.url_from))
     if not written:
         raise DataError(
@@ -271,17 +277,17 @@ def _statement(connection: sa.Connection, options: Options, where: str, problem:
     if options.query is not None:
         return sa.text(_quoted(options.query))
     looked = sa.inspect(connection)
-    there = sorted([*looked.get_table_names(options.schema_), *looked.get_view_names(options.schema_)])
+    there = sorted([*looked.get_table_names(options.table_schema), *looked.get_view_names(options.table_schema)])
     require_known([str(options.table)], there, kind="table", where=where.partition(" in ")[2])
-    names = [str(column["name"]) for column in looked.get_columns(str(options.table), options.schema_)]
+    names = [str(column["name"]) for column in looked.get_columns(str(options.table), options.table_schema)]
     wanted = set(names)
     if options.columns is not None:
         target = [problem.target] if problem is not None and problem.target else []
         require_known([*options.columns, *target], names, kind="column", where=where)
         wanted = {*options.columns, *target, *([options.row_id] if options.row_id else [])}
-    key = looked.get_pk_constraint(str(options.table), options.schema_)["constrained_columns"]
+    key = looked.get_pk_constraint(str(options.table), options.table_schema)["constrained_columns"]
     columns = [sa.column(one) for one in names if one in wanted]
-    query = sa.select(*columns).select_from(sa.table(str(options.table), schema=options.schema_))
+    query = sa.select(*columns).select_from(sa.table(str(options.table), schema=options.table_schema))
     query = query.order_by(*(sa.column(one) for one in key))
     return query.limit(options.limit) if options.limit else query
 

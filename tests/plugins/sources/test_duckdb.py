@@ -94,6 +94,8 @@ def test_faults_are_named(tmp_path, file, collect):
     assert "did you mean 'flights'" in caught.value.hint
     with pytest.raises(DataError, match="cannot be read: Binder Error"):
         collect(path=file, query="SELECT nothing FROM flights")
+    with pytest.raises(DataError, match="does not say what to read"):
+        collect()
     with pytest.raises(DataError, match="is not a file"):
         collect(path=tmp_path / "none.duckdb", table="t")
     (tmp_path / "x.duckdb").write_text("something else")

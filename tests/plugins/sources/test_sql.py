@@ -98,7 +98,7 @@ def test_inputs_change_with_the_data_and_not_with_their_order(file):
         ({"url": "rows.db", "table": "t"}, "no URL"),
         ({"url": "sqlite:///x", "url_from": "X", "table": "t"}, "either url or url_from"),
         ({"url": "sqlite:///x"}, "either table or query"),
-        ({"url": "sqlite:///x", "query": "SELECT 1", "schema": "s"}, "schema goes with table"),
+        ({"url": "sqlite:///x", "query": "SELECT 1", "table_schema": "s"}, "table_schema goes with table"),
     ],
 )
 def test_what_the_spec_may_not_say(options, why):
@@ -125,6 +125,7 @@ def test_faults_are_named(file, late, tmp_path, progress, monkeypatch):
     fails("no column 'late' in small|has no rows", url=url, table="small")
     fails("no such column: nowhere", url=url, query="SELECT nowhere FROM flights")
     fails("is not a file", url="sqlite:///none.db", table="t")
+    fails("does not say where the database is")
     fails("NONE, which data.url_from names, is not set", url_from="NONE", table="t")
     fails("cannot be read: file is not a database", url=f"sqlite:///{__file__}", table="t")
     fails("lacks the library", PluginError, url="mysql://h/d", table="t")
@@ -178,7 +179,7 @@ def postgres(server, monkeypatch):  # noqa: F811
 def test_a_table_of_postgresql(postgres, problem_of, tmp_path, progress, monkeypatch):
     monkeypatch.setattr(sql, "_CHUNK", 20)
     problem = problem_of("tabular_classification", "true", "false", target="late")
-    tables = _collect(problem, tmp_path, progress, url_from="ROWS_AT", table="sales", schema="shop", row_id="id")
+    tables = _collect(problem, tmp_path, progress, url_from="ROWS_AT", table="sales", table_schema="shop", row_id="id")
     rows = tables.rows
     assert rows["row_id"].tolist() == [str(number) for number in range(1, 91)]
     assert rows["late"].tolist() == ["true"] * 50 + ["false"] * 40
