@@ -166,7 +166,9 @@ def _in_order(connection: duckdb.DuckDBPyConnection, column: str) -> str:
         return name
     if kind == "VARCHAR":
         odd = connection.execute(
-            f"SELECT {name} FROM source WHERE TRY_CAST({name} AS TIMESTAMP) IS NULL LIMIT 1"
+            # DuckDB takes 1/2/24 for a day of the year 1.
+            f"SELECT {name} FROM source WHERE TRY_CAST({name} AS TIMESTAMP) IS NULL "
+            f"OR NOT regexp_matches({name}, '^\\s*\\d{{4}}-\\d{{2}}-\\d{{2}}') LIMIT 1"
         ).fetchone()
         if odd is None:
             return f"epoch_us(CAST({name} AS TIMESTAMP))"

@@ -70,7 +70,8 @@ def take_by_hash(
     ends = [*first[1:].tolist(), len(units["c"])]
     for c, start, end in zip(names.tolist(), first.tolist(), ends, strict=True):
         sums = above[c] + np.concatenate([[0], np.cumsum(units["n"][start:end])]).astype(np.int64)
-        few, many = int(above[c] == 0 and len(names) == 1), end - start - (leave if len(names) == 1 else 0)
+        only = len(names) == 1
+        few, many = int(only and above[c] == 0), end - start - (leave if only and shift == HASH_BITS else 0)
         taken = few + int(np.abs(sums[few : max(few, many) + 1] - wanted.get(c, 0)).argmin())
         total += int(sums[taken])
         if taken:
