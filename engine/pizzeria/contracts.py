@@ -24,6 +24,7 @@ from pizzeria.spec.verification import Verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pizzeria.inference.truth import Label, LabelCounts
     from pizzeria.predictions import Predictions
     from pizzeria.tables import Tables
 
@@ -430,15 +431,7 @@ class PredictionLog(Plugin, Protocol):
     `local_files(options) -> bool`: whether the records lie in files of the machine that serves, which a target that
     keeps no files must refuse.
 
-    One that keeps ground truth too, for `POST /feedback` and `pizzeria labels`, has two more. Of `Label` and how labels
-    are sifted and joined: `pizzeria.inference.truth`.
-
-    - `add_labels(options, folder, labels: Sequence[Label]) -> LabelCounts`: add labels to those that are there, all of
-      a call or none, durably, and each once (`sift`), also when others add at the same time. A label whose prediction
-      is not there is kept.
-    - `labels(options, folder) -> Sequence[Label]`: all that were ever added, in any order.
-
-    `read` of such a log joins them: `true:<class>`, or `true`, in the rows that have a label.
+    One that keeps ground truth too is a `LabelLog` besides.
     """
 
     def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
@@ -457,6 +450,21 @@ class PredictionLog(Plugin, Protocol):
 
     def prune(self, options: Any, folder: Path, before: datetime) -> int:
         """Delete records (and photos) that are older; returns how many records went."""
+
+
+class LabelLog(Protocol):
+    """What a prediction log has that keeps ground truth, for `POST /feedback` and `pizzeria labels`; both or neither.
+
+    What a label is, and how labels are sifted and joined: `pizzeria.inference.truth`. `read` of such a log joins them:
+    its rows have `true:<class>`, or `true`, where there is a label.
+    """
+
+    def add_labels(self, options: Any, folder: Path, labels: Sequence[Label]) -> LabelCounts:
+        """Add labels to those that are there: all of a call or none, durably, and each once, as `sift` says; also when
+        others add some at the same time. A label whose prediction is not there is kept."""
+
+    def labels(self, options: Any, folder: Path) -> Sequence[Label]:
+        """All that were ever added and not pruned, in any order."""
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
     "evaluators": (contracts.Evaluator,),
     "servers": (contracts.Server,),
     "targets": (contracts.Target, contracts.Canary),
-    "prediction_logs": (contracts.PredictionLog,),
+    "prediction_logs": (contracts.PredictionLog, contracts.LabelLog),
     "monitors": (contracts.Monitor,),
     "alerts": (contracts.AlertChannel,),
 }
-"""Each kind with the Protocols of its functions; `Canary`'s are optional, all four or none."""
+"""Each kind with the Protocols of its functions."""
+_OPTIONAL = (contracts.Canary, contracts.LabelLog)
+"""All functions of these, or none."""
 
 _BUILD = ("release", "options", "folder", "progress")
 
@@ -43,7 +45,7 @@ def signature_faults(kind: str, plugin: Any) -> list[str]:
     for protocol in PROTOCOLS[kind]:
         wanted = {name: value for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"}
         there = [name for name in wanted if hasattr(plugin, name)]
-        if protocol is contracts.Canary and not there:
+        if protocol in _OPTIONAL and not there:
             continue
         faults += [f"{name} is missing" for name in wanted if name not in there]
         for name in there:

@@ -113,7 +113,7 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
 
 
 def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
-    """Add labels as lines of their own; see `pizzeria.contracts.PredictionLog`.
+    """Add labels as lines of their own; see `pizzeria.contracts.LabelLog`.
 
     On standard output nobody can look at what went before: each is written, and counts as new. What is written twice is
     read once.

@@ -154,7 +154,7 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
 
 
 def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
-    """Add labels as one part; see `pizzeria.contracts.PredictionLog`.
+    """Add labels as one part; see `pizzeria.contracts.LabelLog`.
 
     Two that add the same label at once may each write it; it counts once when it is read.
 

@@ -152,7 +152,7 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
 
 
 def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
-    """Add labels, all of them or none; see `pizzeria.contracts.PredictionLog`. One process adds at a time.
+    """Add labels, all of them or none; see `pizzeria.contracts.LabelLog`. One process adds at a time.
 
     Raises:
         psycopg.Error: the database did not take them; nothing was written.

@@ -153,7 +153,7 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
 
 
 def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
-    """Add labels, all of them or none; see `pizzeria.contracts.PredictionLog`. They outlast a power cut.
+    """Add labels, all of them or none; see `pizzeria.contracts.LabelLog`. They outlast a power cut.
 
     Raises:
         sqlite3.Error, OSError: the file cannot be written; nothing was.
