@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,13 @@ from pizzeria.spec.compose import shipped_conf
 from pizzeria.tables import Tables, read_tables
 
 _ORDER = ("name", "problem", "data", "features", "model", "training", "monitoring")
+_PLAIN = (
+    "expect_column_values_to_not_be_null",
+    "expect_column_values_to_be_in_set",
+    "expect_column_values_to_be_between",
+    "expect_column_values_to_be_unique",
+)
+_MOST_EXPECTATIONS = 40
 _NEED = "State here which need of the business this model serves."
 _TASKS = {
     "object_detection": ("One photo.", "A box and a calibrated confidence for each thing in it."),
@@ -213,11 +220,25 @@ def _placeholder(framing: Framing) -> dict[str, Any]:
 def _judge(draft: _Draft, trial: Trial) -> None:
     """Success criteria from the trivial model, and expectations from what the data are like."""
     tables = read_tables(trial.collected)
-    problem = load_spec([str(trial.spec)]).problem
+    spec = load_spec([str(trial.spec)])
+    problem = spec.problem
+    validator = registry.load("validators", spec.data.validator)
+    if hasattr(validator, "profile"):
+        draft.spec["data"]["expectations"] = _plainest(validator.profile(tables, problem))
+        draft.why["data.expectations"] = "what holds for these data; `pizzeria data profile` learns more"
     if trial.splits is not None:
         found = criteria(problem, baseline(problem, tables, trial.splits))
         draft.spec["problem"]["success"] = [criterion for criterion, _ in found]
         draft.why |= {f"problem.success.{i}": why for i, (_, why) in enumerate(found)}
+
+
+def _plainest(learnt: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Any]]:
+    """Of what was learnt, what a person would write: which values a column may have, and whether it may lack them."""
+    found = {
+        table: [dict(entry) for entry in entries if next(iter(entry)) in _PLAIN][:_MOST_EXPECTATIONS]
+        for table, entries in learnt.items()
+    }
+    return {table: entries for table, entries in found.items() if entries}
 
 
 def _header(address: str, known: Recognised, tables: Tables, framing: Framing) -> list[str]:

@@ -22,15 +22,17 @@ def of_photos(images: pd.DataFrame, framing: Framing, given: Mapping[str, Any]) 
     Args:
         given: What the source says of a split that the data bring.
     """
-    if given:
+    if "column" in given:
         return dict(given), "the data bring their own"
+    if given:
+        return {**given, **_stratified(framing)}, "as the data are grouped"
     for name in images.columns:
         if str(name).endswith("_id") and name not in _OWN and images[name].notna().all():
             groups = images[name].nunique()
             if _GROUPS <= groups < len(images):
                 text = f"{groups:,} different; photos of one stay on one side"
                 return {"group_by": str(name)} | _stratified(framing), text
-    return _stratified(framing), "rare classes are on each side" if _stratified(framing) else ""
+    return _stratified(framing), "each class has its share on each side" if _stratified(framing) else ""
 
 
 def of_rows(columns: Sequence[Column], framing: Framing) -> tuple[dict[str, Any], str]:
@@ -46,7 +48,7 @@ def of_rows(columns: Sequence[Column], framing: Framing) -> tuple[dict[str, Any]
         known = column.name.lower().endswith("_id") and column.name != framing.target and not column.missing
         if known and _GROUPS <= column.distinct < 0.9 * column.rows:
             return {"group_by": column.name}, f"{column.distinct:,} different; rows of one stay on one side"
-    return _stratified(framing), "rare classes are on each side" if _stratified(framing) else ""
+    return _stratified(framing), "each class has its share on each side" if _stratified(framing) else ""
 
 
 def _stratified(framing: Framing) -> dict[str, Any]:

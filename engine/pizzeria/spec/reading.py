@@ -18,6 +18,7 @@ from pizzeria.errors import Fault, SpecError
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 20_000
+_MOST_NESTED = 1000  # brackets within texts count too, so that this is no limit on depth
 RESOLVERS = frozenset({"oc.select"})
 """Interpolations that may call something; plain `${training.seed}` is always allowed."""
 
@@ -120,7 +121,10 @@ def read_lines(path: Path) -> Lines:
     if len(data) > MAX_BYTES:
         raise SpecError([Fault("", f"{len(data):,} bytes; a spec has at most {MAX_BYTES:,}", "", file)])
     try:
-        node = yaml.compose(data.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        text = data.decode("utf-8")
+        if nesting(text) > _MOST_NESTED:
+            raise RecursionError
+        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except UnicodeDecodeError as error:
         raise SpecError([Fault("", f"not UTF-8 at byte {error.start}", "save the file as UTF-8", file)]) from None
     except yaml.MarkedYAMLError as error:
@@ -140,6 +144,24 @@ def read_lines(path: Path) -> Lines:
     if reader.faults:
         raise SpecError(reader.faults)
     return reader.lines
+
+
+def nesting(text: str) -> int:
+    """How deep a YAML text may nest, at most: PyYAML's reader in C has no limit of its own, and would crash.
+
+    Example:
+        >>> nesting("names: [bed, [tv]]"), nesting("- - - bed")
+        (2, 3)
+    """
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth = max(0, depth - 1)
+    dashes = max((len(run) // 2 for run in re.findall(r"(?:[-?:][ \t]+)+", text)), default=0)
+    return max(deepest, dashes)
 
 
 def dotted(path: YamlPath) -> str:

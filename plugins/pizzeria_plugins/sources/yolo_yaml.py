@@ -5,11 +5,11 @@ Its scalars are taken as they stand, so that a class called `no` stays one, and 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pizzeria.errors import DataError
+from pizzeria.spec.reading import nesting
 from pizzeria_plugins.sources.plain_numbers import number
 from pizzeria_plugins.sources.text_file import read_text
 
@@ -51,7 +51,7 @@ def read_yolo_yaml(path: Path) -> YoloYaml:
     text, _ = read_text(path)
     if len(text) > _MOST:
         raise DataError(f"{path} has {len(text):,} characters, too many for a list of classes and folders")
-    if _depth(text) > _MOST_DEPTH:
+    if nesting(text) > _MOST_DEPTH:
         raise DataError(f"{path} is nested too deeply to be a data.yaml", hint="it has names, train and val")
     try:
         root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -85,24 +85,6 @@ def read_yolo_yaml(path: Path) -> YoloYaml:
         if names and count != len(names):
             raise DataError(f"{path}:{line}: nc is {text}, but {len(names)} classes are named")
     return YoloYaml(names, base[0] if base else None, splits, "kpt_shape" in found)
-
-
-def _depth(text: str) -> int:
-    """How deep the text may nest, at most: PyYAML's reader in C has no limit of its own, and would crash.
-
-    Example:
-        >>> _depth("names: [bed, [tv]]"), _depth("- - - bed")
-        (2, 3)
-    """
-    depth = deepest = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth = max(0, depth - 1)
-    dashes = max((len(run) // 2 for run in re.findall(r"(?:[-?:][ \t]+)+", text)), default=0)
-    return max(deepest, dashes)
 
 
 def _scalar(path: Path, name: str, node: Any) -> Entry:

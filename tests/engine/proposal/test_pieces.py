@@ -149,7 +149,9 @@ def test_the_trivial_detector_says_mean_boxes() -> None:
 
 
 def test_the_model_fits_the_machine() -> None:
-    framing = frame_photos(Tables(boxes=pd.DataFrame({"image_id": "a", "class_name": ["bed"] * 12}), images=pd.DataFrame()), None)
+    framing = frame_photos(
+        Tables(boxes=pd.DataFrame({"image_id": "a", "class_name": ["bed"] * 12}), images=pd.DataFrame()), None
+    )
     small, large = Machine(2, gpu=False), Machine(64, gpu=True)
     few, many = (choose(framing, count, small, None) for count in (300, 200_000))
     assert few.model_options["image_size"] > many.model_options["image_size"]

@@ -28,6 +28,8 @@ REFUSED = {
     "list": ("- a\n- b\n", "a mapping of sections"),
     "tab": ("a:\n\t- b\n", "not YAML"),
     "python tag": ("a: !!python/object/apply:os.system [ls]\n", None),
+    "very deep": ("a: " + "[" * 900_000, "nested more than"),
+    "very deep dashes": ("- " * 90_000, "nested more than"),
     "deep": ("a: " + "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2) + "\n", "nested more than"),
 }
 
