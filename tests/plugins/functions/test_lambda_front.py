@@ -84,6 +84,19 @@ def test_each_answer_is_logged_before_it_goes_out(instance: Instance, tmp_path: 
     assert ready["log"] == {"waiting": 0, "dropped": 0, "trouble": False}
 
 
+def test_a_label_is_logged_before_its_answer_goes_out(instance: Instance, tmp_path: Path) -> None:
+    bundle = open_bundle(tiny_bundles.OLDER)
+    answer = ask(instance, "POST", "/predict", {"Content-Type": "image/jpeg"}, bundle.sample_request()[1])
+    name = json.loads(answer["body"])["prediction_id"]
+    label = {"prediction_id": name, "classes": [bundle.classes[0]]}
+    answer = ask(instance, "POST", "/feedback", {"Content-Type": "application/json"}, json.dumps(label).encode())
+    assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"accepted": 1})
+    frame = lines.read(lines.Options(read_from=str(instance.log)), tmp_path).set_index("prediction_id")
+    assert frame[f"true:{bundle.classes[0]}"][name] == 1
+    wrong = ask(instance, "POST", "/feedback", {"Content-Type": "application/json"}, b"{}")
+    assert wrong["statusCode"] == 422
+
+
 def test_pages_come_whole_text_or_not(instance: Instance) -> None:
     page = ask(instance, "GET", "/")
     assert page["headers"]["content-type"].startswith("text/html")
