@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MOST_GROUPS = 2_000_000
+_ROUNDS = 4
+_WORTH_IT = 1e-12
 _names = count()
 
 
@@ -113,7 +115,43 @@ def stratified(
                 give(unit, 0 if take > leave else 1)
     for unit in np.flatnonzero(side < 0).tolist():
         give(unit, 0 if lacking_rows[0] > lacking_rows[1] else 1)
-    return np.asarray(side == 0, np.bool_)
+    chosen = np.asarray(side == 0, np.bool_)
+    _mend(chosen, rows, of_unit, totals, share)
+    return chosen
+
+
+def _mend(
+    chosen: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    of_unit: Sequence[Sequence[tuple[int, int]]],
+    totals: NDArray[np.float64],
+    share: float,
+) -> None:
+    """Move single units to the other side where that brings rows and classes nearer to their shares, in place."""
+    all_rows, classes = float(rows.sum()), max(1, int((totals > 0).sum()))
+    taken = np.zeros(len(totals))
+    for unit in np.flatnonzero(chosen).tolist():
+        for c, n in of_unit[unit]:
+            taken[c] += n
+    lack = (totals * share - taken).tolist()
+    # What a class or a row too many weighs in `deviation`.
+    weight = [1 / (classes * total) if total else 0.0 for total in totals.tolist()]
+    lack_rows = all_rows * share - float(rows[chosen].sum())
+    for _ in range(_ROUNDS):
+        moved = False
+        for unit, size in enumerate(rows.tolist()):
+            sign = -1 if chosen[unit] else 1
+            better = (abs(lack_rows) - abs(lack_rows - sign * size)) / all_rows
+            for c, n in of_unit[unit]:
+                better += (abs(lack[c]) - abs(lack[c] - sign * n)) * weight[c]
+            if better > _WORTH_IT:
+                chosen[unit] = not chosen[unit]
+                lack_rows -= sign * size
+                for c, n in of_unit[unit]:
+                    lack[c] -= sign * n
+                moved = True
+        if not moved:
+            break
 
 
 def deviation(
@@ -123,11 +161,11 @@ def deviation(
     classes: int,
     share: float,
 ) -> float:
-    """How far what is taken is from its share, of the rows and of each class; the mean, 0 is best."""
+    """How far what is taken is from its share: of the rows, and of the classes in the mean; 0 is best."""
     totals, taken = np.zeros(classes), np.zeros(classes)
     for unit, c, n in held:
         totals[c] += n
         taken[c] += n * chosen[unit]
     there = totals > 0
     off = np.abs(taken[there] / totals[there] - share)
-    return float(np.append(off, abs(float(rows[chosen].sum()) / float(rows.sum()) - share)).mean())
+    return abs(float(rows[chosen].sum()) / float(rows.sum()) - share) + (float(off.mean()) if len(off) else 0.0)
