@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.datasets import SPLITS
+from pizzeria.report import row_sides
 from pizzeria.report.figures import Figure, histogram
 from pizzeria.report.run_folder import RunFolder
 from pizzeria.report.wording import metric_title
@@ -39,7 +40,7 @@ def _sources(data: dict[str, Any]) -> list[str]:
 
 def _counts(run: RunFolder) -> list[tuple[str, int]]:
     tables = run.tables
-    out = [(name, len(frame)) for name, frame in tables.present()]
+    out = list(tables.counts().items())
     renamed = [("photos" if name == "images" else name, count) for name, count in out]
     if tables.images is not None and "readable" in tables.images and not tables.images["readable"].all():
         renamed.append(("not readable", int((~tables.images["readable"].astype(bool)).sum())))
@@ -47,19 +48,31 @@ def _counts(run: RunFolder) -> list[tuple[str, int]]:
 
 
 def _splits(run: RunFolder) -> list[dict[str, Any]]:
-    if run.splits is None or not len(run.splits):
-        return []
     group = ((run.spec.get("data") or {}).get("split") or {}).get("group_by")
-    main = run.tables.images if run.tables.images is not None else run.tables.rows
+    in_file = run.tables.rows_file is not None
+    counts = row_sides.side_counts(run, group) if in_file else _photo_sides(run, group)
+    total = sum(count for count, _ in counts.values())
+    if not total:
+        return []
     out = []
+    for name in SPLITS:
+        count, groups = counts.get(name, (0, None))
+        out.append({"name": name, "count": count, "share": count / total, "groups": groups})
+    return [{**entry, "group": str(group).removesuffix("_id") + "s" if group else ""} for entry in out]
+
+
+def _photo_sides(run: RunFolder, group: str | None) -> dict[str, tuple[int, int | None]]:
+    """Photos of each side of the split, and their groups."""
+    if run.splits is None:
+        return {}
+    images, out = run.tables.images, {}
     for name in SPLITS:
         keys = run.splits.index[run.splits == name]
         groups = None
-        if main is not None and group in main:
-            key = "image_id" if "image_id" in main else "row_id"
-            groups = int(main.loc[main[key].astype(str).isin(keys), group].nunique())
-        out.append({"name": name, "count": len(keys), "share": len(keys) / len(run.splits), "groups": groups})
-    return [{**entry, "group": str(group).removesuffix("_id") + "s" if group else ""} for entry in out]
+        if images is not None and group in images:
+            groups = int(images.loc[images["image_id"].astype(str).isin(keys), group].nunique())
+        out[name] = (len(keys), groups)
+    return out
 
 
 def _left_out(run: RunFolder) -> list[tuple[str, int]]:
@@ -75,17 +88,24 @@ def _fold(run: RunFolder) -> str:
 
 def balance(run: RunFolder) -> dict[str, Any] | None:
     """Per class and split: boxes (detection), photos or rows that hold it."""
-    if not run.classes or run.splits is None:
+    if not run.classes:
         return None
-    held = _held(run)
-    if held is None:
-        return None
-    unit, frame = held
-    splits = frame["key"].map(run.splits)
+    if run.tables.rows_file is not None:
+        unit, counts = "rows", row_sides.class_counts(run, str(run.problem.get("target")))
+    else:
+        held = _held(run)
+        if held is None or run.splits is None:
+            return None
+        unit, frame = held
+        sides = frame["key"].map(run.splits)
+        counts = {
+            (name, split): int(((frame["class_name"] == name) & (sides == split)).sum())
+            for name in run.classes
+            for split in SPLITS
+        }
     rows: list[dict[str, Any]] = []
     for name in run.classes:
-        here = frame["class_name"] == name
-        by_split = {split: int((here & (splits == split)).sum()) for split in SPLITS}
+        by_split = {split: counts.get((name, split), 0) for split in SPLITS}
         rows.append({"name": name, **by_split, "total": sum(by_split.values()), "shares": _shares_of(by_split)})
     most = max((row["total"] for row in rows), default=0)
     return {"unit": unit, "rows": rows, "most": most} if most else None
@@ -113,27 +133,17 @@ def _held(run: RunFolder) -> tuple[str, pd.DataFrame] | None:
     if tables.images is not None and "label" in tables.images:
         one = tables.images
         return "photos", pd.DataFrame({"key": one["image_id"].astype(str), "class_name": one["label"].astype(str)})
-    target = run.problem.get("target")
-    if tables.rows is not None and target in tables.rows:
-        rows = tables.rows
-        return "rows", pd.DataFrame({"key": rows["row_id"].astype(str), "class_name": rows[target].astype(str)})
     return None
 
 
 def _target_figure(run: RunFolder) -> Figure | None:
     """Regression: how the target is spread in each split."""
-    import pandas as pd
-
-    rows, target = run.tables.rows, run.problem.get("target")
-    if run.task != "tabular_regression" or rows is None or target not in rows or run.splits is None:
+    target = run.problem.get("target")
+    if run.task != "tabular_regression":
         return None
-    values = pd.to_numeric(rows[target], errors="coerce")
-    splits = rows["row_id"].astype(str).map(run.splits)
+    values = row_sides.target_values(run, str(target))
     shades = {"train": "var:muted", "validation": "var:second", "test": "var:accent"}
-    groups = {
-        split: (values[(splits == split) & values.notna()].to_numpy(float), shade) for split, shade in shades.items()
-    }
-    there = {split: pair for split, pair in groups.items() if len(pair[0])}
+    there = {split: (values[split], shade) for split, shade in shades.items() if len(values.get(split, ()))}
     if not there:
         return None
     return histogram(

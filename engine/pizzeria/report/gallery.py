@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pizzeria.report import row_sides
 from pizzeria.report.measures import Tested
 from pizzeria.report.photos import Album, Mark, Photo
 from pizzeria.report.run_folder import RunFolder
@@ -116,14 +117,8 @@ def _mistake_marks(mistake: dict[str, Any], scale: float, test: Tested | None, a
 
 
 def _mistaken_rows(run: RunFolder, found: list[dict[str, Any]]) -> dict[str, Any]:
-    table, target = run.tables.rows, run.problem.get("target")
-    columns: list[str] = []
-    values: dict[str, list[Any]] = {}
-    if table is not None:
-        columns = [str(name) for name in table if name not in ("row_id", target)][:COLUMNS]
-        here = table[table["row_id"].astype(str).isin([str(entry.get("key")) for entry in found])]
-        plain = here[columns].astype(object).to_numpy().tolist()
-        values = dict(zip(here["row_id"].astype(str), plain, strict=True))
+    columns = [name for name in row_sides.columns(run) if name not in ("row_id", run.problem.get("target"))][:COLUMNS]
+    values = row_sides.looked_up(run, [str(entry.get("key")) for entry in found], columns)
     rows = []
     for entry in found:
         said, true, key = entry.get("pred"), entry.get("true"), str(entry.get("key"))
