@@ -171,6 +171,43 @@ def rows(chance: random.Random) -> Request:
     return Request("/predict", chance.choice(("application/json",) * 5 + ("text/plain", None)), body)
 
 
+def labels(chance: random.Random, photos: bool) -> Request:
+    """Labels as text, nearly right, and then with a value or a key that is not."""
+    name = '"019ab3a5-6a2e-7c41-9d3f-0b5f4c8e7a12' + ('"' if photos else f'/{chance.randrange(3)}"')
+    box = ['"class": "bed"', '"x_min": 1', '"y_min": 2', '"x_max": 30', '"y_max": 40']
+    if chance.random() < 0.5:
+        place = chance.randrange(len(box))
+        box[place] = f"{box[place].partition(':')[0]}: {chance.choice(_VALUES)}"
+    boxes = "[" + ", ".join(["{" + ", ".join(box) + "}"] * chance.choice((0, 1, 2))) + "]"
+    truths = [
+        f'"boxes": {boxes}',
+        '"classes": ["bed"]',
+        '"value": 3.5',
+        f'"value": {chance.choice(_VALUES)}',
+        '"classes": {}',
+    ]
+    truth = chance.choice(truths if photos else truths[2:])
+    by = [
+        f'"prediction_id": {name}',
+        f'"input_id": {chance.choice(_VALUES)}',
+        f'"prediction_id": {chance.choice(_VALUES)}',
+    ]
+    more = [
+        f'"at": {chance.choice(_VALUES)}',
+        '"at": "2026-05-01T12:00:00Z"',
+        f'"source": {chance.choice(_VALUES)}',
+        '"x": 1',
+    ]
+    keys = [chance.choice((*by[:1] * 3, *by[1:])), truth, *chance.sample(more, chance.choice((0, 0, 0, 1, 2)))]
+    label = "{" + ", ".join(keys[: chance.choice((1, 2, 3, 3, 3))]) + "}"
+    count = chance.choice((1, 1, 1, 2, 1001))
+    text = chance.choice((label, "[" + ", ".join([label] * count) + "]", '{"labels": [' + label + "]}"))
+    body = text.encode("utf-8", "surrogatepass")
+    if chance.random() < 0.3:
+        body = chance.choice((flipped, cut_off, spliced))(chance, body)
+    return Request("/feedback", chance.choice(("application/json",) * 5 + ("text/plain", None)), body)
+
+
 def with_odd_target(chance: random.Random, request: Request) -> Request:
     """Another query or header than good clients send; what is no HTTP at all is test_protocol.py's."""
     keys = ["input_id", "listing_id", "explain", "min_confidence", "x", "%00", "a" * 300, "input_id[]", ""]
@@ -190,7 +227,10 @@ def with_odd_target(chance: random.Random, request: Request) -> Request:
 
 def mutated(chance: random.Random, photos: bool) -> Request:
     """One request for a service of photos, or of rows."""
-    request = chance.choice((raw_photo, form_of_photos))(chance) if photos else rows(chance)
+    if chance.random() < 0.1:
+        request = labels(chance, photos)
+    else:
+        request = chance.choice((raw_photo, form_of_photos))(chance) if photos else rows(chance)
     return with_odd_target(chance, request) if chance.random() < 0.15 else request
 
 
