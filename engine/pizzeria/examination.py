@@ -141,7 +141,7 @@ def answer(predictor: Predictor, inputs: Mapping[str, Any], max_megapixels: floa
 
 
 def reference(task_name: str, answered: Answered, truth: Predictions) -> pd.DataFrame:
-    """One record for each test input with its truth: what monitors compare traffic with."""
+    """One record for each test input with its truth: what monitors compare traffic with. Dates come as times."""
     import pandas as pd
 
     judged = task(task_name).JUDGED
@@ -161,4 +161,9 @@ def reference(task_name: str, answered: Answered, truth: Predictions) -> pd.Data
             else:
                 record |= class_record(classes, one.probabilities, present)
         records.append({"input_id": key} | record)
-    return pd.DataFrame.from_records(records)
+    frame = pd.DataFrame.from_records(records)
+    dates = answered.answers[records[0]["input_id"]].bundle.preprocessing.get("dates", ()) if records else ()
+    for name in (f"feature:{column['name']}" for column in dates):
+        microseconds = frame[name].fillna(0).mul(1e6).round().astype("int64").astype("datetime64[us]")
+        frame[name] = microseconds.where(frame[name].notna())
+    return frame

@@ -47,10 +47,7 @@ class ResidualMLP(nn.Module):
         super().__init__()
         widths = [min(embedding, (count + 1) // 2 + 1) for count in cardinalities]
         self.numeric = numeric
-        self.embeddings = nn.ModuleList(nn.Embedding(*pair) for pair in zip(cardinalities, widths, strict=True))
-        with torch.no_grad():
-            for embed in self.embeddings:
-                embed.weight[0].zero_()  # what training never sees must not answer by chance
+        self.embeddings = nn.ModuleList(map(_embedding, cardinalities, widths))
         self.first = nn.Linear(numeric + sum(widths), hidden)
         self.blocks = nn.ModuleList(_Block(hidden, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(hidden)
@@ -94,6 +91,14 @@ class ResidualMLP(nn.Module):
         """`answers` as numpy."""
         found: NDArray[np.float32] = self.answers(outputs).cpu().numpy()
         return found
+
+
+def _embedding(count: int, width: int) -> nn.Embedding:
+    """Code 0 begins at 0: what training never shows must not answer by chance."""
+    out = nn.Embedding(count, width)
+    with torch.no_grad():
+        out.weight[0].zero_()
+    return out
 
 
 class Answers(nn.Module):

@@ -10,6 +10,8 @@ from pizzeria.spec.problem import Problem
 if TYPE_CHECKING:
     import pandas as pd
 
+_FREE = 50
+"""Different values that a category may have, however few rows there are."""
 NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
 
 
@@ -56,6 +58,8 @@ def read_columns(reference: pd.DataFrame, analysis: pd.DataFrame, problem: Probl
         is_input = column.startswith("feature:")
         name = column.removeprefix("feature:") if is_input else _outputs(problem)[column]
         name = column if name in left else name
+        if pd.api.types.is_datetime64_any_dtype(reference[column].dtype):
+            continue  # time goes on, and a new date is no drift
         if column not in analysis:
             undecided.append(f"{name} is in the reference and not in the traffic, so its drift is unknown")
             continue
@@ -69,6 +73,8 @@ def read_columns(reference: pd.DataFrame, analysis: pd.DataFrame, problem: Probl
                 constant = left[name].dropna().iloc[0]
                 left[name], right[name] = (_same_or_other(side[name], constant) for side in (left, right))
                 categories.add(name)
+        elif _free_text(reference[column]):
+            left[name], right[name] = _lengths(reference[column]), _lengths(analysis[column])
         else:
             left[name], right[name] = _words(reference[column]), _words(analysis[column])
             categories.add(name)
@@ -108,6 +114,16 @@ def _words(column: pd.Series[Any]) -> pd.Series[Any]:
     import numpy as np
 
     return column.map(lambda value: str(value), na_action="ignore").astype(object).where(column.notna(), np.nan)
+
+
+def _free_text(column: pd.Series[Any]) -> bool:
+    """Whether hardly two rows say the same, so that each new text is one never seen, and means nothing by that."""
+    return bool(column.nunique() > max(_FREE, column.count() / 2))
+
+
+def _lengths(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Characters, by which free texts are compared."""
+    return column.map(lambda value: float(len(str(value))), na_action="ignore").astype("float64")
 
 
 def _same_or_other(column: pd.Series[Any], constant: float) -> pd.Series[Any]:
