@@ -17,12 +17,12 @@ from typing import Any
 
 FOLDER = "data_docs"
 
-_FOREIGN = re.compile(
-    r"<script\b[^>]*\bsrc\s*=\s*[\"']https?://[^>]*>\s*</script\s*>"
-    r"|<link\b[^>]*\bhref\s*=\s*[\"']https?://[^>]*>"
-    r"|<(?:img|iframe)\b[^>]*\bsrc\s*=\s*[\"']https?://[^>]*>",
-    re.IGNORECASE | re.DOTALL,
+_POLICY = (
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'\">"
 )
+
+_LOADED = re.compile(r"<!--.*?-->|<(?:link|img|iframe|base)\b[^>]*>", re.IGNORECASE | re.DOTALL)
 _SOURCE = re.compile(r"\s(?:src|srcset|data-src)\s*=\s*([\"'])\s*(?:https?:)?//.*?\1", re.IGNORECASE | re.DOTALL)
 _BACKGROUND = re.compile(r"url\(\s*[\"']?(?:https?:)?//[^)]*\)", re.IGNORECASE)
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.IGNORECASE | re.DOTALL)
@@ -74,18 +74,28 @@ def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> 
 
 
 def _plain(value: Any) -> Any:
-    """Without numpy's own truths, which Great Expectations puts into some results and then cannot write down."""
+    """Without numpy's own truths, which Great Expectations puts into some results and then cannot write down, and with
+    texts of the data as HTML, since it writes them into its pages as they are."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return bool(value) if type(value).__name__ in ("bool", "bool_") else value
+    if isinstance(value, str):
+        return html.escape(value, quote=False)
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    from great_expectations.core.util import convert_to_json_serializable
+
+    try:
+        return convert_to_json_serializable(value)
+    except (TypeError, ValueError):
+        return html.escape(str(value), quote=False)
 
 
 def _at_home(page: str) -> str:
     """A page without what comes from other hosts, and without scripts, which would miss their libraries."""
-    page = _BACKGROUND.sub("none", _SOURCE.sub("", _SCRIPT.sub("", _FOREIGN.sub("", page))))
-    return page.replace("</head>", f"<style>{_style()}</style></head>", 1)
+    page = _BACKGROUND.sub("none", _SOURCE.sub("", _SCRIPT.sub("", _LOADED.sub("", page))))
+    return page.replace("<head>", f"<head>{_POLICY}", 1).replace("</head>", f"<style>{_style()}</style></head>", 1)
 
 
 def _index(results: Mapping[str, Any], root: Path) -> str:
@@ -101,6 +111,7 @@ def _index(results: Mapping[str, Any], root: Path) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data Docs</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{_POLICY}"
         f"<style>{_style()}</style></head><body><div class='container-fluid'><h1>Data Docs</h1>"
         "<p>What Great Expectations found, by table.</p><table><thead><tr><th>Table</th>"
         f"<th>Expectations</th><th>Not met</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div></body></html>"

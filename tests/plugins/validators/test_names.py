@@ -97,3 +97,44 @@ def test_checking_names_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_severity_is_every_expectations() -> None:
+    assert check_names({"rows": [{BETWEEN: {"column": "a", "min_value": 1, "severity": "warning"}}]}) == []
+    ((path, message, hint),) = check_names({"rows": [{BETWEEN: {"column": "a", "severity": "bad"}}]})
+    assert (path, message) == (f"rows[0].{BETWEEN}.severity", "'bad' is not allowed")
+    assert hint == "write one of critical, warning, info"
+
+
+COMPARISON = {"type": "comparison", "column": {"name": "a"}, "operator": "==", "parameter": 1}
+BOTH = {"type": "and", "conditions": [COMPARISON, {"type": "nullity", "column": {"name": "a"}, "is_null": True}]}
+
+
+@pytest.mark.parametrize("condition", [COMPARISON, BOTH, {"type": "or", "conditions": [COMPARISON, BOTH]}])
+def test_a_condition_of_plain_values_is_let_through(condition: dict) -> None:
+    assert check_names({"rows": [{BETWEEN: {"column": "a", "min_value": 1, "row_condition": condition}}]}) == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "a > 1",
+        {"type": "pass_through", "pass_through_filter": "@__import__('os').system('true')"},
+        {},
+        COMPARISON | {"column": "a"},
+        COMPARISON | {"column": {"name": "a` or @x.y() or `b"}},
+        COMPARISON | {"operator": "== @f() or a =="},
+        COMPARISON | {"parameter": None},
+        COMPARISON | {"parameter": {"$PARAMETER": "x"}},
+        COMPARISON | {"parameter": "a\\"},
+        COMPARISON | {"operator": "IN", "parameter": [[1]]},
+        COMPARISON | {"more": 1},
+        {"type": "and", "conditions": []},
+        {"type": "and", "conditions": [{"type": "pass_through", "pass_through_filter": "x"}]},
+        {"type": "or", "conditions": [{"type": "or", "conditions": [{"type": "or", "conditions": [BOTH]}]}]},
+    ],
+)
+def test_any_other_condition_is_refused(condition: object) -> None:
+    faults = check_names({"rows": [{BETWEEN: {"column": "a", "min_value": 1, "row_condition": condition}}]})
+    assert len(faults) >= 1
+    assert all(".row_condition" in path for path, _, _ in faults)
