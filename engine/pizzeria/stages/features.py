@@ -40,10 +40,8 @@ def data(spec: Spec) -> Sequence[Path]:
 
 
 def run(job: Job) -> Outcome:
-    import pandas as pd
-
     path = job.inputs["split"].folder / "splits.parquet"
-    splits = pd.read_parquet(path).set_index("key")["split"]
+    splits = _read_splits(path)
     tables = with_a_side(read_tables(job.inputs["collect"].folder), splits, path, job.folder)
     plugin = registry.load("features", job.spec.features.use)
     plugin.build(
@@ -51,6 +49,14 @@ def run(job: Job) -> Outcome:
     )
     (job.folder / _USED).unlink(missing_ok=True)
     return Outcome({"rows": len(splits)})
+
+
+def _read_splits(path: Path) -> pd.Series[str]:
+    """Split by key, which for millions of rows takes little more memory than the keys."""
+    import pyarrow.parquet as pq
+
+    found: pd.DataFrame = pq.read_table(path, read_dictionary=["split"]).to_pandas(self_destruct=True)
+    return found.set_index("key")["split"]
 
 
 def _of_model(spec: Spec) -> dict[str, Any]:
