@@ -51,7 +51,9 @@ def run(job: Job) -> Outcome:
 
 
 def _read(source: Sourced) -> dict[str, Any]:
-    own = {"use": source.use, "class_map": dict(source.class_map)}
+    own: dict[str, Any] = {"use": source.use}
+    if source.class_map:  # in words that a plan can show: null would look like a key that is not there
+        own["class_map"] = {old: "(left out)" if new is None else new for old, new in source.class_map.items()}
     return own | (source.options.model_dump(mode="json") if source.options is not None else {})
 
 

@@ -52,7 +52,7 @@ def spec(*overrides: str) -> Spec:
 
 def test_all_sources_decide(joined: Path) -> None:
     found = collect.reads(spec())["data"]
-    assert found["class_map"] == {"table": "sofa", "tv": None}
+    assert found["class_map"] == {"table": "sofa", "tv": "(left out)"}
     assert found["also"]["coco"]["class_map"] == {"couch": "sofa"}
     assert (found["seed"], found["also"]["rooms-2"]["seed"]) == (0, 5)
     assert found["repair"]["unreadable"] == "set_aside"
@@ -62,11 +62,12 @@ def test_all_sources_decide(joined: Path) -> None:
 
 def test_a_plan_says_what_changed(joined: Path) -> None:
     store = Store()
-    alone = ["data.also=[]", "data.class_map={}"]
+    alone = ["data.also=[]"]
     execute(spec(*alone), store, PlainProgress(), until="collect")
     assert plan(spec(*alone), store)[0].why == ""
     for override, why in (
-        ("data.class_map={tv: sofa}", "data.class_map.tv: None -> sofa"),
+        ("data.class_map={tv: sofa}", "data.class_map.tv: (left out) -> sofa"),
+        ("data.class_map={chair: null}", "data.class_map.chair: None -> (left out)"),
         ("data.repair.outside=clip", "data.repair.outside: refuse -> clip"),
         ("data.also=[{use: rooms, seed: 6}]", "data.also.rooms-2.seed: None -> 6"),
         ("features.max_megapixels=50", "features.max_megapixels: 100.0 -> 50.0"),
