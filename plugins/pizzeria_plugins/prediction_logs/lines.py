@@ -10,6 +10,7 @@ import base64
 import fcntl
 import glob
 import gzip
+import json
 import logging
 import os
 import sys
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _logger = logging.getLogger(__name__)
+_FEW = 20
 _output = threading.Lock()
 """Held while lines go to standard output, as labels come from another thread than records."""
 
@@ -129,12 +131,24 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
     path = folder / options.path
     with _appending(path) as stream:  # the lock is held from the look to the last line
         with open(path, encoding="utf-8", errors="replace") as before:
-            told = (line for line in before if '"pizzeria":"label"' in line or '"pizzeria":"part"' in line)
-            known = [entry.label for entry in entries(told) if entry is not None and entry.label is not None]
+            known = _known(before, labels)
         fresh, counts = sift(known, labels, now)
         _append(stream, "".join(line for label in fresh for line in label_lines(label, moment(now))).encode())
         os.fsync(stream.fileno())
     return counts
+
+
+def _known(lines: Iterable[str], labels: Sequence[Label]) -> list[Label]:
+    """Labels of the same predictions and inputs among lines. Reading all of a long file as JSON would take seconds."""
+    names = {label.name for label in labels}
+    texts = [json.dumps(name) for name in names] if len(names) <= _FEW else [""]
+    told = (
+        line
+        for line in lines
+        if '"pizzeria":"part"' in line or ('"pizzeria":"label"' in line and any(text in line for text in texts))
+    )
+    found = (entry.label for entry in entries(told) if entry is not None and entry.label is not None)
+    return [label for label in found if label.name in names]
 
 
 def labels(options: Options, folder: Path) -> Sequence[Label]:

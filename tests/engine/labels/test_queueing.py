@@ -19,7 +19,7 @@ from pizzeria.labels import add, queue
 from pizzeria.labels.choosing import choose
 from pizzeria.labels.worth import disagreement, drift, unsureness
 
-from .conftest import Kitchen, picture
+from .conftest import Kitchen, open_kitchen, picture
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -196,3 +196,23 @@ def test_a_name_never_becomes_a_formula(classification: Kitchen) -> None:
 def test_of_records_without_statistics_each_name_is_asked_once() -> None:
     frame = pd.DataFrame({"input_id": ["a", "a", "b"]})
     assert choose(frame, frame, np.array([0.5, 0.9, 0.1]), 5) == ([1, 2], 1)
+
+
+def test_copies_of_real_photos_are_asked_once(detection_bundle: Path, shared_data: Path, tmp_path: Path) -> None:
+    listings = sorted((shared_data / "listings").rglob("*.jpg"))
+    kitchen = open_kitchen(tmp_path, detection_bundle, [path.read_bytes() for path in listings[100:160]], photos=True)
+    copies = []
+    for i, path in enumerate(listings[:12]):
+        kitchen.photo(path.name, path.read_bytes())
+        image = Image.open(path).convert("RGB")
+        stream = io.BytesIO()
+        image.resize((int(image.width * 0.7), int(image.height * 0.7))).save(stream, "JPEG", quality=70)
+        copies.append(kitchen.photo(f"copy-{i}.jpg", stream.getvalue()))
+    done = queue(kitchen.served, tmp_path / "out")
+    assert done.alike == len(copies)
+    assert done.asked == 12
+    # One of each pair is asked, whichever.
+    originals = {kitchen.ids[f"copy-{i}.jpg"]: kitchen.ids[path.name] for i, path in enumerate(listings[:12])}
+    assert {originals.get(row["prediction_id"], row["prediction_id"]) for row in table(tmp_path / "out")} == set(
+        originals.values()
+    )
