@@ -78,6 +78,10 @@ def _brought(name: str, source: Sourced, problem: Problem, folder: Path, progres
     folder.mkdir(parents=True, exist_ok=True)
     tables: Tables = plugin.collect(source.options, problem, folder, progress)
     _check_presence(tables, problem, repr(name))
+    try:
+        tables.account.check(used(tables))
+    except DataError as error:
+        raise DataError(f"the source {name!r}: {error.message}", hint=error.hint) from None
     return tables
 
 

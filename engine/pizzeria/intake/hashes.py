@@ -16,7 +16,7 @@ def phash(image: Image.Image) -> int:
     It holds through scaling, compression and changes of brightness.
 
     Example:
-        >>> picture = Image.radial_gradient("L")
+        >>> picture = Image.effect_mandelbrot((256, 192), (-2, -1.2, 1, 1.2), 60)
         >>> (phash(picture) ^ phash(picture.resize((100, 80)))).bit_count() <= 4
         True
     """

@@ -68,7 +68,7 @@ def inspect(data: bytes, digest: str, max_megapixels: float) -> Inspection:
         max_megapixels: A photo with more million pixels is not decoded.
 
     Example:
-        >>> inspect(b"", sha256(b"").hexdigest(), 100).problem
+        >>> inspect(b"", "e3b0...", 100).problem
         'is empty (0 bytes)'
     """
     seen: dict[str, Any] = {"sha256": digest, "bytes": len(data)}

@@ -222,6 +222,39 @@ def test_columns_of_a_source_do_not_hide_what_was_seen(tmp_path: Path) -> None:
     assert (tables.images["format"][0], tables.images["own_format"][0]) == ("PNG", "raw")
 
 
+FORGETFUL = """
+import pandas as pd
+from pizzeria.account import Account
+from pizzeria.spec.section import Options as PluginOptions
+from pizzeria.tables import Tables
+
+TASKS = frozenset({"tabular_regression"})
+
+
+class Options(PluginOptions):
+    pass
+
+
+def inputs(options):
+    return ()
+
+
+def collect(options, problem, folder, progress):
+    return Tables(rows=pd.DataFrame({"row_id": ["0", "1"], "price": [1.0, 2.0]}), account=Account(ACCOUNT))
+"""
+
+
+@pytest.mark.parametrize(("said", "read"), [("{'rows': 3}", 3), ("", 0)])
+def test_a_source_that_forgets_something_is_named(working_folder: Path, said: str, read: int) -> None:
+    folder = working_folder / "plugins" / "sources"
+    folder.mkdir(parents=True)
+    name = f"forgets_{read}"
+    (folder / f"{name}.py").write_text(FORGETFUL.replace("ACCOUNT", said))
+    message = f"the source '{name}': the account of the rows does not balance: {read} read, 0 set aside, but 2 used"
+    with pytest.raises(DataError, match=message):
+        gather(sources({"use": name}), problem("tabular_regression", target="price"), working_folder / "out")
+
+
 CORNER = st.sampled_from([-5.0, 0.0, 3.5, 20.0, 47.0, 60.0])
 EXTENT = st.sampled_from([-4.0, 0.0, 0.5, 6.0, 30.0])
 NAMES = st.sampled_from(["bed", "couch", "settee", "tv", "dog"])
