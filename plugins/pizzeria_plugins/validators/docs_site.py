@@ -84,7 +84,7 @@ def _plain(value: Any) -> Any:
         return html.escape(value, quote=False)
     if type(value).__name__ in ("bool", "bool_"):
         return bool(value)
-    from great_expectations.core.util import convert_to_json_serializable
+    from great_expectations.util import convert_to_json_serializable
 
     try:
         return convert_to_json_serializable(value)
