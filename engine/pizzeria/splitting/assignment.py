@@ -15,7 +15,7 @@ from pizzeria.spec.problem import Problem
 from pizzeria.spec.split import Split
 from pizzeria.splitting.classes import Classes, classes_of
 from pizzeria.splitting.cutting import hashed, literal, take_by_hash, take_last
-from pizzeria.splitting.given import side_of_column, sides_of_files
+from pizzeria.splitting.given import lists_of, side_of_column, sides_of_lists
 from pizzeria.splitting.iterative import take_evenly
 from pizzeria.splitting.look_alikes import joined_groups
 from pizzeria.splitting.row_store import ROW, kept, one, opened, quoted, register, require, text
@@ -124,8 +124,9 @@ def _view(
     if split.column is not None:
         given = side_of_column(connection, split.column)
     elif split.files is not None:
-        known = [] if images is not None else _named_keys(connection, name)
-        sides = sides_of_files(split.files, images, known)
+        lists = lists_of(split.files)
+        known = [] if images is not None else _known(connection, name, [n for names in lists.values() for n in names])
+        sides = sides_of_lists(lists, images, known)
         register(connection, "listed", _key=list(sides), _side=list(sides.values()))
         given, joined = "_side", f"LEFT JOIN listed ON _key = {name}"
     v, grouped = ordered or "0", ""
@@ -144,8 +145,11 @@ def _view(
     )
 
 
-def _named_keys(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    return [str(k) for (k,) in connection.execute(f"SELECT {name} FROM source").fetchall()]
+def _known(connection: duckdb.DuckDBPyConnection, key: str, names: list[str]) -> list[str]:
+    """Those of the names that are keys; the table may have many more than the lists."""
+    register(connection, "names", _name=names)
+    found = connection.execute(f"SELECT DISTINCT {key} FROM source WHERE {key} IN (SELECT _name FROM names)")
+    return [str(k) for (k,) in found.fetchall()]
 
 
 def _in_order(connection: duckdb.DuckDBPyConnection, column: str) -> str:

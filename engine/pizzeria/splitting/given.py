@@ -3,7 +3,7 @@
 # ruff: noqa: S608 -- every name in the queries is quoted, and every text escaped
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ WORDS = {
 }
 _SHOWN = 5
 _STEPS = 6
+_MANY = 20_000
 
 
 def side_of_column(connection: duckdb.DuckDBPyConnection, column: str) -> str:
@@ -47,17 +48,27 @@ def side_of_column(connection: duckdb.DuckDBPyConnection, column: str) -> str:
     return f"CASE {cases} END"
 
 
-def sides_of_files(files: Files, keys: pd.DataFrame | None, known: Iterable[str]) -> dict[str, str]:
+def lists_of(files: Files) -> dict[str, list[str]]:
+    """The names in each list.
+
+    Raises:
+        DataError: a file is not there, or is no text.
+    """
+    return {side: _names(getattr(files, side), side) for side in WORDS if getattr(files, side) is not None}
+
+
+def sides_of_lists(
+    lists: Mapping[str, Sequence[str]], keys: pd.DataFrame | None, known: Iterable[str]
+) -> dict[str, str]:
     """Key to side, as the lists say.
 
     Args:
         keys: Photos, whose `image_id`, or `path` or an end of it, with or without the file's ending, may be named.
-        known: The keys of rows, which are named as they are; of no use with photos.
+        known: Those of the names that are keys of rows, which are named as they are; of no use with photos.
 
     Raises:
         DataError: a name is unknown, means several photos, or stands in two lists; each is named.
     """
-    lists = {side: _names(getattr(files, side), side) for side in WORDS if getattr(files, side) is not None}
     meaning = _photos(keys) if keys is not None else {key: {key} for key in known}
     found: dict[str, str] = {}
     unknown: list[str] = []
@@ -73,7 +84,10 @@ def sides_of_files(files: Files, keys: pd.DataFrame | None, known: Iterable[str]
             elif found.setdefault(key := next(iter(means)), side) != side:
                 twice.append(f"{name} ({found[key]} and {side})")
     if unknown:
-        hint = nearest(unknown[0].rpartition(" (")[0], meaning) if len(meaning) < 10_000 else "write ids or file names"
+        hint = "write values of row_id"
+        if keys is not None:
+            few = len(meaning) < _MANY
+            hint = nearest(unknown[0].rpartition(" (")[0], meaning) if few else "write ids or file names"
         raise DataError(f"data.split.files name what the data do not have: {_listed(unknown)}", hint=hint)
     if several:
         raise DataError(f"data.split.files: a name means several: {_listed(several)}", hint="write more of the path")

@@ -320,3 +320,12 @@ def test_what_cannot_be_split_is_said() -> None:
     fails(Tables(rows=rows), "too few different values", order_by="n")
     fails(Tables(rows=rows.assign(n=range(4))), "1d is a time span, but 'n' holds numbers", order_by="n", gap="1d")
     fails(Tables(rows=rows.assign(n=range(4))), "nothing is left for .* after the gap", order_by="n", gap=9)
+
+
+def test_lists_of_rows() -> None:
+    tables = Tables(rows=pd.DataFrame({"row_id": [str(i) for i in range(6)], "side": "x"}))
+    found = assign(tables, Split(files={"train": ["0", "1", "2"], "validation": ["3", "4"], "test": ["5"]}))
+    assert found.tolist() == ["train"] * 3 + ["validation"] * 2 + ["test"]
+    with pytest.raises(DataError, match=r"do not have: 6 \(test\)") as caught:
+        assign(tables, Split(files={"train": ["0", "1", "2"], "test": ["6"]}))
+    assert caught.value.hint == "write values of row_id"
