@@ -99,16 +99,19 @@ def labels_from_boxes(tables: Tables, problem: Problem) -> None:
     images, boxes = tables.images, tables.boxes
     if problem.task != "multilabel_classification" or images is None or boxes is None:
         return
-    if "labels" not in images:
-        shown: dict[str, set[str]] = {}
-        for image_id, name in zip(boxes["image_id"], boxes["class_name"], strict=True):
-            shown.setdefault(image_id, set()).add(name)
-        images["labels"] = [
-            [name for name in problem.classes if name in shown.get(image_id, ())] for image_id in images["image_id"]
-        ]
-        tables.account.add("labels", sum(map(len, images["labels"])))
-        if len(boxes):
-            tables.account.handle("boxes", "made labels of their photos", str(boxes["box_id"].iloc[0]), len(boxes))
+    shown: dict[str, set[str]] = {}
+    for image_id, name in zip(boxes["image_id"], boxes["class_name"], strict=True):
+        shown.setdefault(image_id, set()).add(name)
+    # Of several sources, some may bring labels and others boxes.
+    given = [names_of(cell) for cell in images["labels"]] if "labels" in images else [[] for _ in range(len(images))]
+    made = [
+        [] if names else [name for name in problem.classes if name in shown.get(image_id, ())]
+        for image_id, names in zip(images["image_id"], given, strict=True)
+    ]
+    images["labels"] = [names or new for names, new in zip(given, made, strict=True)]
+    tables.account.add("labels", sum(map(len, made)))
+    if len(boxes):
+        tables.account.handle("boxes", "made labels of their photos", str(boxes["box_id"].iloc[0]), len(boxes))
     tables.account.check({"boxes": len(boxes)})
     tables.boxes = None
 

@@ -49,6 +49,17 @@ def test_ids_classes_and_accounts_come_together(two, tmp_path: Path) -> None:
     ]
 
 
+def test_labels_of_one_source_and_boxes_of_another(two, tmp_path: Path) -> None:
+    (tmp_path / "labelled").mkdir()
+    (tmp_path / "labelled/a.png").write_bytes(PNG)
+    (tmp_path / "labelled.csv").write_text("file,labels\na.png,sofa\n")
+    labelled = {"use": "image_folder", "root": str(tmp_path / "labelled"), "labels": str(tmp_path / "labelled.csv")}
+    tables = gather(sources(labelled, two[1]), problem("multilabel_classification", "sofa"), tmp_path / "out")
+    assert [list(names) for names in tables.images["labels"]] == [["sofa"], ["sofa"]]
+    assert tables.account.read["labels"] == 2
+    assert handled(tables.account, "boxes") == {"made labels of their photos": 1}
+
+
 def test_files_that_a_source_makes_lie_in_its_own_folder(two, tmp_path: Path) -> None:
     rooms = {"use": "rooms", "listings": 1}
     tables = gather(sources(rooms, two[0], rooms), problem("object_detection", "bed", "sofa"), tmp_path / "out")
