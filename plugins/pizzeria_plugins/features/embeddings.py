@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from pydantic import Field
 
 from pizzeria.contracts import Progress
 from pizzeria.errors import DataError
+from pizzeria.inference.predictor import usable_cores
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.features import photos
 from pizzeria_plugins.features.naming import splits_of
-from pizzeria_plugins.features.pack_cache import Made, PackCache, prune, stacked
+from pizzeria_plugins.features.pack_cache import Made, PackCache, Place, prune, stacked
 from pizzeria_plugins.features.photo_cache import content_of, resized, way_of
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ _AT_ONCE = 256
 class Options(photos.Options):
     """Options of the `embeddings` features; backbone, weights, image_size and pooling are the model's."""
 
-    batch_size: int = Field(default=32, ge=1, le=1024, description="Photos that the backbone sees at once.")
+    batch_size: int = Field(default=16, ge=1, le=1024, description="Photos that the backbone sees at once.")
 
 
 def inputs(model: Mapping[str, Any]) -> Sequence[Path]:
@@ -121,9 +123,10 @@ def embedded(
 
     def make(keys: Sequence[str]) -> Made:
         nonlocal seen
+        cuts = range(0, len(keys), options.batch_size)
+        batches = [[place_of[key] for key in keys[start : start + options.batch_size]] for start in cuts]
         parts = []
-        for start in range(0, len(keys), options.batch_size):
-            part = network(stacked([place_of[key] for key in keys[start : start + options.batch_size]]))
+        for part in network.all_of(batches):
             parts.append(part)
             seen += len(part)
             progress.update("embeddings", seen, max(seen, len(new)))
@@ -157,12 +160,26 @@ class _Network:
                 return found | {"weights": hashlib.file_digest(stream, "sha256").hexdigest()}
         return found | {"weights": _hash_of(self._network())}
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [N, H, W, 3] to float32 [N, E]."""
+    def all_of(self, batches: Sequence[Sequence[Place]]) -> Iterator[NDArray[np.float32]]:
+        """The embeddings [n, E] of the photos of each batch, in order.
+
+        Each core has a batch of its own: threads that share one wait for each other, most of all where others use the
+        cores as well.
+        """
         import torch
 
-        found: NDArray[np.float32] = self._network()(torch.from_numpy(images)).numpy()
-        return found
+        network = self._network()
+
+        def one(batch: Sequence[Place]) -> NDArray[np.float32]:
+            found: NDArray[np.float32] = network(torch.from_numpy(stacked(batch))).numpy()
+            return found
+
+        with ThreadPoolExecutor(usable_cores(), initializer=lambda: torch.set_num_threads(1)) as pool:
+            try:
+                yield from pool.map(one, batches)
+            except BaseException:  # Ctrl-C: do not look at the rest first
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _network(self) -> Embedder:
         if self._built is None:

@@ -20,7 +20,7 @@ from safetensors.torch import save
 
 from pizzeria.atomic import write_bytes
 from pizzeria.contracts import TrainJob
-from pizzeria.datasets import Dataset, open_dataset
+from pizzeria.datasets import Dataset, EmbeddingSet, open_dataset
 from pizzeria.errors import DataError
 from pizzeria.tasks import task
 from pizzeria_plugins.trainers.batches import plain_loader, training_loader
@@ -55,7 +55,7 @@ def run(job: TrainJob) -> dict[str, Any]:
         fit.on_load_checkpoint(checkpoint[1])
     else:
         validation = plain_loader(data, "validation", batch_size=options.batch_size, workers=options.workers)
-        with _quiet(), _interruptible():
+        with _quiet(), _interruptible(), _threads_for(data):
             _trainer(job).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
             )
@@ -157,6 +157,18 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _threads_for(data: Dataset) -> Iterator[None]:
+    """One thread for what is trained on embeddings: several would spend their time waiting for each other."""
+    before = torch.get_num_threads()
+    if isinstance(data, EmbeddingSet):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager
