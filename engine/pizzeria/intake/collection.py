@@ -22,6 +22,7 @@ from pizzeria.tasks import task
 if TYPE_CHECKING:
     pass
 
+_SHOWN = 5
 _LABELS = {"image_classification": "label"}
 
 
@@ -109,8 +110,8 @@ def _check_presence(tables: Tables, problem: Problem, names: str) -> None:
 
 def _why_gone(tables: Tables, unit: str) -> str:
     reasons = tables.account.aside.get(unit, {})
-    told = ", ".join(f"{tally.count} {reason}" for reason, tally in reasons.items())
-    return f"; set aside were {told}" if told else ""
+    told = [f"{tally.count} {reason}" for reason, tally in sorted(reasons.items(), key=lambda pair: -pair[1].count)]
+    return f"; set aside were {', '.join(told[:_SHOWN])}{' ...' if len(told) > _SHOWN else ''}" if told else ""
 
 
 def _renamed(part: Part, source: Sourced, problem: Problem, folder: Path) -> list[str]:

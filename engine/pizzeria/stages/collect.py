@@ -8,9 +8,11 @@ from typing import Any
 
 from pizzeria import registry
 from pizzeria.errors import PizzeriaError
+from pizzeria.fetching import is_remote
 from pizzeria.intake.collection import collect, facts
 from pizzeria.intake.joining import named
 from pizzeria.intake.summary import lines
+from pizzeria.runs.store import Result, Store
 from pizzeria.spec.data import Sourced
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome, framing
@@ -39,6 +41,19 @@ def data(spec: Spec) -> Sequence[Path | str]:
     for _, source in named(spec.data):
         found += registry.load("sources", source.use).inputs(source.options)
     return found
+
+
+def expired(spec: Spec, result: Result, store: Store) -> str | None:
+    """Why the tables no longer hold: photos that were fetched lie in a cache, which may be deleted."""
+    options = [value for _, source in named(spec.data) for value in source.options.model_dump(mode="json").values()]
+    file = result.folder / "images.parquet"
+    if not any(isinstance(value, str) and is_remote(value) for value in options) or not file.exists():
+        return None
+    import pyarrow.parquet as pq
+
+    paths = pq.read_table(file, columns=["path"])["path"].to_pylist()
+    gone = [path for path in {paths[0], paths[-1]} if not (result.folder / path).exists()] if paths else []
+    return f"{gone[0]} is gone, and is fetched again" if gone else None
 
 
 def run(job: Job) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 from pizzeria import registry
 from pizzeria.execution import execute
 from pizzeria.graph import plan
+from pizzeria.loading import load_spec
 from pizzeria.progress import PlainProgress
 from pizzeria.runs.store import Store
 from pizzeria.spec.check import check
@@ -75,3 +78,30 @@ def test_a_plan_says_what_changed(joined: Path) -> None:
         assert why in plan(spec(*alone, override), store)[0].why
     # what is checked later does not decide what is collected
     assert plan(spec(*alone, "data.split.validation=0.3"), store)[0].why == ""
+
+
+_FETCHED = """
+defaults: [{override /data: image_folder}, {override /features: photos}, {override /model: timm_classifier}]
+name: fetched
+problem: {need: n, owner: o, task: image_classification, classes: [a, b], success: [{metric: accuracy, at_least: 0}]}
+data: {root: "memory://photos"}
+"""
+
+
+def test_fetched_photos_that_are_gone_are_fetched_again(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: addresses are not tested")
+    monkeypatch.setenv("PIZZERIA_CACHE", str(working_folder / "cache"))
+    store_there = fsspec.filesystem("memory")
+    for number, name in enumerate("ab"):
+        stream = BytesIO()
+        Image.new("RGB", (8, 8), (90 * number, 0, 0)).save(stream, "PNG")
+        store_there.pipe(f"/photos/{name}/1.png", stream.getvalue())
+    (working_folder / "fetched.yaml").write_text(_FETCHED)
+    mine, store = load_spec(["fetched.yaml"]), Store()
+    execute(mine, store, PlainProgress(), until="collect")
+    assert plan(mine, store)[0].why == ""
+    shutil.rmtree(working_folder / "cache" / "fetched")
+    assert plan(mine, store)[0].why.endswith("1.png is gone, and is fetched again")
+    done = execute(mine, store, PlainProgress(), until="collect")
+    assert done.ran == ("collect",)
+    assert plan(mine, store)[0].why == ""
