@@ -285,6 +285,7 @@ def _feedback(bundle: Bundle, limits: Limits) -> Iterator[Case]:
     yield case("a label that is none", [label, 7])
     yield case("labels that are no JSON", b"{")
     yield case("labels as a text", json.dumps(label).encode(), "text/plain")
+    yield Case("labels without a type", "POST", "/feedback", {}, json.dumps(label).encode())
     yield case("labels to be had", b"", method="GET")
     if limits.max_body >= (MAX_LABELS + 1) * 3:
         yield case("one label too many", b"[" + b",".join([b"{}"] * (MAX_LABELS + 1)) + b"]")

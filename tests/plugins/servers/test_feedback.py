@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -17,6 +18,8 @@ from pizzeria.client import Client
 from pizzeria.errors import RequestError
 from pizzeria.spec.stages import PredictionLog
 from pizzeria_plugins.prediction_logs import lines, postgresql, sqlite
+from pizzeria_plugins.servers.settings import Settings
+from pizzeria_plugins.servers.worker import Worker
 
 from ..prediction_logs.conftest import Server, database, server
 from .conftest import Service, Start, photo
@@ -163,6 +166,7 @@ def test_what_is_wrong_is_told_and_nothing_of_the_request_is_kept(service: Servi
         refused(send(*[good] * 1001), 413, "too_many_labels")
         refused(client.post("/feedback?source=me", json=good), 422, "unknown_key")
         refused(client.post("/feedback", content=b"a,b", headers={"content-type": "text/csv"}), 415, "wrong_type")
+        refused(client.post("/feedback", content=json.dumps(good).encode()), 415, "wrong_type")
         refused(client.put("/feedback", json=good), 405, "wrong_method")
     labels = sqlite.labels(sqlite.Options(), service.release.log_folder)
     assert name not in {label.name for label in labels}
@@ -200,26 +204,45 @@ def test_keys_redaction_and_lines(start: Start, detection_bundle: Path) -> None:
     assert "Anna" not in output
 
 
-def test_without_a_log_or_the_route(start: Start, detection_bundle: Path, tmp_path: Path) -> None:
+def worker_of(bundle: Path, **settings: Any) -> Worker:
+    """A worker in this process, as a function has it."""
+    worker = Worker(Settings(str(bundle), 10, 40, 100, 16, 30, platform="a test", **settings))
+    worker.open()
+    return worker
+
+
+def ask(worker: Worker) -> tuple[int, Any]:
     label = {"prediction_id": "019ab3a5-6a2e-7c41-9d3f-0b5f4c8e7a12", "classes": ["bed"]}
-    service = start(detection_bundle, unlogged=True)
-    with service.client as client:
-        refused(client.post("/feedback", json=label), 409, "no_log")
-        assert "/feedback" in client.get("/openapi.json").json()["paths"]
-        assert "Labels of a request" in client.get("/docs").text
-    service = start(detection_bundle, feedback=False)
-    with service.client as client:
-        assert refused(client.post("/feedback", json=label), 404, "not_found") == "this service takes no feedback"
-        assert "/feedback" not in client.get("/openapi.json").json()["paths"]
+    kind = {"Content-Type": "application/json"}
+    answer = worker.answer("POST", "/feedback", kind, json.dumps(label).encode(), 0)
+    return answer.status, json.loads(answer.body)["error"]
 
 
-def test_a_log_that_keeps_no_labels_says_so(start: Start, detection_bundle: Path, tmp_path: Path) -> None:
+def test_without_a_log_or_the_route(detection_bundle: Path) -> None:
+    worker = worker_of(detection_bundle, log=None)
+    status, error = ask(worker)
+    assert (status, error["code"]) == (409, "no_log")
+    assert "/feedback" in json.loads(worker.pages.answer("/openapi.json", {}).body)["paths"]
+    assert b"Labels of a request" in worker.pages.answer("/docs", {}).body
+    worker.close()
+    worker = worker_of(detection_bundle, log=None, feedback=False)
+    status, error = ask(worker)
+    assert (status, error["message"]) == (404, "this service takes no feedback")
+    assert "/feedback" not in json.loads(worker.pages.answer("/openapi.json", {}).body)["paths"]
+    worker.close()
+
+
+def test_a_log_that_keeps_no_labels_says_so(
+    detection_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A plugin of the working folder, as somebody wrote it before there were labels."""
     template = Path(scaffolding.__file__).parent / "plugin_templates" / "prediction_log.py.txt"
     file = tmp_path / "plugins" / "prediction_logs" / "ours.py"
     file.parent.mkdir(parents=True)
     file.write_text(template.read_text().replace("plugin_name", "ours"))
-    service = start(detection_bundle, log=PredictionLog(use="ours"))
-    with service.client as client:
-        answer = client.post("/feedback", json={"prediction_id": predict(client), "classes": []})
-        assert "'ours' keeps no labels" in refused(answer, 501, "keeps_no_labels")
+    monkeypatch.chdir(tmp_path)
+    worker = worker_of(detection_bundle, log="ours", log_folder=str(tmp_path))
+    status, error = ask(worker)
+    assert (status, error["code"]) == (501, "keeps_no_labels")
+    assert "'ours' keeps no labels" in error["message"]
+    worker.close()
