@@ -58,3 +58,29 @@ def test_electricity(shared_data: Path, tmp_path: Path) -> None:
     predicted = place.run("predict", "electricity", str(path), "--out", str(tmp_path / "out.csv"))
     assert predicted.returncode == 0, predicted.stderr
     assert len(pd.read_csv(tmp_path / "out.csv")) == len(rows)
+
+
+def test_flights(shared_data: Path, tmp_path: Path) -> None:
+    """Dates, categories with rare values, and missing values, from a CSV to the bundle and back."""
+    place = open_kitchen(tmp_path)
+    rows = pd.read_parquet(shared_data / "tabular" / "flights.parquet").iloc[::100]
+    rows["distance"] = rows["distance"].astype(float).mask(rows["distance"] % 7 == 0)
+    rows["carrier"] = rows["carrier"].mask(rows["sched_dep_time"] % 11 == 0)
+    path = tmp_path / "flights.csv"
+    rows.to_csv(path, index=False)
+    spec = ["experiment=flights", f"data.path={path}", "training.max_epochs=2", "features.min_count=20"]
+    done = place.run("run", *spec, "problem.success=[{metric: mae, at_most: 60}]", "--until", "package")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [run] = (tmp_path / "runs").glob("flights-*")
+    how = json.loads((run / "stages" / "features" / "preprocessing.json").read_text())
+    kinds = {kind: [one["name"] for one in how.get(kind, [])] for kind in ("numeric", "categorical", "dates")}
+    assert kinds["categorical"] == ["carrier", "origin", "dest"]
+    assert kinds["dates"] == ["scheduled"]
+    assert not {"dep_delay", "air_time"} & {*kinds["numeric"]}
+    assert next(one for one in how["numeric"] if one["name"] == "distance")["missing"]
+    carrier, _, dest = how["categorical"]
+    assert carrier["missing"]
+    assert dest["rare"]
+    predicted = place.run("predict", "flights", str(path), "--out", str(tmp_path / "out.csv"))
+    assert predicted.returncode == 0, predicted.stderr
+    assert len(pd.read_csv(tmp_path / "out.csv")) == len(rows)

@@ -91,9 +91,9 @@ class Options(_Options):
         default=0, ge=0, lt=1, description="The same as a share of the training rows; the stricter one holds."
     )
     date_parts: tuple[Part, ...] = Field(
-        default=("trend", "month", "weekday", "hour"),
+        default=("month", "weekday", "hour"),
         min_length=1,
-        description="What goes in of dates, in UTC: the trend; month, weekday and hour as circles, or as categories.",
+        description="What goes in of dates, in UTC: month, weekday and hour as circles, or as categories; the trend.",
     )
 
     @field_validator("clip")

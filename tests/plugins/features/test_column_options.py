@@ -114,9 +114,9 @@ def test_rare_values_share_a_code(tmp_path: Path, progress: Any) -> None:
 
 def test_dates_become_parts(tmp_path: Path, progress: Any) -> None:
     days = [datetime(2024, 1, 1), datetime(2024, 7, 1), datetime(2024, 12, 30), datetime(2030, 1, 1), None]
-    dataset = build(tmp_path, progress, {"dates": ["at"]}, at=days)
+    dataset = build(tmp_path, progress, {"dates": ["at"], "date_parts": ["trend", "month", "hour"]}, at=days)
     [how] = dataset.preprocessing["dates"]
-    assert how["parts"] == ["trend", "month"]  # all are Mondays, at midnight
+    assert how["parts"] == ["trend", "month"]  # all are at midnight
     trend, sine, cosine = dataset.numeric.T
     assert sine[:3] == pytest.approx(np.sin(2 * np.pi * np.array([0, 182, 364]) / 366))
     assert cosine[0] == 1

@@ -139,7 +139,7 @@ def test_the_size_of_pieces_changes_nothing(tmp_path: Path, progress: Any, monke
     whole = built(rows, tmp_path, progress, options)
     expected = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.suffix in (".npy", ".json")}
     assert len(expected) == 4
-    assert whole.numeric.shape == (count, 5 + 2 * 7 + 5)
+    assert whole.numeric.shape == (count, 5 + 2 * 6 + 5)
     numeric = np.array(whole.numeric)
     monkeypatch.setattr(row_pieces, "PIECE", 7)
     built(rows, tmp_path, progress, options)
