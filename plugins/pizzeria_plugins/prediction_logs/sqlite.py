@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,6 +68,7 @@ _LABELS = (
 """Made with the first label, so that a Pizzeria which knows none goes on with the file."""
 _INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
 _LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608
+_AGAIN_S = 0.01
 _SLICE = 5_000
 """Records that `prune` deletes in one transaction, so that no writer waits long."""
 
@@ -113,7 +115,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
         path = _file(options, folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _connect(str(path), options) as connection:
-            _bring_up_to_date(connection)
+            _bring_up_to_date(connection, options)
             connection.execute("PRAGMA synchronous=NORMAL")
             with _transaction(connection):
                 connection.executemany(_INSERT, ((*row.fixed, row.rest) for row in rows))
@@ -168,7 +170,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
     path, now = _file(options, folder), datetime.now(UTC)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _connect(str(path), options) as connection:
-        _bring_up_to_date(connection)
+        _bring_up_to_date(connection, options)
         connection.execute("PRAGMA synchronous=FULL")
         with _transaction(connection):
             for statement in _LABELS:
@@ -202,7 +204,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
     if not path.exists():
         return 0
     with _connect(str(path), options) as connection:
-        _bring_up_to_date(connection)
+        _bring_up_to_date(connection, options)
         connection.execute("PRAGMA secure_delete=ON")
         _delete(connection, "photos", limit)
         if _has_labels(connection):
@@ -216,8 +218,8 @@ def _limit(moment: datetime) -> str:
     return text.rstrip("0") if "." in text else text
 
 
-def _delete(connection: sqlite3.Connection, table: str, limit: str, time: str = "timestamp") -> int:
-    doomed = f"SELECT rowid FROM {table} WHERE {time} < ? LIMIT {_SLICE}"  # noqa: S608
+def _delete(connection: sqlite3.Connection, table: str, limit: str, column: str = "timestamp") -> int:
+    doomed = f"SELECT rowid FROM {table} WHERE {column} < ? LIMIT {_SLICE}"  # noqa: S608
     deleted = 0
     while True:
         with _transaction(connection):
@@ -263,11 +265,11 @@ def _photo_row(row: Row) -> tuple[str, str, bytes | None]:
     return row.prediction_id, row.timestamp, row.photo
 
 
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, options: Options) -> None:
     """Make the tables, or add what an earlier Pizzeria's lack; of several processes at once, one does it."""
     if _version(connection) == _VERSION:
         return
-    connection.execute("PRAGMA journal_mode=WAL")
+    _use_wal(connection, options.busy_timeout_s)
     with _transaction(connection):
         if _version(connection) == _VERSION:
             return
@@ -277,6 +279,19 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
             connection.execute("ALTER TABLE predictions ADD COLUMN prediction_id TEXT")
         connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS predictions_by_name ON predictions (prediction_id)")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """SQLite does not wait for others here: of several processes that begin a file at once, all but one are refused."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _version(connection: sqlite3.Connection) -> int:
