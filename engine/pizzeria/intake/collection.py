@@ -22,7 +22,11 @@ from pizzeria.tasks import task
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SHOWN = 5
+_NAMED = 20
 _LABELS = {"image_classification": "label"}
 
 
@@ -52,6 +56,7 @@ def collect(data: Data, problem: Problem, folder: Path, max_megapixels: float, p
         keep_problem_classes(tables, problem, list(known), where)
         labels_from_boxes(tables, problem)
         tables.images = look_at(tables.images, folder, tables.account, max_megapixels, progress)
+        _name_unreadable(tables.images, progress)
         repair(tables, data.repair)
         count_same_content(tables.images, tables.account)
         _count_unlabelled(tables)
@@ -143,6 +148,15 @@ def _check_target(tables: Tables, problem: Problem, where: str) -> None:
         return
     if found is not None:
         require_known(problem.classes, sorted(found), what="class", where=f"the target {target!r} of {where}")
+
+
+def _name_unreadable(images: pd.DataFrame, progress: Progress) -> None:
+    """Each by name, also where all of them are to be refused and a check names only the first."""
+    bad = images[~images["readable"].astype(bool)]
+    for path, why in zip(bad["path"][:_NAMED], bad["problem"], strict=False):
+        progress.say(f"not readable: {path} {why}")
+    if len(bad) > _NAMED:
+        progress.say(f"... and {len(bad) - _NAMED} more that are not readable; images.parquet has them all")
 
 
 def _count_unlabelled(tables: Tables) -> None:

@@ -52,10 +52,10 @@ def sources(*wanted: Mapping[str, Any], repair: Mapping[str, str] | None = None)
     return made[0].model_copy(update={"also": tuple(made[1:]), "repair": Repair(**(repair or {}))})
 
 
-def gather(data: Data, of: Problem, folder: Path) -> Tables:
+def gather(data: Data, of: Problem, folder: Path, progress: Any = None) -> Tables:
     """Collect as the stage does, and read what it wrote."""
     folder.mkdir(exist_ok=True)
-    write_tables(collect(data, of, folder, 100, Quiet()), folder)
+    write_tables(collect(data, of, folder, 100, progress or Quiet()), folder)
     return read_tables(folder)
 
 

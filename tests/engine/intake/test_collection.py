@@ -14,6 +14,7 @@ from pizzeria.errors import DataError
 from pizzeria.inference.photos import decode
 from pizzeria.intake.collection import facts
 from pizzeria.intake.photos import COLUMNS
+from pizzeria.progress import PlainProgress
 
 from .conftest import aside, gather, handled, problem, sources, write_coco
 from .hostile import BLUE_BOX, BROKEN, GREEN_BOX, SIZE, USED, picture
@@ -68,8 +69,12 @@ def test_boxes_lie_on_what_they_are_of_whatever_the_file_was(hostile: Path, tmp_
     assert {Path(path).suffix for path in paths.values()} == {".jpg", ".png", ".webp"}
 
 
-def test_unreadable_photos_stay_to_be_refused_by_name(hostile: Path, tmp_path: Path) -> None:
-    tables = gather(sources({"use": "coco", "root": str(hostile)}), BOTH, tmp_path / "out")
+def test_unreadable_photos_stay_to_be_refused_by_name(
+    hostile: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = gather(sources({"use": "coco", "root": str(hostile)}), BOTH, tmp_path / "out", PlainProgress())
+    said = capsys.readouterr().err
+    assert all(f"not readable: {hostile / name} {problem}" in said for name, (_, problem) in BROKEN.items())
     bad = tables.images[~tables.images["readable"]].set_index("image_id")
     assert {name: bad.at[name, "problem"].startswith(BROKEN[name][1]) for name in bad.index} == dict.fromkeys(
         BROKEN, True
