@@ -81,7 +81,7 @@ def stratified(
     Example:
         >>> one_each = [(i, i % 2, 1) for i in range(8)]
         >>> chosen = stratified(np.ones(8, np.int64), one_each, 2, 0.25)
-        >>> sorted(i % 2 for i in chosen.nonzero()[0])
+        >>> sorted(i % 2 for i in chosen.nonzero()[0].tolist())
         [0, 1]
     """
     totals = np.zeros(classes)
