@@ -41,6 +41,7 @@ _OPTIONAL = {
         "add_labels": "keeps ground truth that comes later",
     },
     "models": {"inputs": "is decided by files too"},
+    "validators": {"profile": "learns expectations from data (pizzeria data profile, data.reference)"},
     "monitors": {"check": "checks the spec"},
 }
 """By kind, what a plugin may have besides."""

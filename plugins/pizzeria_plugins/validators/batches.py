@@ -66,7 +66,7 @@ class FrameBatch:
 
     def __init__(self, name: str, frame: pd.DataFrame, own: Sequence[str]) -> None:
         self.name = name
-        self.frame = frame
+        self.frame = _of_numpy(frame)
         self.columns = list(frame.columns)
         self._own = [column for column in own if column in frame]
 
@@ -170,6 +170,21 @@ class FileBatch:
     def close(self) -> None:
         self.connection.close()
         del self.connection
+
+
+def _of_numpy(frame: pd.DataFrame) -> pd.DataFrame:
+    """With numbers that have gaps as numpy has them: some of GX's metrics cannot do with pandas' own `<NA>`."""
+    import pandas as pd
+
+    gaps = [
+        column
+        for column, kind in frame.dtypes.items()
+        if isinstance(kind, pd.api.extensions.ExtensionDtype)
+        and pd.api.types.is_numeric_dtype(kind)
+        and not pd.api.types.is_bool_dtype(kind)
+        and frame[column].isna().any()
+    ]
+    return frame.astype(dict.fromkeys(gaps, "float64")) if gaps else frame
 
 
 def is_large(path: Path | None) -> bool:

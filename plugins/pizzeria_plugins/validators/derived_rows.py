@@ -6,7 +6,8 @@
 | conflicting_target | whether a row that is equal to it in its features has another target |
 | class_count | rows of its class (classification) |
 | class_balance | that, divided by the count of the commonest class |
-| neighbours_disagree | share of its 10 nearest rows that have another class; null in tables of more than 20,000 rows |
+| neighbours_disagree | share of its 10 nearest rows that have another class; of tables up to 20,000 rows with |
+| | up to 12 numeric features, or 5,000 rows with up to 60, in memory |
 | age_days_of_<column> | days from a column's time to when the check ran |
 
 Features are all columns but row_id, the target, `split`, and times, in which hardly two rows agree. A column that the
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 KEY = "row_id"
 NEIGHBOURS = 10
-_COMPARED = 20_000
-_MANY_FEATURES = 60
+_COMPARED = ((12, 20_000), (60, 5_000))  # so many features, so many rows: seconds
 
 
 def with_derived(frame: pd.DataFrame, problem: Problem | None) -> pd.DataFrame:
@@ -58,8 +58,9 @@ def with_derived(frame: pd.DataFrame, problem: Problem | None) -> pd.DataFrame:
         new["class_count"] = frame[target].map(counts)
         if len(counts):
             new["class_balance"] = new["class_count"] / counts.max()
-        if len(frame) <= _COMPARED:
-            new["neighbours_disagree"] = _disagreement(frame, features, str(target))
+        disagreement = _disagreement(frame, features, str(target))
+        if disagreement is not None:
+            new["neighbours_disagree"] = disagreement
     return frame.assign(**{name: values for name, values in new.items() if name not in frame})
 
 
@@ -128,8 +129,9 @@ def _disagreement(frame: pd.DataFrame, features: Sequence[str], target: str) -> 
     import pandas as pd
     from scipy.spatial import cKDTree
 
-    numeric = [column for column in features if pd.api.types.is_numeric_dtype(frame[column].dtype)][:_MANY_FEATURES]
-    if not numeric or len(frame) <= NEIGHBOURS:
+    numeric = [column for column in features if pd.api.types.is_numeric_dtype(frame[column].dtype)]
+    most = next((rows for count, rows in _COMPARED if len(numeric) <= count), 0)
+    if not numeric or not NEIGHBOURS < len(frame) <= most:
         return None
     values = frame[numeric].astype(float).rank(pct=True).fillna(0.5).to_numpy()
     classes = pd.factorize(frame[target])[0]

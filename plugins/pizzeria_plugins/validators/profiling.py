@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.validators.batches import connect, literal, quoted
-from pizzeria_plugins.validators.builtin import BETWEEN, IN_SET, KEYS
+from pizzeria_plugins.validators.builtin import BETWEEN, IN_SET, KEYS, Check, Facts, builtin
 from pizzeria_plugins.validators.derived import photo_tables
 from pizzeria_plugins.validators.types import kind_of, pandas_type
 
@@ -70,7 +70,23 @@ def learn(tables: Tables, problem: Problem | None, folder: Path, *, drift: bool)
         if tables.rows_file is not None or tables.rows is not None:
             columns = [name for name, *_ in connection.execute("describe rows").fetchall() if name != KEYS["rows"]]
             out["rows"] = _table(connection, "rows", columns, drift=drift, own=True)
-    return {table: entries for table, entries in out.items() if entries}
+    kept = {table: _beside_the_builtin(table, entries, problem) for table, entries in out.items()}
+    return {table: entries for table, entries in kept.items() if entries}
+
+
+def _beside_the_builtin(table: str, entries: list[Entry], problem: Problem | None) -> list[Entry]:
+    """Without those that would take the place of a critical built-in check, such as that all classes are known."""
+    if problem is None:
+        return entries
+    columns = [str(arguments["column"]) for entry in entries for arguments in entry.values() if "column" in arguments]
+    facts = Facts(tuple(columns), dict.fromkeys(columns, "other"), ())
+    critical = {check.subject for check in builtin(table, facts, problem) if check.severity == "critical"}
+    return [
+        entry
+        for entry in entries
+        for name, arguments in entry.items()
+        if Check(name, arguments).subject not in critical
+    ]
 
 
 def _table(
@@ -229,6 +245,6 @@ def _round(value: float) -> float:
 
 
 def _first(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row = connection.execute(query).fetchone()
+    (row, *_) = connection.execute(query).fetchall()  # all of them: DuckDB registers nothing beside an open result
     assert row is not None
     return tuple(row)
