@@ -72,7 +72,7 @@ class FrameBatch:
 
     def facts(self, problem: Problem) -> Facts:
         target = problem.target if self.name == "rows" and problem.classes else None
-        found = list(self.frame[target].dropna().unique()) if target in self.frame else []
+        found = self.frame[target].dropna().unique().tolist() if target in self.frame else []
         return Facts(self.columns, {name: kind_of(str(self.frame[name].dtype)) for name in self._own}, found)
 
     def arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +147,8 @@ class FileBatch:
         finally:
             with suppress(Exception):
                 source.get_execution_engine().close()
+            for batch in (wide, plain):  # a pool that holds a connection when Python ends is told of as a leak
+                batch.data.execution_engine.engine.dispose()
 
     def complete(self, columns: Sequence[str]) -> int:
         if not columns:

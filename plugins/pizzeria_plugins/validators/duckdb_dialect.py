@@ -99,9 +99,17 @@ class Type(UserDefinedType[Any]):
         return self.name
 
 
+class _Quoting(duckdb_engine.Dialect.preparer):  # type: ignore[misc]
+    """Quotes every name: SQLAlchemy does not know which words, such as `at`, are DuckDB's own."""
+
+    def _requires_quotes(self, value: str) -> bool:
+        return True
+
+
 class Dialect(duckdb_engine.Dialect):
     """See the module."""
 
+    preparer = _Quoting
     name = "postgresql"
     driver = "pizzeria_duckdb"
     statement_compiler = _Compiler

@@ -178,10 +178,10 @@ def test_a_target_of_booleans_may_be_written_either_way() -> None:
 
 
 @pytest.mark.parametrize("values", [[0, 1, 1], [0.0, 1.0, 1.0], ["0", "1", "1"]])
-def test_rows_whose_target_is_a_class(values: list[object]) -> None:
+def test_rows_whose_target_is_a_class(values: list[object], tmp_path: Path) -> None:
     binary = problem("tabular_classification", classes=("0", "1"), target="up")
     rows = pd.DataFrame({"row_id": ["a", "b", "c"], "up": values})
-    assert failed(validate(Tables(rows=rows), binary, {})) == []
+    assert failed(validate(Tables(rows=rows), binary, {}, tmp_path)) == []
     other = problem("tabular_classification", classes=("0", "2"), target="up")
     assert failed(validate(Tables(rows=rows), other, {}))[0].unexpected == 2
 
