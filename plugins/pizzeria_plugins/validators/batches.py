@@ -147,8 +147,6 @@ class FileBatch:
         finally:
             with suppress(Exception):
                 source.get_execution_engine().close()
-            for batch in (wide, plain):  # a pool that holds a connection when Python ends is told of as a leak
-                batch.data.execution_engine.engine.dispose()
 
     def complete(self, columns: Sequence[str]) -> int:
         if not columns:

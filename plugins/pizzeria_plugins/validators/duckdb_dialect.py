@@ -14,6 +14,7 @@ import duckdb
 import duckdb_engine
 from sqlalchemy import text
 from sqlalchemy.dialects import registry
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import UserDefinedType
 
 URL = "postgresql+pizzeria_duckdb:///"
@@ -32,7 +33,9 @@ class _Cursor:
 
     def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
         self._cursor.execute(statement, parameters or None)
-        self.description = self._cursor.description
+        # Types as text: those of DuckDB's own that outlive Python's end are told of as leaks.
+        described = self._cursor.description
+        self.description = [(name, str(kind), *rest) for name, kind, *rest in described] if described else None
         self._rows = self._cursor.fetchall() if self.description else []
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -114,6 +117,11 @@ class Dialect(duckdb_engine.Dialect):
     driver = "pizzeria_duckdb"
     statement_compiler = _Compiler
     supports_statement_cache = False
+
+    @classmethod
+    def get_pool_class(cls, url: Any) -> Any:
+        """A pool that holds no connection: one that is still held when Python ends is told of as a leak."""
+        return NullPool
 
     def connect(self, *arguments: Any, **more: Any) -> Any:
         more.pop("config", None), more.pop("url_config", None)

@@ -183,6 +183,15 @@ def test_every_expectation_that_both_engines_have(tmp_path: Path, monkeypatch: p
             assert bool(here.examples) == bool(there.examples), here.name
 
 
+def test_columns_may_be_named_as_words_of_sql(tmp_path: Path) -> None:
+    frame = table(60).rename(columns={"seen": "at", "code": "order", "floors": "Select"})
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        left, right = both(frame, {}, tmp_path, patch)
+    assert differences(left, right) == []
+    assert not [outcome for outcome in right if outcome.success is None]
+
+
 def test_offending_rows_are_named_by_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"rows": [{"expect_column_values_to_be_between": {"column": "price", "max_value": 140}}]}
     left, right = (outcomes[-1] for outcomes in both(table(), own, tmp_path, monkeypatch))
