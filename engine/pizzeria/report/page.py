@@ -10,7 +10,19 @@ from typing import Any
 
 from pizzeria import atomic
 from pizzeria.errors import PizzeriaError
-from pizzeria.report import account, cost, data, evaluation, gallery, leakage, listings, monitoring, training, wording
+from pizzeria.report import (
+    account,
+    cost,
+    data,
+    evaluation,
+    gallery,
+    label_noise,
+    leakage,
+    listings,
+    monitoring,
+    training,
+    wording,
+)
 from pizzeria.report.measures import tested
 from pizzeria.report.photos import Album
 from pizzeria.report.run_folder import RunFolder
@@ -20,6 +32,7 @@ TITLES = {
     "data": "Data",
     "account": "Account",
     "leakage": "Leakage",
+    "label_noise": "Labels in doubt",
     "training": "Training",
     "evaluation": "Evaluation",
     "examples": "Photos",
@@ -91,6 +104,7 @@ def _sections(run: RunFolder) -> dict[str, Any]:
         "data": data.section(run),
         "account": account.section(run),
         "leakage": leakage.section(run, album),
+        "label_noise": label_noise.section(run, album),
         "training": training.section(run),
         "evaluation": evaluation.section(run, test),
         "examples": gallery.examples(run, test, album),

@@ -24,6 +24,7 @@ from pizzeria.inference.predictor import usable_cores
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.features import photos
+from pizzeria_plugins.features.label_noise import candidates
 from pizzeria_plugins.features.naming import splits_of
 from pizzeria_plugins.features.pack_cache import Made, PackCache, Place, prune, stacked
 from pizzeria_plugins.features.photo_cache import content_of, resized, way_of
@@ -64,6 +65,9 @@ def build(
 ) -> None:
     """Write what `pizzeria.datasets.open_dataset` opens as an `EmbeddingSet`.
 
+    Where each photo has one class, also `label_noise.parquet`: the photos whose label is probably wrong, of all splits.
+    Nothing is changed by it; the report shows them.
+
     Args:
         options: See `Options`.
         problem: Its classes give labels their index.
@@ -92,6 +96,12 @@ def build(
     found = embedded(images["path"].astype(str).tolist(), content, preprocessing, model, options, progress)
     index = pd.DataFrame({"image_id": images["image_id"].astype(str).tolist(), "split": split, "sha256": content})
     index["path"] = images["path"].astype(str).tolist()
+    if problem.task == "image_classification":
+        doubted = candidates(found, targets, len(problem.classes), index["sha256"].to_numpy())
+        doubted["image_id"] = index["image_id"].to_numpy()[doubted["row"]]
+        for name in ("given", "suggested"):
+            doubted[name] = [problem.classes[code] for code in doubted[name]]
+        doubted.to_parquet(folder / "label_noise.parquet", index=False)
     np.save(folder / "embeddings.npy", found)
     np.save(folder / "targets.npy", targets)
     index.to_parquet(folder / "index.parquet", index=False)
