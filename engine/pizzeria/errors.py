@@ -173,3 +173,25 @@ def nearest(name: str, names: Iterable[object], lead: str = "did you mean") -> s
     if close:
         return f"{lead} {' or '.join(close)}?"
     return f"there is {', '.join(there)}" if there else "there is none"
+
+
+def require_known(wanted: Iterable[str], known: Sequence[str], *, what: str, where: str) -> None:
+    """Check that all wanted names are among the known ones.
+
+    Args:
+        what: What the names are, such as `class`.
+        where: What has the known ones.
+
+    Raises:
+        DataError: names every unknown one and the nearest known one.
+
+    Example:
+        >>> require_known(["bed", "sofa"], ["bed", "sofa", "tv"], what="class", where="rooms")
+    """
+    unknown = [name for name in wanted if name not in set(known)]
+    if not unknown:
+        return
+    near = [(name, get_close_matches(name, known, n=1)) for name in unknown]
+    hints = [f"did you mean {match[0]!r} for {name!r}?" for name, match in near if match]
+    hints.append(f"there are: {', '.join(map(str, known)) or 'none'}")
+    raise DataError(f"no {what} {', '.join(map(repr, unknown))} in {where}", hint="; ".join(hints))

@@ -40,6 +40,8 @@ _OPTIONAL = {
         "local_files": "says whether it needs files that stay",
         "add_labels": "keeps ground truth that comes later",
     },
+    "sources": {"recognise": "knows its data by their looks (pizzeria init)"},
+    "features": {"inputs": "is decided by files too"},
     "models": {"inputs": "is decided by files too"},
     "validators": {"profile": "learns expectations from data (pizzeria data profile, data.reference)"},
     "monitors": {"check": "checks the spec"},

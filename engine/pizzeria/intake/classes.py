@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pizzeria.account import Account
-from pizzeria.errors import DataError
+from pizzeria.errors import require_known
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 
@@ -114,28 +113,6 @@ def labels_from_boxes(tables: Tables, problem: Problem) -> None:
         tables.account.handle("boxes", "made labels of their photos", str(boxes["box_id"].iloc[0]), len(boxes))
     tables.account.check({"boxes": len(boxes)})
     tables.boxes = None
-
-
-def require_known(wanted: Iterable[str], known: Sequence[str], *, what: str, where: str) -> None:
-    """Check that all wanted names are among the known ones.
-
-    Args:
-        what: What the names are, such as `class`.
-        where: What has the known ones.
-
-    Raises:
-        DataError: names every unknown one and the nearest known one.
-
-    Example:
-        >>> require_known(["bed", "sofa"], ["bed", "sofa", "tv"], what="class", where="rooms")
-    """
-    unknown = [name for name in wanted if name not in set(known)]
-    if not unknown:
-        return
-    near = [(name, get_close_matches(name, known, n=1)) for name in unknown]
-    hints = [f"did you mean {match[0]!r} for {name!r}?" for name, match in near if match]
-    hints.append(f"there are: {', '.join(map(str, known)) or 'none'}")
-    raise DataError(f"no {what} {', '.join(map(repr, unknown))} in {where}", hint="; ".join(hints))
 
 
 def _keep(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pizzeria import registry
 from pizzeria.contracts import Progress
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, require_known
 from pizzeria.inference.rows import text
-from pizzeria.intake.classes import keep_problem_classes, labels_from_boxes, names_of, rename, require_known
+from pizzeria.intake.classes import keep_problem_classes, labels_from_boxes, names_of, rename
 from pizzeria.intake.joining import Part, count_same_content, join, named
 from pizzeria.intake.large import map_target, rows_in_file, target_values
 from pizzeria.intake.photos import look_at

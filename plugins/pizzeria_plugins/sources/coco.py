@@ -16,7 +16,6 @@ from pizzeria.fetching import Address, local, state
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria.tables import Tables
-from pizzeria_plugins.sources.class_names import split_names
 from pizzeria_plugins.sources.coco_file import read_coco
 from pizzeria_plugins.sources.coco_recognition import recognise as recognise
 from pizzeria_plugins.sources.text_file import read_text
@@ -163,5 +162,16 @@ def _listings(path: Path, images: pd.DataFrame, account: Account) -> pd.DataFram
     table = table[wanted].reset_index(drop=True)
     for column in ("declared", "in_photos"):
         if column in table:
-            table[column] = [split_names(cell) for cell in table[column].fillna("")]
+            table[column] = [_split_names(cell) for cell in table[column].fillna("")]
     return table
+
+
+def _split_names(cell: str) -> list[str]:
+    """Names in one CSV cell: between semicolons if there are any, else between blanks.
+
+    Example:
+        >>> _split_names("bed  sofa"), _split_names("dining table; bed")
+        (['bed', 'sofa'], ['dining table', 'bed'])
+    """
+    parts = cell.split(";") if ";" in cell else cell.split()
+    return [part.strip() for part in parts if part.strip()]

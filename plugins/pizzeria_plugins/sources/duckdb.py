@@ -14,12 +14,11 @@ from pydantic import Field, field_validator, model_validator
 
 from pizzeria.account import Account
 from pizzeria.contracts import Progress, Recognised
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, require_known
 from pizzeria.fetching import Address, local, state
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.sources import table as tables
-from pizzeria_plugins.sources.class_names import require_known
 from pizzeria_plugins.sources.read_only_query import only_reads
 from pizzeria_plugins.sources.row_file import TASKS, RowOptions, database, literal, name, write_rows
 from pizzeria_plugins.sources.table_files import parts_of
@@ -166,5 +165,5 @@ def _table(connection: object, options: Options, where: str) -> str:
     rows = connection.execute(  # type: ignore[attr-defined]
         "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() ORDER BY 1"
     ).fetchall()
-    require_known([str(options.table)], [str(row[0]) for row in rows], kind="table", where=where.partition(" in ")[2])
+    require_known([str(options.table)], [str(row[0]) for row in rows], what="table", where=where.partition(" in ")[2])
     return name(str(options.table))

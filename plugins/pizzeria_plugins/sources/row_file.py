@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pizzeria.account import Account
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, require_known
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.sources.class_names import require_known
 
 if TYPE_CHECKING:
     import duckdb
@@ -213,7 +212,7 @@ def require_single(names: Sequence[str], where: str) -> None:
 def _columns(options: RowOptions, problem: Problem, found: list[str], where: str) -> list[str]:
     target = [problem.target] if problem.target is not None else []  # `pizzeria init` looks before there is one
     named = [*(options.columns or ()), *target, *([options.row_id] if options.row_id else [])]
-    require_known(named, found, kind="column", where=where)
+    require_known(named, found, what="column", where=where)
     if options.columns is None:
         return found
     if target and problem.target not in options.columns:

@@ -20,11 +20,10 @@ from pydantic import Field, field_validator, model_validator
 
 from pizzeria.account import Account
 from pizzeria.contracts import Progress, Recognised
-from pizzeria.errors import DataError, PluginError
+from pizzeria.errors import DataError, PluginError, require_known
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.sources.chunk_files import ChunkFiles
-from pizzeria_plugins.sources.class_names import require_known
 from pizzeria_plugins.sources.read_only_query import only_reads
 from pizzeria_plugins.sources.row_file import TASKS, RowOptions, database, name, write_rows
 
@@ -278,12 +277,12 @@ def _statement(connection: sa.Connection, options: Options, where: str, problem:
         return sa.text(_quoted(options.query))
     looked = sa.inspect(connection)
     there = sorted([*looked.get_table_names(options.table_schema), *looked.get_view_names(options.table_schema)])
-    require_known([str(options.table)], there, kind="table", where=where.partition(" in ")[2])
+    require_known([str(options.table)], there, what="table", where=where.partition(" in ")[2])
     names = [str(column["name"]) for column in looked.get_columns(str(options.table), options.table_schema)]
     wanted = set(names)
     if options.columns is not None:
         target = [problem.target] if problem is not None and problem.target else []
-        require_known([*options.columns, *target], names, kind="column", where=where)
+        require_known([*options.columns, *target], names, what="column", where=where)
         wanted = {*options.columns, *target, *([options.row_id] if options.row_id else [])}
     key = looked.get_pk_constraint(str(options.table), options.table_schema)["constrained_columns"]
     columns = [sa.column(one) for one in names if one in wanted]
