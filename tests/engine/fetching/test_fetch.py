@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib import import_module
 
 import pytest
 
@@ -182,9 +183,8 @@ def test_unknown_kinds_of_address(monkeypatch):
     with pytest.raises(DataError, match="nosuch"):
         local("nosuch://there/x")
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(
-        import_module("fsspec.registry")._registry, "s3", raising=False
-    )  # what an earlier test loaded is kept there
+    # What an earlier test loaded is kept there.
+    monkeypatch.delitem(import_module("fsspec.registry")._registry, "s3", raising=False)
     with pytest.raises(PluginError) as caught:
         Store.open("s3://bucket/x")
     assert caught.value.hint == "pip install 'pizzeria[remote]'"
