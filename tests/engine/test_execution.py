@@ -72,7 +72,7 @@ def test_stages_stand_in_the_order_of_their_inputs() -> None:
     names = [stage.NAME for stage in stages()]
     assert names == ["collect", "validate", "split", "leakage", "features", "train", "evaluate", "package", "deploy"]
     for stage in stages():
-        assert all(names.index(name) < names.index(stage.NAME) for name in stage.INPUTS)
+        assert all(names.index(name) < names.index(stage.NAME) for name in (*stage.INPUTS, *stage.AFTER))
 
 
 def test_an_unchanged_run_executes_nothing_and_a_change_only_what_follows(folder: Path) -> None:
@@ -92,6 +92,17 @@ def test_an_unchanged_run_executes_nothing_and_a_change_only_what_follows(folder
     steps = {step.name: step.why for step in plan(spec(), Store())}
     assert steps["collect"] == "data files changed"
     assert features(spec()) == ("collect", "validate", "split", "leakage", "features")
+
+
+def test_a_changed_check_runs_again_and_nothing_behind_it(folder: Path) -> None:
+    features(spec())
+    file = folder / "prices.yaml"
+    file.write_text(file.read_text().replace("max_value: 100", "max_value: 95").replace("three times", "thrice"))
+    assert would_run(spec())[:2] == ["validate", "leakage"]
+    assert features(spec()) == ("validate", "leakage")
+    file.write_text(file.read_text().replace("max_value: 95", "max_value: 1"))
+    with pytest.raises(ExpectationError):
+        features(spec())
 
 
 def test_a_sweep_makes_one_run_for_each_value(folder: Path) -> None:
