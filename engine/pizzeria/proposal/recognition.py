@@ -23,7 +23,7 @@ def recognise(address: str, source: str | None, progress: Progress) -> tuple[str
         DataError: nothing is there, or no source knows what it is.
         PluginError: there is no such source, or it recognises nothing.
     """
-    path = fetching.local(address, progress) if fetching.is_remote(address) else Path(address).expanduser()
+    path = fetching.local(address, progress) if "://" in address else Path(address).expanduser()
     if not path.exists():
         raise DataError(f"there is no {address}", hint="give the path of a folder of photos, or of a table")
     asked = dict(registry.sound("sources")) if source is None else {source: registry.load("sources", source)}
@@ -50,7 +50,7 @@ def _as_given(options: Mapping[str, Any], path: Path, address: str) -> dict[str,
         if isinstance(value, list | tuple):
             return [one(item) for item in value]
         text = str(value) if isinstance(value, Path) else value
-        if isinstance(text, str) and fetching.is_remote(address) and text.startswith(str(path)):
+        if isinstance(text, str) and "://" in address and text.startswith(str(path)):
             return address.rstrip("/") + text.removeprefix(str(path))
         return text
 

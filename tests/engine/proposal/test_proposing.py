@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +135,23 @@ def test_what_cannot_be_done_is_said(working_folder: Path, arguments: list[str],
     assert message in result.output
     assert not Path("conf").exists()
     assert not Path("../x.yaml").exists()
+
+
+@pytest.fixture
+def served(working_folder: Path) -> Iterator[str]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(working_folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_an_address_stays_an_address(working_folder: Path, served: str) -> None:
+    pd.DataFrame({"x": range(100), "late": [i % 2 for i in range(100)]}).to_csv("trips.csv", index=False)
+    for where in (working_folder.as_uri() + "/trips.csv", f"{served}/trips.csv"):
+        done = propose(where, Wishes(), Quiet(), force=True)
+        assert f"path: {where}" in done.path.read_text()
+        assert _checked("trips").problem.target == "late"
 
 
 @pytest.mark.slow
