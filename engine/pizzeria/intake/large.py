@@ -11,6 +11,7 @@ from typing import Any
 
 from pizzeria.account import EXAMPLES, Account
 from pizzeria.inference.rows import text
+from pizzeria.sql_text import literal, quoted
 from pizzeria.tables import Tables
 
 MEMORY = "1GB"
@@ -60,24 +61,24 @@ def column_types(file: Path) -> dict[str, str]:
 
 def joined_rows(files: Mapping[str, Path], columns: Sequence[str], out: Path) -> None:
     """Write the rows of all files, one behind the other, with `<source>:<row_id>` and the column `source`."""
-    names = ", ".join(_quoted(name) for name in columns if name not in ("row_id", "source"))
+    names = ", ".join(quoted(name) for name in columns if name not in ("row_id", "source"))
     selects = [
-        f"SELECT {_text(name)} || ':' || row_id AS row_id{', ' if names else ''}{names}, {_text(name)} AS source "  # noqa: S608
-        f"FROM read_parquet({_text(_pattern(file))})"
+        f"SELECT {literal(name)} || ':' || row_id AS row_id{', ' if names else ''}{names}, {literal(name)} AS source "  # noqa: S608
+        f"FROM read_parquet({literal(_pattern(file))})"
         for name, file in files.items()
     ]
     with connected(out.parent) as connection:
         query = " UNION ALL BY NAME ".join(selects)
-        connection.execute(f"COPY ({query}) TO {_text(str(out))} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY ({query}) TO {literal(str(out))} (FORMAT parquet, COMPRESSION zstd)")
 
 
 def map_target(file: Path, target: str, class_map: Mapping[str, str | None], account: Account) -> None:
     """Rename the target's values in a file of rows, in place; rows whose value becomes null are set aside."""
-    column = _quoted(target)
+    column = quoted(target)
     with connected(file.parent) as connection:
-        source = f"read_parquet({_text(_pattern(file))})"
+        source = f"read_parquet({literal(_pattern(file))})"
         for name in (name for name, new in class_map.items() if new is None):
-            where = f"FROM {source} WHERE CAST({column} AS VARCHAR) = {_text(name)}"
+            where = f"FROM {source} WHERE CAST({column} AS VARCHAR) = {literal(name)}"
             (count,) = connection.execute(f"SELECT count(*) {where}").fetchone()
             if count:
                 found = connection.execute(f"SELECT row_id {where} LIMIT {EXAMPLES}").fetchall()
@@ -85,13 +86,15 @@ def map_target(file: Path, target: str, class_map: Mapping[str, str | None], acc
                 account.set_aside("rows", reason, str(found[0][0]), count - len(found) + 1)
                 for row in found[1:]:
                     account.set_aside("rows", reason, str(row[0]))
-        cases = " ".join(f"WHEN {_text(old)} THEN {_text(new)}" for old, new in class_map.items() if new is not None)
+        cases = " ".join(
+            f"WHEN {literal(old)} THEN {literal(new)}" for old, new in class_map.items() if new is not None
+        )
         becomes = f"CASE CAST({column} AS VARCHAR) {cases} ELSE CAST({column} AS VARCHAR) END" if cases else column
-        gone = ", ".join(_text(name) for name, new in class_map.items() if new is None)
+        gone = ", ".join(literal(name) for name, new in class_map.items() if new is None)
         kept = f"WHERE {column} IS NULL OR CAST({column} AS VARCHAR) NOT IN ({gone})" if gone else ""
         written = file.with_name(f".{file.name}.mapped")
         query = f"SELECT * REPLACE ({becomes} AS {column}) FROM {source} {kept}"  # noqa: S608
-        connection.execute(f"COPY ({query}) TO {_text(str(written))} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY ({query}) TO {literal(str(written))} (FORMAT parquet, COMPRESSION zstd)")
     written.replace(file)
 
 
@@ -99,7 +102,7 @@ def target_values(file: Path, target: str, at_most: int = 10_000) -> list[str] |
     """The different values of a column, as text; None where there is no such column, or it has more of them."""
     if target not in column_types(file):
         return None
-    column = _quoted(target)
+    column = quoted(target)
     with connected(file.parent) as connection:
         query = f"SELECT DISTINCT {column} FROM read_parquet(?) WHERE {column} IS NOT NULL LIMIT {at_most + 1}"  # noqa: S608
         found = [str(text(row[0])) for row in connection.execute(query, [_pattern(file)]).fetchall()]
@@ -113,11 +116,3 @@ def _kind_of(name: str) -> str:
 def _pattern(file: Path) -> str:
     """DuckDB reads a path as a glob pattern."""
     return re.sub(r"[\[*?]", r"[\g<0>]", str(file))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

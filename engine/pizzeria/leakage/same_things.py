@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pizzeria.errors import DataError, nearest
 from pizzeria.leakage.finding import SHOWN, Finding, Pair
-from pizzeria.splitting.row_store import ROW, quoted, types
+from pizzeria.splitting.row_store import ROW, types
+from pizzeria.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb

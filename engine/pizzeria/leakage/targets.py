@@ -13,7 +13,8 @@ from pizzeria.leakage.finding import Finding
 from pizzeria.leakage.telling import auc_of, r2_of
 from pizzeria.spec.leakage import Leakage
 from pizzeria.spec.problem import Problem
-from pizzeria.splitting.row_store import one, quoted, types
+from pizzeria.splitting.row_store import one, types
+from pizzeria.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb

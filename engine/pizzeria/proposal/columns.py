@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pizzeria.inference.rows import text
+from pizzeria.sql_text import quoted
 from pizzeria.tables import Tables
 
 if TYPE_CHECKING:
@@ -61,18 +62,18 @@ def look(tables: Tables) -> list[Column]:
 
 
 def _column(connection: duckdb.DuckDBPyConnection, name: str, sql_type: str) -> Column:
-    quoted = '"' + name.replace('"', '""') + '"'
+    column = quoted(name)
     kind = _kind(sql_type)
     ordered = kind in ("number", "time")
-    bounds = f"min({quoted}), max({quoted})" if ordered else "null, null"
-    whole = f"bool_and({quoted} = floor({quoted}))" if kind == "number" else "false"
-    query = f"select count(*), count({quoted}), approx_count_distinct({quoted}), {bounds}, {whole} from t"  # noqa: S608
+    bounds = f"min({column}), max({column})" if ordered else "null, null"
+    whole = f"bool_and({column} = floor({column}))" if kind == "number" else "false"
+    query = f"select count(*), count({column}), approx_count_distinct({column}), {bounds}, {whole} from t"  # noqa: S608
     found = connection.execute(query).fetchone()
     assert found is not None
     rows, there, distinct, least, most, is_whole = found
     counts: dict[str, int] = {}
     if distinct <= _COUNTED:
-        query = f"select {quoted}, count(*) from t where {quoted} is not null group by 1"  # noqa: S608
+        query = f"select {column}, count(*) from t where {column} is not null group by 1"  # noqa: S608
         for value, count in connection.execute(query).fetchall():
             name_of = str(text(value))
             counts[name_of] = counts.get(name_of, 0) + int(count)

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pizzeria.report.run_folder import RunFolder
-from pizzeria.splitting.row_store import opened, pattern, quoted, text
+from pizzeria.splitting.row_store import opened, pattern
+from pizzeria.sql_text import literal as text
+from pizzeria.sql_text import quoted
 
 SHOWN = 200_000
 """So many rows of a split, drawn at random, make its histogram."""

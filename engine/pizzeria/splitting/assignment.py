@@ -3,6 +3,7 @@
 # ruff: noqa: S608 -- every name in the queries is quoted, and every text escaped
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from pizzeria.splitting.cutting import hashed, literal, take_by_hash, take_last
 from pizzeria.splitting.given import lists_of, side_of_column, sides_of_lists
 from pizzeria.splitting.iterative import take_evenly
 from pizzeria.splitting.look_alikes import joined_groups
-from pizzeria.splitting.row_store import ROW, kept, one, opened, quoted, register, require, text
+from pizzeria.splitting.row_store import ROW, kept, one, opened, register, require
+from pizzeria.sql_text import literal as text
+from pizzeria.sql_text import quoted
 from pizzeria.tables import Tables
 
 if TYPE_CHECKING:
@@ -183,7 +186,7 @@ def _in_order(connection: duckdb.DuckDBPyConnection, column: str) -> str:
     raise DataError(f"data.split.order_by: {column!r} is {kind}, which has no order", hint="name a time or a number")
 
 
-class _Pick:
+class _Pick(ABC):
     """Takes rows out of a pool: says which, as a condition on `u`."""
 
     joins = False
@@ -192,8 +195,8 @@ class _Pick:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
 
-    def take(self, pool: str, wanted: int, leave: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, pool: str, wanted: int, leave: int) -> str: ...
 
 
 class _ByHash(_Pick):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pizzeria.errors import DataError, nearest
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.split import CLASSES
-from pizzeria.splitting.row_store import one, quoted, types
+from pizzeria.splitting.row_store import one, types
+from pizzeria.sql_text import quoted
 from pizzeria.tables import Tables
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pizzeria.splitting.row_store import FEW, one, register, text
+from pizzeria.splitting.row_store import FEW, one, register
+from pizzeria.sql_text import literal as text
 
 if TYPE_CHECKING:
     import duckdb

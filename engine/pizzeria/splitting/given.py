@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pizzeria.errors import DataError, nearest
 from pizzeria.spec.split import Files
-from pizzeria.splitting.row_store import quoted, types
+from pizzeria.splitting.row_store import types
+from pizzeria.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.errors import DataError, nearest
+from pizzeria.sql_text import literal as text
+from pizzeria.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -103,21 +105,6 @@ def one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def quoted(column: str) -> str:
-    """A column's name in SQL."""
-    return '"' + column.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text in SQL.
-
-    Example:
-        >>> text("it's")
-        "'it''s'"
-    """
-    return "'" + value.replace("'", "''") + "'"
 
 
 def pattern(path: Path) -> str:

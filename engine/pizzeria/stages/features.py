@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pizzeria import registry
 from pizzeria.errors import PizzeriaError
 from pizzeria.spec.spec import Spec
-from pizzeria.splitting.row_store import ROW, opened, pattern, text
+from pizzeria.splitting.row_store import ROW, opened, pattern
+from pizzeria.sql_text import literal as text
 from pizzeria.stages.stage import Job, Outcome, framing
 from pizzeria.tables import Tables, read_tables
 

@@ -15,7 +15,8 @@ from pizzeria.leakage.same_things import group_leaks, row_leaks
 from pizzeria.leakage.targets import target_leaks
 from pizzeria.spec.leakage import Allowed, Leakage
 from pizzeria.spec.spec import Spec
-from pizzeria.splitting.row_store import opened, pattern, text, types
+from pizzeria.splitting.row_store import opened, pattern, types
+from pizzeria.sql_text import literal as text
 from pizzeria.stages.stage import Job, Outcome, framing
 from pizzeria.tables import Tables, read_tables
 

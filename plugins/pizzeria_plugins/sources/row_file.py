@@ -16,6 +16,8 @@ from pizzeria.account import Account
 from pizzeria.errors import DataError, require_known
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
+from pizzeria.sql_text import literal
+from pizzeria.sql_text import quoted as name
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,26 +41,6 @@ class RowOptions(PluginOptions):
         default=None, description="Column that names each row; without it rows are numbered from 0 in their order."
     )
     limit: int | None = Field(default=None, ge=1, description="Only the first so many rows.")
-
-
-def name(text: str) -> str:
-    """A name as SQL has it.
-
-    Example:
-        >>> print(name('a "b" c'))
-        "a ""b"" c"
-    """
-    return '"' + text.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as SQL has it.
-
-    Example:
-        >>> literal("it's")
-        "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager

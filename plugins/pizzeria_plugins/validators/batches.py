@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pizzeria.spec.problem import Problem
+from pizzeria.sql_text import literal, quoted
 from pizzeria_plugins.validators.builtin import Facts
 from pizzeria_plugins.validators.types import as_in, kind_of
 
@@ -202,23 +203,6 @@ def connect(folder: Path, database: str = ":memory:") -> duckdb.DuckDBPyConnecti
     connection.execute(f"set memory_limit = '{MEMORY}'")
     connection.execute(f"set temp_directory = {literal(str(folder / '.duckdb'))}")
     return connection
-
-
-def quoted(name: str) -> str:
-    """A column or table as SQL writes it.
-
-    Example:
-        >>> print(quoted("a b"))
-        "a b"
-    """
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
-
-
-def literal(value: str) -> str:
-    """A text as SQL writes it."""
-    escaped = value.replace("'", "''")
-    return f"'{escaped}'"
 
 
 def _results(batches: Sequence[Any], suite: Any, form: Mapping[str, Any], own: set[str] | None = None) -> list[Any]:

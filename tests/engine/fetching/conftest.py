@@ -7,33 +7,19 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-
-class HeardProgress:
-    """A `pizzeria.contracts.Progress` that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
-        yield from items
-
-    def update(self, label: str, done: int, total: int, **figures: float) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
+from pizzeria.conformance.asking import Quiet
 
 
 @pytest.fixture
-def progress() -> HeardProgress:
-    return HeardProgress()
+def progress() -> Quiet:
+    return Quiet()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,11 @@ import pytest
 
 from pizzeria import registry
 from pizzeria.account import Account
+from pizzeria.conformance.asking import Quiet
 from pizzeria.intake.collection import collect
 from pizzeria.spec.data import Data, Repair, Source
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables, read_tables, write_tables
-
-
-class Quiet:
-    def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
-        yield from items
-
-    def update(self, label: str, done: int, total: int, **figures: float) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        pass
 
 
 @pytest.fixture

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 import pytest
 
+from pizzeria.conformance.asking import Quiet
 from pizzeria.spec.problem import Problem
 
 
-class HeardProgress:
-    """A `pizzeria.contracts.Progress` that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
-        yield from items
-
-    def update(self, label: str, done: int, total: int, **figures: float) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
 @pytest.fixture
-def progress() -> HeardProgress:
-    return HeardProgress()
+def progress() -> Quiet:
+    return Quiet()
 
 
 @pytest.fixture
