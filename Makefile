@@ -37,7 +37,7 @@ schema: $(STAMP) ## Write conf/spec.schema.json and docs/spec.md from the models
 lock: ## Resolve the dependencies of pyproject.toml anew (needs uv)
 	$(COMPILE) --all-extras --output-file requirements.lock
 	@for lock in $(LOCKS); do \
-		extras=$$(echo $$lock | sed -e 's/^monitor$$/monitor --extra report --extra cycle --extra postgresql --extra parquet/' -e 's/^serve-/serve --extra /'); \
+		extras=$$(echo $$lock | sed -e 's/^monitor$$/monitor --extra report --extra cycle --extra alerts --extra postgresql --extra parquet/' -e 's/^serve-/serve --extra /'); \
 		$(COMPILE) --constraint requirements.lock --extra $$extras --output-file engine/pizzeria/shipment/locks/$$lock.txt; \
 	done
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pizzeria.spec.deployment import Schedule
+from pizzeria.spec.monitoring import Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options
-from pizzeria.spec.stages import Monitoring, Serving
+from pizzeria.spec.stages import Serving
 from pizzeria.spec.verification import Verdicts
 
 if TYPE_CHECKING:
@@ -431,7 +432,13 @@ class PredictionLog(Plugin, Protocol):
     `local_files(options) -> bool`: whether the records lie in files of the machine that serves, which a target that
     keeps no files must refuse.
 
-    One that keeps ground truth too is a `LabelLog` besides.
+    One that keeps ground truth too is a `LabelLog` besides. One that can be read in pieces, as millions of records want
+    it, also has
+
+    - `batches(options, folder, *, sha256, since, until, columns) -> Iterator[pd.DataFrame]`: as `Traffic.batches`;
+    - `counts(options, folder, edges, *, sha256) -> Sequence[int]`: as `Traffic.counts`.
+
+    Without them all is read at once, and cut.
     """
 
     def writer(self, options: Any, folder: Path) -> Callable[[Sequence[Mapping[str, Any]]], None]:
@@ -467,11 +474,15 @@ class LabelLog(Protocol):
         """All that were ever added and not pruned, in any order."""
 
 
+Kind = Literal["performance", "drift", "multivariate_drift", "quality", "concept"]
+"""What a finding or an alarm is about. `concept`: inputs are as they were, and mean something else."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a monitor measured in one chunk, and whether it calls for an alert."""
 
-    kind: Literal["performance", "drift", "multivariate_drift", "quality"]
+    kind: Kind
     subject: str
     """A metric (`f1`), a class's metric (`f1 of bed`) or a column."""
     chunk: str
@@ -479,24 +490,118 @@ class Finding:
     end: str
     value: float | None
     threshold: str
+    """The rule in words."""
     alert: bool | None
     """None: undecided, because nothing could be measured. It counts as not passed."""
     realised: float | None = None
+    """What the labels say, where there are some."""
+    method: str = ""
+    """How it was measured: `jensen_shannon`, `CBPE`."""
+    low: float | None = None
+    """Below this it alerts; None: never."""
+    high: float | None = None
+    """Above this it alerts; None: never."""
+    error: float | None = None
+    """Sampling error of the value, one standard deviation."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A chunk that was judged in a pass."""
+
+    name: str
+    """Names one chunk of a bundle's traffic for good: a number from 1 on, or a period such as 2026-11-26."""
+    start: str
+    """ISO 8601, of its first record; empty where records have no time."""
+    end: str
+    """Of its last record."""
+    rows: int
+    labelled: int
+    """Rows whose truth is known."""
+    open: bool
+    """Whether more records may join it: it is judged again in the next pass."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One thing that is wrong in one chunk, for people. What shares kind and subject is one trouble over time."""
+
+    kind: Kind
+    subject: str
+    """What it is about, the same from chunk to chunk: a metric, a column, or `columns` for several at once."""
+    chunk: str
+    start: str
+    end: str
+    text: str
+    """A sentence."""
+    causes: tuple[str, ...] = ()
+    """Columns that are likely behind it, the likeliest first."""
+    examples: tuple[str, ...] = ()
+    """`prediction_id`s of records in the chunk that show it best."""
+    usual: tuple[str, ...] = ()
+    """`input_id`s of reference records to set beside them."""
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """How near the label-free estimates came to what labels said later, over the chunks that have labels."""
+
+    metric: str
+    chunks: int
+    mean_error: float
+    """Mean absolute difference."""
+    largest_error: float
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one monitoring pass found."""
+    """What one monitoring pass found in the chunks that are new since the last one, or have new labels or records."""
 
     findings: tuple[Finding, ...]
-    alerts: tuple[str, ...]
-    """One sentence each; empty when all is well."""
+    alerts: tuple[Alarm, ...]
+    """Empty when all is well."""
     undecided: tuple[str, ...]
     """What could not be judged, and why."""
     plots: Mapping[str, str] = field(default_factory=dict)
-    """Title to plotly figure as JSON."""
-    reasons: tuple[str, ...] = ()
-    """Kinds that alerted: `performance`, `drift`."""
+    """Title to plotly figure as JSON, over the latest chunks, also those of earlier passes."""
+    chunks: tuple[Judged, ...] = ()
+    """Those of the findings, oldest first."""
+    stood: int = 0
+    """Chunks that were judged in earlier passes and stand."""
+    backtest: Backtest | None = None
+    """None until enough chunks have labels."""
+
+    @property
+    def judged(self) -> int:
+        """Records in the chunks of this pass."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+
+class Traffic(Protocol):
+    """Logged predictions of one bundle, as a monitor reads them: in pieces, so that memory does not grow with them.
+
+    Records are in order of `timestamp`; those of one moment are in an order of their own that stays. The columns are
+    those of `pizzeria.inference.records`, with the truth where it is known.
+    """
+
+    def batches(
+        self, *, since: datetime | None = None, until: datetime | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """Records of [since, until), some ten thousand at a time.
+
+        Args:
+            columns: Only these, where the traffic has them; all by default. Fewer are read faster.
+        """
+
+    def counts(self, edges: Sequence[datetime]) -> Sequence[int]:
+        """How many records lie in [edges[i], edges[i + 1]), for each i; without reading them where that can be."""
+
+    def relabelled(self, mark: str) -> tuple[Sequence[datetime], str]:
+        """Times of the records that got a label since `mark`, in order, and the mark to give the next time.
+
+        Args:
+            mark: Empty for all labels that there are.
+        """
 
 
 class Monitor(Plugin, Protocol):
@@ -507,16 +612,55 @@ class Monitor(Plugin, Protocol):
     """
 
     def judge(
-        self, options: Any, monitoring: Monitoring, problem: Problem, reference: pd.DataFrame, analysis: pd.DataFrame
+        self,
+        options: Any,
+        monitoring: Monitoring,
+        problem: Problem,
+        reference: pd.DataFrame,
+        traffic: Traffic,
+        memory: Path,
+        progress: Progress,
     ) -> Verdict:
-        """Compare. Both frames have the columns of `pizzeria.inference.records`; `reference` has true values too."""
+        """Judge what is new in the traffic.
+
+        Args:
+            reference: [M] records with the truth, of data that the model has not learnt.
+            memory: Folder of this bundle's traffic alone, where the monitor keeps what it measured, so that the next
+                pass looks at new chunks only. It may be gone at any time, and a kill must not spoil it; what lies
+                there for other options, another reference or another version of the plugin is not used.
+        """
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a channel is told."""
+
+    key: str
+    """Names this notice: a repeated sending has the same, so that receivers can tell."""
+    state: Literal["firing", "resolved", "decided"]
+    """`firing`: the alarms are new. `resolved`: they are over. `decided`: maintenance did something."""
+    name: str
+    """Of the deployment."""
+    at: str
+    """ISO 8601, UTC."""
+    text: str
+    """All of it in a few plain sentences, for channels that show no more."""
+    alarms: tuple[Alarm, ...] = ()
+    sha256: str = ""
+    run: str = ""
+    report: Path | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    """What to look at, by what it is: `page`, where `monitoring.pages` says the address of `pizzeria ui`."""
 
 
 class AlertChannel(Plugin, Protocol):
-    """`alerts`: tells somebody."""
+    """`alerts`: tells somebody.
 
-    def send(self, options: Any, name: str, verdict: Verdict, report: Path | None) -> None:
-        """Tell of the verdict's alerts.
+    It may also have `secrets(options) -> Sequence[str]`: names of the environment variables that it needs.
+    """
+
+    def send(self, options: Any, notice: Notice) -> None:
+        """Tell of one notice; within seconds, and once: the engine tries again later, and does not repeat itself.
 
         Raises:
             PizzeriaError: it could not be sent.

@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any, Literal
 
+from pizzeria.clock import now
 from pizzeria.deployments import champion
 from pizzeria.errors import PizzeriaError
 from pizzeria.runs.ledger import Ledger
-from pizzeria.runs.store import Store, now
+from pizzeria.runs.store import Store
 
 Kind = Literal["monitor", "maintain"]
 
@@ -36,7 +37,7 @@ def intervals(name: str, store: Store, given: Mapping[Kind, float | None]) -> di
     Raises:
         NotFoundError: nothing of this name is deployed.
     """
-    from pizzeria.maintenance import interval
+    from pizzeria.maintenance.decisions import interval
 
     _, _, spec = champion(name, store)
     said = spec.deployment.schedule.model_dump()

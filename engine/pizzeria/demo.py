@@ -17,7 +17,7 @@ from pizzeria.contracts import Progress
 from pizzeria.deployments import log_folder
 from pizzeria.execution import execute
 from pizzeria.loading import load_spec
-from pizzeria.monitoring import Pass, monitor
+from pizzeria.monitoring.passes import Pass, monitor
 from pizzeria.printing import print_pass, print_verdicts
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
@@ -64,7 +64,7 @@ def demonstrate(
             _send(client, photos, progress)
             _wait_for_log(spec, store, since, len(photos))
             console.print(f"\n[bold]Monitoring {len(photos)} photos of {kind} traffic[/bold]")
-            passes.append(monitor(spec, done.run, store, since=since))
+            passes.append(monitor(spec, done.run, store, progress))
             print_pass(passes[-1])
     render(done.run)
     seconds = time.perf_counter() - started

@@ -10,12 +10,13 @@ from typing import Any
 
 import yaml
 
+from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments import restore
 from pizzeria.errors import PizzeriaError
 from pizzeria.graph import Step, plan, run_id, stages
 from pizzeria.runs.ledger import Ledger
-from pizzeria.runs.store import Result, Run, Store, now
+from pizzeria.runs.store import Result, Run, Store
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Stage
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from pizzeria.verification import verdict_rows
 
 if TYPE_CHECKING:
-    from pizzeria.monitoring import Pass
+    from pizzeria.monitoring.passes import Pass
 
 _COLOURS = {"confirmed": "green", "uncertain": "yellow", "not shown": "red", "seen but not declared": "cyan"}
 _TOLD_APART = ("unreadable photo", "broken listing")
@@ -50,9 +50,10 @@ def print_pass(done: Pass) -> None:
     """The outcome of one monitoring pass."""
     console = Console(highlight=False)
     verdict = done.verdict
-    console.print(f"{done.judged} predictions judged")
-    for text in verdict.alerts:
-        console.print(Text(f"alert: {text}", style="red"))
+    stood = f"; {verdict.stood} chunks were judged before" if verdict.stood else ""
+    console.print(f"{verdict.judged} predictions judged{stood}")
+    for alarm in verdict.alerts:
+        console.print(Text(f"alert: {alarm.text}", style="red"))
     for text in verdict.undecided:
         console.print(Text(f"undecided: {text}", style="yellow"))
     for text in done.unsent:

@@ -12,8 +12,8 @@ from pizzeria.cli.opening import open_run, open_store, render_report, seconds_of
 
 if TYPE_CHECKING:
     from pizzeria.contracts import Progress
-    from pizzeria.maintenance import Decision
-    from pizzeria.monitoring import Pass
+    from pizzeria.maintenance.decisions import Decision
+    from pizzeria.monitoring.passes import Pass
 
 ALERT, UNDECIDED = 10, 11
 
@@ -37,7 +37,7 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
     from datetime import UTC
 
     from pizzeria.deployments import champion, turn
-    from pizzeria.monitoring import monitor as judge
+    from pizzeria.monitoring.passes import monitor as judge
     from pizzeria.printing import print_pass
     from pizzeria.runs.ledger import Ledger
 
@@ -47,9 +47,13 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
     if live is not None and live.run == found.id:
         _, _, spec = champion(spec.name, store)  # with the prediction log that it was deployed with
 
+    from_then = since.replace(tzinfo=UTC) if since else None
+
     def work(progress: Progress) -> Pass:
         with turn(spec.name, f"monitor {run_name}", store, progress, of="pass"):
-            return judge(spec, found, store, since=since.replace(tzinfo=UTC) if since else None, labels=labels)
+            return judge(
+                spec, found, store, progress, since=since.replace(tzinfo=UTC) if since else None, labels=labels
+            )
 
     done = with_progress(work)
     render_report(found)
@@ -66,7 +70,7 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
 def maintain(name: str, dry_run: bool) -> None:
     """Decide whether a deployed model needs a successor; if so, train, compare, and promote or refuse it."""
     from pizzeria.deployments import known, turn
-    from pizzeria.maintenance import maintain as decide
+    from pizzeria.maintenance.decisions import maintain as decide
 
     store = open_store()
     known(name, store)

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal
 
+from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments.release import state_folder
-from pizzeria.runs.store import Store, now
+from pizzeria.runs.store import Store
 
 Kind = Literal["turn", "pass"]
 

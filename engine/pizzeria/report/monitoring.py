@@ -25,7 +25,8 @@ def section(run: RunFolder) -> dict[str, Any] | None:
 def _pass(when: str, verdict: dict[str, Any]) -> dict[str, Any]:
     findings = [entry for entry in verdict.get("findings") or () if isinstance(entry, dict)]
     plots = [foreign(str(title), plot) for title, plot in (verdict.get("plots") or {}).items()]
-    alerts, undecided = list(verdict.get("alerts") or ()), list(verdict.get("undecided") or ())
+    alerts = [alarm["text"] for alarm in verdict.get("alerts") or () if isinstance(alarm, dict) and "text" in alarm]
+    undecided = list(verdict.get("undecided") or ())
     return {
         "when": moment(verdict.get("at") or when),
         "judged": verdict.get("judged"),
@@ -33,7 +34,7 @@ def _pass(when: str, verdict: dict[str, Any]) -> dict[str, Any]:
         "undecided": undecided,
         "state": "bad" if alerts else "quiet" if undecided else "good",
         "title": "Alert" if alerts else "Undecided" if undecided else "All well",
-        "reasons": list(verdict.get("reasons") or ()),
+        "reasons": sorted({str(alarm["kind"]) for alarm in verdict.get("alerts") or () if isinstance(alarm, dict)}),
         "subjects": _subjects(findings),
         "realised": any(entry.get("realised") is not None for entry in findings),
         "plots": [plot for plot in plots if plot is not None],

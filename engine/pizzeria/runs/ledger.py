@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pizzeria.runs.store import now
+from pizzeria.clock import now
 
 Event = Literal[
     "run_started",
@@ -30,7 +30,13 @@ Event = Literal[
     "failed",
     "stopped",
     "monitored",
+    "alerted",
+    "recovered",
+    "sent",
+    "unsent",
     "decided",
+    "approved",
+    "declined",
 ]
 
 CLOSING = ("promoted", "rolled_back", "unchanged", "failed", "stopped")

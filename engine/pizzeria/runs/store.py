@@ -21,7 +21,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,11 +196,6 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(folder / "spec.yaml", spec_yaml.encode())
         return Run(folder)
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _sync_files(folder: Path) -> None:

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from pizzeria.spec.data import Data
 from pizzeria.spec.deployment import Deployment
+from pizzeria.spec.maintenance import Maintenance
+from pizzeria.spec.monitoring import Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import PluginSection, Section
 from pizzeria.spec.stages import (
     Evaluation,
     Features,
-    Maintenance,
     Model,
-    Monitoring,
     Serving,
     Training,
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from pizzeria.contracts import Verdict
+from pizzeria.contracts import Notice
 from pizzeria.errors import PizzeriaError
 from pizzeria.spec.section import Options as BaseOptions
 
@@ -26,30 +25,32 @@ class Options(BaseOptions):
     )
 
 
-def send(options: Options, name: str, verdict: Verdict, report: Path | None) -> None:
-    """Log each alert at WARNING to the logger `pizzeria.alerts`, as one line of JSON; nothing without alerts.
+def send(options: Options, notice: Notice) -> None:
+    """Log the notice to the logger `pizzeria.alerts`, as one line of JSON for each alarm: at WARNING when it fires, at
+    INFO when it is over or maintenance decided something.
 
-    A line has `time` (ISO 8601, UTC), `name` of the deployment, `alert` (a sentence), `reasons` of the whole verdict
-    (`performance`, `drift`) and `report` (a path, or null). In the file it is safe on disk when this returns.
+    A line has `time` (ISO 8601, UTC), `name` of the deployment, `state`, `alert` (a sentence), `kind`, and `report` (a
+    path, or null). In the file it is safe on disk when this returns.
 
     Raises:
-        PizzeriaError: the file cannot be written; the alerts are in the log all the same.
+        PizzeriaError: the file cannot be written; the lines are in the log all the same.
     """
-    time = datetime.now(UTC).isoformat(timespec="seconds")
-    lines = [_line(time, name, alert, verdict, report) for alert in verdict.alerts]
+    lines = [_line(notice, alarm.text, alarm.kind) for alarm in notice.alarms] or [_line(notice, notice.text, None)]
+    level = logging.WARNING if notice.state == "firing" else logging.INFO
     for line in lines:
-        logging.getLogger(LOGGER).warning("%s", line)
-    if options.path is not None and lines:
+        logging.getLogger(LOGGER).log(level, "%s", line)
+    if options.path is not None:
         _append(options.path, "".join(f"{line}\n" for line in lines))
 
 
-def _line(time: str, name: str, alert: str, verdict: Verdict, report: Path | None) -> str:
+def _line(notice: Notice, text: str, kind: str | None) -> str:
     fields: dict[str, Any] = {
-        "time": time,
-        "name": name,
-        "alert": alert,
-        "reasons": list(verdict.reasons),
-        "report": None if report is None else str(report),
+        "time": notice.at,
+        "name": notice.name,
+        "state": notice.state,
+        "alert": text,
+        "kind": kind,
+        "report": None if notice.report is None else str(notice.report),
     }
     return json.dumps(fields, ensure_ascii=False)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pizzeria.contracts import Finding
 from pizzeria.errors import DataError
-from pizzeria.spec.stages import Chunk
+from pizzeria.spec.monitoring import Chunk
 
 if TYPE_CHECKING:
     import pandas as pd

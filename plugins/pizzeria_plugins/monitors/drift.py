@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pizzeria.contracts import Finding
-from pizzeria.spec.stages import DriftThreshold
+from pizzeria.spec.monitoring import DriftThreshold
 from pizzeria_plugins.monitors import noise
 from pizzeria_plugins.monitors.chunks import Part, chunker
 from pizzeria_plugins.monitors.columns import Columns

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pizzeria.errors import nearest
+from pizzeria.spec.monitoring import PerformanceThreshold
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.stages import PerformanceThreshold
 from pizzeria.tasks import task
 
 SCORES = ("f1", "roc_auc", "accuracy", "precision", "recall", "specificity", "average_precision")

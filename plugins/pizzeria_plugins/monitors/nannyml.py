@@ -6,15 +6,16 @@ for what chance alone does to a chunk of that size (see `noise`). Whatever canno
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pizzeria.contracts import Finding, Verdict
+from pizzeria.contracts import Alarm, Finding, Judged, Kind, Progress, Traffic, Verdict
 from pizzeria.errors import Fault, SpecError
+from pizzeria.spec.monitoring import Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as BaseOptions
-from pizzeria.spec.stages import Monitoring
 from pizzeria.tasks import task
 from pizzeria_plugins.monitors.metrics import known_metrics, metric_fault
 
@@ -49,22 +50,25 @@ def check(monitoring: Monitoring, problem: Problem) -> list[tuple[str, str, str]
 
 
 def judge(
-    options: Options, monitoring: Monitoring, problem: Problem, reference: pd.DataFrame, analysis: pd.DataFrame
+    options: Options,
+    monitoring: Monitoring,
+    problem: Problem,
+    reference: pd.DataFrame,
+    traffic: Traffic,
+    memory: Path,
+    progress: Progress,
 ) -> Verdict:
-    """Compare traffic with the reference, chunk by chunk.
+    """Compare traffic with the reference, chunk by chunk; see `pizzeria.contracts.Monitor`.
 
     Args:
         reference: [M] records with the truth (`true`, or `true:<class>`), of data that the model has not learnt.
-        analysis: [N] records to be judged, with or without the truth.
-
-    Returns:
-        Findings of each chunk; an alert is a sentence. `reasons` has `performance` where the estimate (or the labels)
-        break the rule, `drift` where the inputs or outputs do; missing values alert without a reason to retrain.
 
     Raises:
         SpecError: `monitoring.performance.metric` is none of the task's.
         DataError: chunks by period, and records without timestamps.
     """
+    import pandas as pd
+
     from pizzeria_plugins.monitors import chunks, drift, figures, library, noise, quality
     from pizzeria_plugins.monitors.columns import read_columns
     from pizzeria_plugins.monitors.performance import judge_performance, limits
@@ -74,6 +78,8 @@ def judge(
         raise SpecError([Fault(f"monitoring.{path}", message, hint) for path, message, hint in faults])
     metric = monitoring.performance.metric if monitoring.performance else known_metrics(problem)[0]
     few = f"at least {options.least_rows} rows"
+    pieces = list(traffic.batches())
+    analysis = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
     if len(reference) < options.least_rows:
         return _nothing(f"the reference has {len(reference)} rows, {few} are needed", few)
     if not len(analysis):
@@ -108,8 +114,29 @@ def judge(
 
         found, poor = quality.judge_quality(nml, columns, parts, options.missing_above, options.unseen_above)
         plots = figures.draw(performance, bounds, measured, together, parts, len(reference_parts))
-    reasons = ["performance"] * bool(fallen) + ["drift"] * bool(drifted)
-    return Verdict(tuple(findings + found), tuple(fallen + drifted + poor), tuple(undecided), plots, tuple(reasons))
+    alarms: list[Alarm] = []
+    found_alerts: tuple[tuple[Kind, str, list[str]], ...] = (
+        ("performance", metric, fallen),
+        ("drift", "columns", drifted),
+        ("quality", "values", poor),
+    )
+    for kind, subject, texts in found_alerts:
+        for text in texts:
+            part = next(part for part in parts if str(part) in text)
+            alarms.append(Alarm(kind, subject, part.name, part.start, part.end, text))
+    names = [name for name in analysis if str(name) == "true" or str(name).startswith("true:")]
+    judged = tuple(
+        Judged(
+            part.name,
+            part.start,
+            part.end,
+            part.rows,
+            int(analysis[names].iloc[part.first : part.stop].notna().any(axis=1).sum()) if names else 0,
+            part is every[-1],
+        )
+        for part in every
+    )
+    return Verdict(tuple(findings + found), tuple(alarms), tuple(undecided), plots, judged)
 
 
 def _estimate(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pizzeria.contracts import Finding
-from pizzeria.spec.stages import PerformanceThreshold
+from pizzeria.spec.monitoring import PerformanceThreshold
 from pizzeria_plugins.monitors import noise
 from pizzeria_plugins.monitors.chunks import Part
 from pizzeria_plugins.monitors.metrics import ERRORS

@@ -16,8 +16,8 @@ import pytest
 
 from pizzeria.contracts import Verdict
 from pizzeria.errors import DataError, SpecError
+from pizzeria.spec.monitoring import Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.stages import Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria_plugins.monitors import nannyml
 
 Traffic = Callable[..., pd.DataFrame]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pizzeria.spec.stages import Alert, Chunk, DriftThreshold, Monitoring, PerformanceThreshold
+from pizzeria.spec.monitoring import Alert, Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria_plugins.monitors import nannyml
 
 SHIPPED = Path(__file__).parents[3] / "conf" / "monitoring" / "nannyml.yaml"

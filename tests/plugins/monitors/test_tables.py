@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from pizzeria.contracts import Verdict
+from pizzeria.spec.monitoring import Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.stages import Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria_plugins.monitors import library, nannyml
 
 Table = Callable[..., Problem]

@@ -1,18 +1,22 @@
-"""`pizzeria monitor`: judges what a live model has answered against the reference that its bundle was tested on."""
+"""`pizzeria monitor`: judges what is new in a live model's traffic against the reference of its bundle."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pizzeria import atomic, registry
-from pizzeria.contracts import Verdict
+from pizzeria.clock import now
+from pizzeria.contracts import Progress, Traffic, Verdict
 from pizzeria.deployments import log_folder
-from pizzeria.errors import DataError, NotFoundError, PizzeriaError, nearest
+from pizzeria.errors import DataError, NotFoundError, nearest
+from pizzeria.monitoring.history import History, folder_of
+from pizzeria.monitoring.traffic import FrameTraffic
 from pizzeria.runs.ledger import Ledger
-from pizzeria.runs.store import Run, Store, now
+from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -25,18 +29,27 @@ class Pass:
 
     Attributes:
         folder: Where its verdict lies.
-        judged: Predictions that were judged.
         unsent: Alert channels that failed, with the reason.
     """
 
     verdict: Verdict
     folder: Path
-    judged: int
     unsent: tuple[str, ...]
 
 
-def monitor(spec: Spec, run: Run, store: Store, *, since: datetime | None = None, labels: Path | None = None) -> Pass:
-    """Judge the logged predictions of a run's bundle, tell the alert channels, and keep the verdict with the run.
+def monitor(
+    spec: Spec,
+    run: Run,
+    store: Store,
+    progress: Progress,
+    *,
+    since: datetime | None = None,
+    labels: Path | None = None,
+) -> Pass:
+    """Judge the logged predictions of a run's bundle, tell the alert channels, and keep the verdict.
+
+    A pass looks at what is new since the last one. With `since` or `labels` it is a look for itself: it judges all that
+    was asked for, in memory, and neither history nor channels hear of it.
 
     Args:
         since: Only predictions from then on; all by default.
@@ -58,30 +71,38 @@ def monitor(spec: Spec, run: Run, store: Store, *, since: datetime | None = None
             hint="give the spec a prediction log, and deploy it",
         )
     log = registry.load("prediction_logs", spec.serving.log.use)
-    analysis: pd.DataFrame = log.read(spec.serving.log.options, log_folder(store, spec.name), sha256=sha256)
-    if since is not None and len(analysis):
-        analysis = analysis[analysis["timestamp"] >= pd.Timestamp(since)].reset_index(drop=True)
-    if labels is not None:
-        analysis = _with_labels(analysis, labels)
     plugin = registry.load("monitors", spec.monitoring.use)
-    verdict: Verdict = plugin.judge(spec.monitoring.options, spec.monitoring, spec.problem, reference, analysis)
     at = now()
     folder = run.folder / "monitoring" / at.replace(":", "").replace("+0000", "Z")
-    folder.mkdir(parents=True)
-    atomic.write_json(folder / "verdict.json", asdict(verdict) | {"at": at, "judged": len(analysis)})
-    detail = {"alerts": list(verdict.alerts), "undecided": list(verdict.undecided), "reasons": list(verdict.reasons)}
-    Ledger(store.root).add("monitored", spec.name, run=run.id, sha256=sha256, detail=detail | {"judged": len(analysis)})
-    return Pass(verdict, folder, len(analysis), _tell(spec, verdict, run) if verdict.alerts else ())
 
+    def judge(traffic: Traffic, memory: Path) -> Verdict:
+        options = spec.monitoring.options
+        verdict: Verdict = plugin.judge(options, spec.monitoring, spec.problem, reference, traffic, memory, progress)
+        folder.mkdir(parents=True)
+        plain = asdict(verdict) | {"at": at, "judged": verdict.judged, "alone": since is not None or labels is not None}
+        atomic.write_json(folder / "verdict.json", plain)
+        return verdict
 
-def _tell(spec: Spec, verdict: Verdict, run: Run) -> tuple[str, ...]:
-    unsent = []
-    for alert in spec.monitoring.alerts:
-        try:
-            registry.load("alerts", alert.use).send(alert.options, spec.name, verdict, run.folder / "report.html")
-        except PizzeriaError as error:
-            unsent.append(f"{alert.use}: {error.message}")
-    return tuple(unsent)
+    analysis: pd.DataFrame = log.read(spec.serving.log.options, log_folder(store, spec.name), sha256=sha256)
+    if since is not None or labels is not None:
+        if since is not None and len(analysis):
+            analysis = analysis[analysis["timestamp"] >= pd.Timestamp(since)].reset_index(drop=True)
+        if labels is not None:
+            analysis = _with_labels(analysis, labels)
+        with tempfile.TemporaryDirectory() as temporary:
+            return Pass(judge(FrameTraffic(analysis), Path(temporary)), folder, ())
+    memory = folder_of(store, spec.name) / sha256[:16]
+    memory.mkdir(parents=True, exist_ok=True)
+    verdict = judge(FrameTraffic(analysis), memory)
+    History(folder_of(store, spec.name)).record(verdict, sha256=sha256, run=run.id, at=at)
+    detail = {
+        "alerts": [alarm.text for alarm in verdict.alerts],
+        "undecided": list(verdict.undecided),
+        "reasons": sorted({alarm.kind for alarm in verdict.alerts}),
+        "judged": verdict.judged,
+    }
+    Ledger(store.root).add("monitored", spec.name, run=run.id, sha256=sha256, detail=detail)
+    return Pass(verdict, folder, ())
 
 
 def _with_labels(analysis: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -1,0 +1,179 @@
+"""What was found in each chunk of a deployment's traffic, over all passes: one SQLite file beside the runs.
+
+A chunk that is judged again replaces what was found before. The rest only grows: a year of hours with forty findings
+each is some 350,000 rows, and any look at it is by index.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pizzeria.contracts import Alarm, Finding, Judged, Verdict
+from pizzeria.runs.store import Store
+
+_SCHEMA = """
+create table if not exists chunks(
+    id integer primary key, sha256 text not null, name text not null, start text not null, end text not null,
+    rows integer not null, labelled integer not null, open integer not null, run text not null, judged_at text not null,
+    unique(sha256, name)) strict;
+create index if not exists chunks_by_time on chunks(start);
+create table if not exists findings(
+    chunk integer not null references chunks(id), kind text not null, subject text not null, method text not null,
+    value real, threshold text not null, alert integer, realised real, low real, high real, error real,
+    primary key (chunk, kind, subject, method)) strict, without rowid;
+create index if not exists findings_by_subject on findings(kind, subject, chunk);
+create table if not exists alarms(
+    id integer primary key, chunk integer not null references chunks(id), kind text not null, subject text not null,
+    text text not null, causes text not null, examples text not null, usual text not null) strict;
+create index if not exists alarms_by_chunk on alarms(chunk);
+"""
+_CHUNK = "c.id, c.sha256, c.name, c.start, c.end, c.rows, c.labelled, c.open, c.run, c.judged_at"
+_FINDING = "f.kind, f.subject, f.method, f.value, f.threshold, f.alert, f.realised, f.low, f.high, f.error"
+_ALARM = "a.kind, a.subject, a.text, a.causes, a.examples, a.usual"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk as it was judged last."""
+
+    id: int
+    sha256: str
+    name: str
+    start: str
+    end: str
+    rows: int
+    labelled: int
+    open: bool
+    run: str
+    judged_at: str
+
+
+def folder_of(store: Store, name: str) -> Path:
+    """Where everything lies that monitoring keeps of a deployment."""
+    return store.root / ".monitoring" / name
+
+
+class History:
+    """The history of one deployment.
+
+    Args:
+        folder: From `folder_of`; made when it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "history.sqlite"
+        with closing(self._connect()) as connection:
+            connection.execute("pragma journal_mode = wal")
+            connection.executescript(_SCHEMA)
+
+    def record(self, verdict: Verdict, *, sha256: str, run: str, at: str) -> None:
+        """Keep what a pass found, all of it or nothing; it is on disk when this returns."""
+        with self._transaction() as connection:
+            ids = {chunk.name: _chunk(connection, chunk, sha256, run, at) for chunk in verdict.chunks}
+            connection.executemany(
+                "insert or replace into findings values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (ids[f.chunk], f.kind, f.subject, f.method, f.value, f.threshold, f.alert, f.realised, f.low,
+                     f.high, f.error)
+                    for f in verdict.findings if f.chunk in ids
+                ],
+            )  # fmt: skip
+            connection.executemany(
+                "insert into alarms(chunk, kind, subject, text, causes, examples, usual) values (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (ids[a.chunk], a.kind, a.subject, a.text, *map(json.dumps, (a.causes, a.examples, a.usual)))
+                    for a in verdict.alerts if a.chunk in ids
+                ],
+            )  # fmt: skip
+
+    def chunks(self, *, sha256: str | None = None, last: int | None = None) -> list[Chunk]:
+        """Judged chunks, of all bundles or one, oldest first; only the `last` so many, if given."""
+        query = f"""
+            select {_CHUNK} from chunks c where (:sha256 is null or c.sha256 = :sha256)
+            order by c.start desc, c.id desc limit :last
+        """  # noqa: S608
+        names = [field.name for field in fields(Chunk)]
+        with closing(self._connect()) as connection:
+            rows = connection.execute(query, {"sha256": sha256, "last": -1 if last is None else last}).fetchall()
+        return [Chunk(**dict(zip(names, row, strict=True)) | {"open": bool(row[7])}) for row in reversed(rows)]
+
+    def findings(
+        self, chunks: Sequence[Chunk], *, kind: str | None = None, subject: str | None = None
+    ) -> dict[int, list[Finding]]:
+        """What was found in these chunks, by the chunk's `id`."""
+        found: dict[int, list[Finding]] = {chunk.id: [] for chunk in chunks}
+        by_id = {chunk.id: chunk for chunk in chunks}
+        query = f"""
+            select f.chunk, {_FINDING} from findings f
+            where f.chunk in (select value from json_each(:ids))
+                and (:kind is null or f.kind = :kind) and (:subject is null or f.subject = :subject)
+        """  # noqa: S608
+        with closing(self._connect()) as connection:
+            asked = {"ids": json.dumps(list(by_id)), "kind": kind, "subject": subject}
+            for id, kind_, subject_, method, value, threshold, alert, realised, low, high, error in connection.execute(
+                query, asked
+            ):
+                chunk = by_id[id]
+                found[id].append(
+                    Finding(
+                        kind_, subject_, chunk.name, chunk.start, chunk.end, value, threshold,
+                        None if alert is None else bool(alert), realised, method, low, high, error,
+                    )
+                )  # fmt: skip
+        return found
+
+    def alarms(self, chunks: Sequence[Chunk]) -> dict[int, list[Alarm]]:
+        """What alerted in these chunks, by the chunk's `id`."""
+        found: dict[int, list[Alarm]] = {chunk.id: [] for chunk in chunks}
+        by_id = {chunk.id: chunk for chunk in chunks}
+        query = f"""
+            select a.chunk, {_ALARM} from alarms a where a.chunk in (select value from json_each(?)) order by a.id
+        """  # noqa: S608
+        with closing(self._connect()) as connection:
+            for id, kind, subject, text, causes, examples, usual in connection.execute(
+                query, (json.dumps(list(by_id)),)
+            ):
+                chunk = by_id[id]
+                lists = (tuple(json.loads(one)) for one in (causes, examples, usual))
+                found[id].append(Alarm(kind, subject, chunk.name, chunk.start, chunk.end, text, *lists))
+        return found
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        connection.execute("pragma synchronous = full")
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with closing(self._connect()) as connection:
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+
+
+def _chunk(connection: sqlite3.Connection, chunk: Judged, sha256: str, run: str, at: str) -> int:
+    """Its id, with nothing found in it yet."""
+    values: dict[str, Any] = asdict(chunk) | {"sha256": sha256, "run": run, "at": at}
+    row = connection.execute(
+        """insert into chunks(sha256, name, start, end, rows, labelled, open, run, judged_at)
+           values (:sha256, :name, :start, :end, :rows, :labelled, :open, :run, :at)
+           on conflict (sha256, name) do update set start = :start, end = :end, rows = :rows, labelled = :labelled,
+               open = :open, run = :run, judged_at = :at
+           returning id""",
+        values,
+    ).fetchone()
+    for table in ("findings", "alarms"):
+        connection.execute(f"delete from {table} where chunk = ?", row)  # noqa: S608
+    return int(row[0])

@@ -1,0 +1,70 @@
+"""The section `maintenance`: when a live model gets a successor, and what the successor must show first."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pizzeria.spec.section import Section
+
+_TIME = r"^\d+[smhd]$"
+
+
+class Comparison(Section):
+    """What a challenger must show beside the champion, on the same rows that neither learnt from."""
+
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Of the paired bootstrap interval of the difference."
+    )
+    resamples: int = Field(default=1000, ge=100, le=100_000, description="Draws of that bootstrap.")
+    no_worse_by: float = Field(
+        default=0.0,
+        ge=0,
+        description="The main metric may be so much worse on the frozen test set and on the newest labels: the lower "
+        "end of the interval must not lie deeper.",
+    )
+    class_no_worse_by: float = Field(
+        default=0.05, ge=0, description="No class may be surely worse than this, in the metric of classes."
+    )
+
+
+class Maintenance(Section):
+    """Phase 10: when a new model is trained, on what, and how it takes over."""
+
+    retrain_on: tuple[Literal["performance", "drift", "concept"], ...] = Field(
+        default=("performance", "drift"), description="Open alerts that call for a new model."
+    )
+    retrain_every: str | None = Field(
+        default=None,
+        pattern=_TIME,
+        description="Train a new model also without an alert when the live one is so old: 30d ... null: never.",
+    )
+    at_most_every: str = Field(
+        default="1d", pattern=_TIME, description="Least time between two new models: 30m, 12h, 1d ..."
+    )
+    least_labels: int = Field(
+        default=100, gt=0, description="With fewer new labels no model is trained; what lacks is said."
+    )
+    window: float = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="Share of the new labels, the newest, that no challenger learns from: both models are compared on "
+        "them, and they are the next reference of the monitor.",
+    )
+    memory: int | None = Field(
+        default=None, gt=0, description="Train on so many of the newest labelled rows or photos alone; null: on all."
+    )
+    start: Literal["cold", "warm"] = Field(
+        default="cold", description="cold: from the weights of the spec; warm: from those of the champion."
+    )
+    compare: Comparison = Field(default=Comparison(), description="What the challenger must show.")
+    approval: bool = Field(
+        default=False, description="A challenger that passed waits for `pizzeria approve` before it takes over."
+    )
+    probation: str | None = Field(
+        default="1d",
+        pattern=_TIME,
+        description="How long a new champion is watched; if it does worse, the former comes back. null: not at all.",
+    )
