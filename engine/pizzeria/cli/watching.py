@@ -51,9 +51,7 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
 
     def work(progress: Progress) -> Pass:
         with turn(spec.name, f"monitor {run_name}", store, progress, of="pass"):
-            return judge(
-                spec, found, store, progress, since=since.replace(tzinfo=UTC) if since else None, labels=labels
-            )
+            return judge(spec, found, store, progress, since=from_then, labels=labels)
 
     done = with_progress(work)
     render_report(found)

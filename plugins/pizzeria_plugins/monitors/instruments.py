@@ -1,4 +1,4 @@
-"""What each part of the monitor offers: fitted once on the reference, it measures one chunk at a time, and judges later.
+"""What each part of the monitor offers: fitted once on the reference, it measures chunk by chunk, and judges later.
 
 What was measured of a chunk is a reading: plain data that `memory` keeps, so that a chunk is measured once. What a
 reading means is judged anew in each pass, over all chunks that are known: a changed threshold costs nothing.
