@@ -183,6 +183,8 @@ class Store:
         as_path = Path(name)
         if (as_path / "spec.yaml").exists():
             return Run(as_path.absolute())
+        if as_path.name == name and name[:1] != "." and (self.root / name / "spec.yaml").exists():
+            return Run(self.root / name)  # without a look at every other run
         runs = self.runs()
         for run in reversed(runs):
             if run.id == name or run.id.rpartition("-")[0] == name:
