@@ -76,6 +76,24 @@ def record(bundle: Path, serving: Serving) -> list[Recorded]:
     Raises:
         BundleError: the bundle is damaged.
     """
+    contract = contract_of(bundle, serving)
+    out = []
+    for case in corpus(contract.predictor.bundle, contract.limits):
+        answer = contract.answer(case.method, case.target, case.headers, case.body)
+        out.append(Recorded(case, answer.status, b"" if case.method == "HEAD" else comparable(answer.body)))
+    return out
+
+
+def contract_of(bundle: Path, serving: Serving) -> Contract:
+    """What a service of this bundle answers by, in this process; labels that it is told are forgotten.
+
+    Args:
+        bundle: Folder or zip.
+        serving: Its limits decide what is refused.
+
+    Raises:
+        BundleError: the bundle is damaged.
+    """
     opened = open_bundle(bundle)
     verification = serving.verification
     rooms = None
@@ -93,11 +111,7 @@ def record(bundle: Path, serving: Serving) -> list[Recorded]:
     else:
         by_input = "input_id" not in serving.log.redact
         contract.feedback = Feedback(_forget, None, by_input, serving.feedback)
-    out = []
-    for case in corpus(opened, limits):
-        answer = contract.answer(case.method, case.target, case.headers, case.body)
-        out.append(Recorded(case, answer.status, b"" if case.method == "HEAD" else comparable(answer.body)))
-    return out
+    return contract
 
 
 def corpus(bundle: Bundle, limits: Limits) -> list[Case]:
