@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -61,7 +62,8 @@ def execute(
     ledger = Ledger(store.root)
     todo = [step for step in steps if step.result is None]
     if todo:
-        ledger.add("run_started", spec.name, run=run.id, detail={"stages": [step.name for step in todo]})
+        at_work = {"stages": [step.name for step in todo], "pid": os.getpid()}
+        ledger.add("run_started", spec.name, run=run.id, detail=at_work)
     results: dict[str, Result] = {}
     try:
         for step in steps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -54,6 +54,33 @@ class Chunk:
     judged_at: str
 
 
+@dataclass(frozen=True)
+class Binned:
+    """What was found of one subject in one or several chunks that follow each other.
+
+    Attributes:
+        bin: Which of the bins.
+        undecided: Findings without a decision.
+        value, realised, error: Means; None where nothing was measured.
+        low, high: The tightest rule.
+        reach: The largest value as a share of its upper rule; None where there is none.
+    """
+
+    bin: int
+    kind: str
+    subject: str
+    findings: int
+    undecided: int
+    alert: bool
+    value: float | None
+    realised: float | None
+    error: float | None
+    low: float | None
+    high: float | None
+    reach: float | None
+    method: str
+
+
 def folder_of(store: Store, name: str) -> Path:
     """Where everything lies that monitoring keeps of a deployment."""
     return store.root / ".monitoring" / name
@@ -69,13 +96,25 @@ class History:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "history.sqlite"
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
 
-    def record(self, verdict: Verdict, *, sha256: str, run: str, at: str) -> None:
-        """Keep what a pass found, all of it or nothing; it is on disk when this returns."""
-        with self._transaction() as connection:
+    def record(
+        self,
+        verdict: Verdict,
+        *,
+        sha256: str,
+        run: str,
+        at: str,
+        then: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
+        """Keep what a pass found, all of it or nothing; it is on disk when this returns.
+
+        Args:
+            then: More to write in the same transaction: what follows from what was found.
+        """
+        with self.transaction() as connection:
             ids = {chunk.name: _chunk(connection, chunk, sha256, run, at) for chunk in verdict.chunks}
             connection.executemany(
                 "insert or replace into findings values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -92,6 +131,8 @@ class History:
                     for a in verdict.alerts if a.chunk in ids
                 ],
             )  # fmt: skip
+            if then is not None:
+                then(connection)
 
     def chunks(self, *, sha256: str | None = None, last: int | None = None) -> list[Chunk]:
         """Judged chunks, of all bundles or one, oldest first; only the `last` so many, if given."""
@@ -100,7 +141,7 @@ class History:
             order by c.start desc, c.id desc limit :last
         """  # noqa: S608
         names = [field.name for field in fields(Chunk)]
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             rows = connection.execute(query, {"sha256": sha256, "last": -1 if last is None else last}).fetchall()
         return [Chunk(**dict(zip(names, row, strict=True)) | {"open": bool(row[7])}) for row in reversed(rows)]
 
@@ -115,7 +156,7 @@ class History:
             where f.chunk in (select value from json_each(:ids))
                 and (:kind is null or f.kind = :kind) and (:subject is null or f.subject = :subject)
         """  # noqa: S608
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             asked = {"ids": json.dumps(list(by_id)), "kind": kind, "subject": subject}
             for id, kind_, subject_, method, value, threshold, alert, realised, low, high, error in connection.execute(
                 query, asked
@@ -136,7 +177,7 @@ class History:
         query = f"""
             select a.chunk, {_ALARM} from alarms a where a.chunk in (select value from json_each(?)) order by a.id
         """  # noqa: S608
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             for id, kind, subject, text, causes, examples, usual in connection.execute(
                 query, (json.dumps(list(by_id)),)
             ):
@@ -145,14 +186,16 @@ class History:
                 found[id].append(Alarm(kind, subject, chunk.name, chunk.start, chunk.end, text, *lists))
         return found
 
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """A connection that commits each statement by itself, outside of `transaction`."""
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         connection.execute("pragma synchronous = full")
         return connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._connect()) as connection:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is written within, or nothing; one at a time."""
+        with closing(self.connect()) as connection:
             connection.execute("begin immediate")
             try:
                 yield connection
@@ -161,6 +204,11 @@ class History:
                 if connection.in_transaction:
                     connection.execute("rollback")
                 raise
+
+
+def _as_chunk(row: Sequence[Any]) -> Chunk:
+    names = [field.name for field in fields(Chunk)]
+    return Chunk(**dict(zip(names, row, strict=True)) | {"open": bool(row[7])})
 
 
 def _chunk(connection: sqlite3.Connection, chunk: Judged, sha256: str, run: str, at: str) -> int:
