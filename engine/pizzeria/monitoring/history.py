@@ -134,16 +134,43 @@ class History:
             if then is not None:
                 then(connection)
 
-    def chunks(self, *, sha256: str | None = None, last: int | None = None) -> list[Chunk]:
-        """Judged chunks, of all bundles or one, oldest first; only the `last` so many, if given."""
+    def chunks(
+        self, *, sha256: str | None = None, since: str = "", until: str | None = None, last: int | None = None
+    ) -> list[Chunk]:
+        """Judged chunks, of all bundles or one, oldest first; only the `last` so many, if given.
+
+        Args:
+            since, until: Only those that begin in [since, until): ISO 8601, as chunks have it.
+        """
         query = f"""
-            select {_CHUNK} from chunks c where (:sha256 is null or c.sha256 = :sha256)
+            select {_CHUNK} from chunks c
+            where (:sha256 is null or c.sha256 = :sha256) and c.start >= :since and (:until is null or c.start < :until)
             order by c.start desc, c.id desc limit :last
         """  # noqa: S608
-        names = [field.name for field in fields(Chunk)]
+        asked = {"sha256": sha256, "since": since, "until": until, "last": -1 if last is None else last}
         with closing(self.connect()) as connection:
-            rows = connection.execute(query, {"sha256": sha256, "last": -1 if last is None else last}).fetchall()
-        return [Chunk(**dict(zip(names, row, strict=True)) | {"open": bool(row[7])}) for row in reversed(rows)]
+            rows = connection.execute(query, asked).fetchall()
+        return [_as_chunk(row) for row in reversed(rows)]
+
+    def chunk(self, id: int) -> Chunk | None:
+        """The chunk of this `id`."""
+        with closing(self.connect()) as connection:
+            row = connection.execute(f"select {_CHUNK} from chunks c where c.id = ?", (id,)).fetchone()  # noqa: S608
+        return None if row is None else _as_chunk(row)
+
+    def binned(self, bins: Sequence[Sequence[Chunk]], kinds: Sequence[str]) -> list[Binned]:
+        """What was found of each subject in each bin of chunks: one row for both, whatever the bin holds."""
+        places = [(chunk.id, place) for place, chunks in enumerate(bins) for chunk in chunks]
+        query = """
+            select b.value ->> 1 as bin, f.kind, f.subject, count(*), sum(f.alert is null), max(f.alert), avg(f.value),
+                avg(f.realised), avg(f.error), max(f.low), min(f.high), max(f.value / nullif(f.high, 0)), max(f.method)
+            from json_each(:places) b join findings f on f.chunk = b.value ->> 0
+            where f.kind in (select value from json_each(:kinds))
+            group by f.kind, f.subject, bin order by f.kind, f.subject, bin
+        """
+        asked = {"places": json.dumps(places), "kinds": json.dumps(list(kinds))}
+        with closing(self.connect()) as connection:
+            return [Binned(*row[:5], bool(row[5]), *row[6:]) for row in connection.execute(query, asked)]
 
     def findings(
         self, chunks: Sequence[Chunk], *, kind: str | None = None, subject: str | None = None
