@@ -170,7 +170,9 @@ class History:
         """
         asked = {"places": json.dumps(places), "kinds": json.dumps(list(kinds))}
         with closing(self.connect()) as connection:
-            return [Binned(*row[:5], bool(row[5]), *row[6:]) for row in connection.execute(query, asked)]
+            rows = connection.execute(query, asked).fetchall()
+        names = [field.name for field in fields(Binned)]
+        return [Binned(**dict(zip(names, row, strict=True)) | {"alert": bool(row[5])}) for row in rows]
 
     def findings(
         self, chunks: Sequence[Chunk], *, kind: str | None = None, subject: str | None = None
