@@ -58,9 +58,16 @@ class Split(Section):
         default=None, description="Column that says the side: train; validation, valid, val or dev; test."
     )
     files: Files | None = Field(default=None, description="Lists that say the sides.")
-    rest: Literal["refuse", "leave_out"] = Field(
+    fixed: Path | None = Field(
+        default=None,
+        description="Sides that were settled before: a Parquet file of key (image_id, row_id) and split (train, "
+        "validation, test, or none). Each row that it names is there, and must be in the data; group_by and order_by "
+        "move none.",
+    )
+    rest: Literal["refuse", "leave_out", "learn"] = Field(
         default="refuse",
-        description="With column or files: rows of which they say nothing. Those left out are counted.",
+        description="With column, files or fixed: rows of which they say nothing. Those left out are counted. learn, "
+        "with fixed alone: they go where their group is, or to train and validation, and never to the test.",
     )
     folds: int | None = Field(
         default=None,
@@ -93,8 +100,12 @@ class Split(Section):
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} of {self.folds}: they are numbered from 0 to {self.folds - 1}")
         ways = [name for name in ("order_by", "column", "files", "folds") if getattr(self, name) is not None]
+        if self.fixed is not None:
+            ways = ["fixed", *(name for name in ways if name != "order_by")]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other: each says by itself what the test is")
+        if self.rest == "learn" and self.fixed is None:
+            raise ValueError("rest: learn is for data.split.fixed; write refuse or leave_out")
         if self.stratify_by and self.order_by:
             raise ValueError("stratify_by and order_by exclude each other: time alone says where a row goes")
         if self.gap and not self.order_by:

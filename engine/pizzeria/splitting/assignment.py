@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.datasets import SPLITS
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, nearest
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.split import Split
 from pizzeria.splitting.classes import Classes, classes_of
-from pizzeria.splitting.cutting import hashed, literal, take_by_hash, take_last
+from pizzeria.splitting.cutting import HASH_BITS, hashed, literal, take_by_hash, take_last
+from pizzeria.splitting.fixed import LEFT_OUT, NEW_IN_TEST, check_groups, open_fixed, side_of_the_rest, without_left_out
 from pizzeria.splitting.given import lists_of, side_of_column, sides_of_lists
 from pizzeria.splitting.iterative import take_evenly
 from pizzeria.splitting.look_alikes import joined_groups
-from pizzeria.splitting.row_store import ROW, kept, one, opened, register, require
+from pizzeria.splitting.row_store import ROW, kept, one, opened, register, require, types
 from pizzeria.sql_text import literal as text
 from pizzeria.sql_text import quoted
 from pizzeria.tables import Tables
@@ -83,9 +84,14 @@ def assign(
     source: Any = images if images is not None else tables.rows_file if tables.rows_file else tables.rows
     assert source is not None
     group = split.group_by
+    if images is not None and split.fixed is not None:
+        source = images = without_left_out(images, split.fixed)
     if images is not None and split.group_near_duplicates:
         source, group = images.assign(**{_GROUP: joined_groups(images, split.group_by, distance)}), _GROUP
     with opened(source, folder) as connection:
+        if split.fixed is not None:
+            yield _fixed(connection, split, key, group)
+            return
         if split.group_by is not None:
             require(connection, split.group_by)
         classes = classes_of(connection, tables, split.stratify_by, problem)
@@ -145,6 +151,47 @@ def _view(
         f"SELECT {ROW}, {name} AS key, {unit} AS unit, {h} AS h, {c} AS c, {label} AS label, {v} AS v, "
         f"{given} AS given FROM source {joined} {grouped}",
         sort=bool(joined or grouped),
+    )
+
+
+def _fixed(connection: duckdb.DuckDBPyConnection, split: Split, key: str, group: str | None) -> Assigned:
+    """The sides that `data.split.fixed` says, and what becomes of rows that it does not name."""
+    assert split.fixed is not None
+    name = f"CAST({quoted(key)} AS VARCHAR)"
+    open_fixed(connection, split.fixed, name)
+    there = types(connection)
+    if group is not None and group not in there:
+        raise DataError(f"the data have no column {group!r} to split by", hint=nearest(group, there))
+    # What is settled needs no group, such as photos that came without a listing.
+    unit = f"coalesce(CAST({quoted(group)} AS VARCHAR), {name})" if group else name
+    kept(
+        connection,
+        "u",
+        f"SELECT {ROW}, {name} AS key, {unit} AS unit, {hashed(unit, split.seed)} AS h, _side AS given "
+        f"FROM source LEFT JOIN fixed ON _key = {name}",
+        sort=True,
+    )
+    if group is not None:
+        check_groups(connection, "group of photos" if group == _GROUP else group)
+    if split.rest == "refuse":
+        _refuse_unlisted(connection, "data.split.fixed says nothing")
+    connection.execute(
+        "CREATE TEMP TABLE unit_sides AS SELECT unit, min(given) AS s FROM u "
+        "WHERE given IN ('train', 'validation', 'test') GROUP BY unit"
+    )
+    side = side_of_the_rest(split.rest, split.validation / (1 - split.test), HASH_BITS)
+    return _result(connection, f"coalesce({side}, '{UNLISTED}')", split, sort=True)
+
+
+def _refuse_unlisted(connection: duckdb.DuckDBPyConnection, what: str) -> None:
+    count = one(connection, "SELECT count(*) FROM u WHERE given IS NULL")
+    if not count:
+        return
+    query = "SELECT key FROM u WHERE given IS NULL ORDER BY key LIMIT 5"
+    names = [str(k) for (k,) in connection.execute(query).fetchall()]
+    raise DataError(
+        f"{what} of {count} rows: {', '.join(names)}{' ...' if count > len(names) else ''}",
+        hint="name them, or leave them out with data.split.rest: leave_out",
     )
 
 
@@ -243,13 +290,8 @@ def _shares(connection: duckdb.DuckDBPyConnection, split: Split, group: str | No
     """SQL for the side by shares; sides that are given stay, and those that are not are made from train."""
     given = dict(connection.execute("SELECT given, count(*) FROM u GROUP BY given").fetchall())
     if None in given and split.rest == "refuse":
-        query = "SELECT key FROM u WHERE given IS NULL ORDER BY key LIMIT 5"
-        names = [str(k) for (k,) in connection.execute(query).fetchall()]
         what = f"column {split.column!r} says nothing" if split.column else "data.split.files say nothing"
-        raise DataError(
-            f"{what} of {given[None]} rows: {', '.join(names)}{' ...' if given[None] > len(names) else ''}",
-            hint="name them, or leave them out with data.split.rest: leave_out",
-        )
+        _refuse_unlisted(connection, what)
     rows = given.get("train", 0)
     missing = [side for side in ("test", "validation") if not given.get(side)]
     _enough(connection, "given = 'train'", 1 + len(missing), group, split, ("", "two ways", "three ways")[len(missing)])
@@ -330,5 +372,5 @@ def _result(connection: duckdb.DuckDBPyConnection, side: str, split: Split, *, s
     if sort:
         inner = f"SELECT {ROW}, key, {side} AS split FROM u"
         query = f"SELECT key, split FROM ({inner}) WHERE split IN ({sides}) ORDER BY {ROW}"
-    left_out = {reason: found[reason] for reason in (GAP, UNLISTED) if found.get(reason)}
+    left_out = {reason: found[reason] for reason in (GAP, UNLISTED, LEFT_OUT, NEW_IN_TEST) if found.get(reason)}
     return Assigned({name: found[name] for name in SPLITS}, left_out, connection, query)

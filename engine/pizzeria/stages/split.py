@@ -22,7 +22,10 @@ REFUSAL: type[PizzeriaError] | None = None
 
 def reads(spec: Spec) -> dict[str, Any]:
     split = spec.data.split
-    found: dict[str, Any] = {"data": {"split": split.model_dump(mode="json")}}
+    plain = split.model_dump(mode="json")
+    if split.fixed is not None:
+        plain["fixed"] = split.fixed.name  # what it holds is what decides, wherever it lies
+    found: dict[str, Any] = {"data": {"split": plain}}
     if split.stratify_by == CLASSES:
         found |= framing(spec)
     if split.group_near_duplicates:
@@ -35,9 +38,9 @@ def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
 
 
 def data(spec: Spec) -> Sequence[Path]:
-    """Lists that say who is where."""
+    """Lists that say who is where, and sides that were settled before."""
     files = spec.data.split.files
-    named = [files.train, files.validation, files.test] if files is not None else []
+    named = [files.train, files.validation, files.test] if files is not None else [spec.data.split.fixed]
     return [path for path in named if isinstance(path, Path)]
 
 
