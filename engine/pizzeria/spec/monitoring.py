@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pizzeria.spec.section import PluginSection, Section
 
@@ -102,3 +103,24 @@ class Monitoring(PluginSection):
     )
     drift: DriftThreshold = Field(default=DriftThreshold(), description="Drift alert.")
     alerts: tuple[Alert, ...] = Field(default=(Alert(),), description="Alert plugins, each with its options.")
+    remind_every: str | None = Field(
+        default=None,
+        pattern=r"^\d{1,6}[mhd]$",
+        description="Tell again of an alert that goes on, so often: 12h, 1d ... null: only when it begins and ends.",
+    )
+    pages: str | None = Field(
+        default=None,
+        description="Address at which people reach `pizzeria ui`, for the links in alerts: https://pizzeria.example:8501",
+    )
+
+    @field_validator("pages")
+    @classmethod
+    def _address(cls, pages: str | None) -> str | None:
+        if pages is None:
+            return None
+        parts = urlsplit(pages)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"{pages!r} is no address of a page; write https://host:port")
+        if parts.password is not None or parts.username is not None:
+            raise ValueError("the address holds a user or password; leave it out")
+        return pages.rstrip("/")

@@ -1,0 +1,315 @@
+"""Troubles over time: the first alarm of a kind and subject opens an incident, and a chunk without it resolves it.
+
+They lie in the history of the deployment, and change in the transaction that records the chunks, so that a kill leaves
+both or neither. What decides is always the history as it is now: a chunk that is judged again, because its labels came,
+may open an incident or end it. A chunk that could not be decided does neither.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pizzeria.contracts import Alarm, Kind, Verdict
+from pizzeria.monitoring.history import History, folder_of
+from pizzeria.runs.ledger import Ledger
+from pizzeria.runs.store import Store
+
+_SCHEMA = """
+create table if not exists incidents(
+    id integer primary key, sha256 text not null, run text not null, kind text not null, subject text not null,
+    text text not null, causes text not null, examples text not null, usual text not null,
+    first_chunk text not null, first_start text not null, chunk text not null, start text not null, end text not null,
+    chunks integer not null, opened_at text not null, updated_at text not null, told_at text not null,
+    resolved_at text not null, resolved_by text not null, why text not null, noted integer not null) strict;
+create index if not exists incidents_by_subject on incidents(sha256, kind, subject, id);
+create index if not exists incidents_open on incidents(id) where resolved_at = '';
+create index if not exists incidents_unnoted on incidents(id) where noted < 2;
+"""
+_AGAIN = "its chunks were judged again, and the alarm is gone"
+_ALARMS = """
+    select c.id, c.name, c.start, c.end, a.text, a.causes, a.examples, a.usual from alarms a join chunks c
+    on c.id = a.chunk where c.sha256 = ? and a.kind = ? and a.subject = ?
+"""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One trouble of one bundle."""
+
+    id: int
+    sha256: str
+    run: str
+    kind: Kind
+    subject: str
+    text: str
+    """Of its newest alarm, as are `causes`, `examples`, `usual`, `chunk`, `start` and `end`."""
+    causes: tuple[str, ...]
+    examples: tuple[str, ...]
+    usual: tuple[str, ...]
+    first_chunk: str
+    first_start: str
+    chunk: str
+    start: str
+    end: str
+    chunks: int
+    """In how many chunks it was an alarm so far."""
+    opened_at: str
+    """ISO 8601, UTC, as are `updated_at` and `resolved_at`."""
+    updated_at: str
+    resolved_at: str
+    """Empty while it is open."""
+    resolved_by: str
+    """The chunk that it is not in any more; empty where it ended otherwise."""
+    why: str
+    """Why it is over, in words."""
+
+    @property
+    def open(self) -> bool:
+        return not self.resolved_at
+
+    @property
+    def alarm(self) -> Alarm:
+        """Its newest alarm."""
+        return Alarm(
+            self.kind, self.subject, self.chunk, self.start, self.end, self.text, self.causes, self.examples, self.usual
+        )
+
+
+_FIELDS = [field.name for field in fields(Incident)]
+_INCIDENT = ", ".join(_FIELDS)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a pass made of the incidents."""
+
+    opened: tuple[Incident, ...] = ()
+    """Open now, and not before."""
+    resolved: tuple[Incident, ...] = ()
+    """Also those that came and went within the pass."""
+    going_on: tuple[Incident, ...] = ()
+    """Open before, and still."""
+
+    @property
+    def open(self) -> tuple[Incident, ...]:
+        """All that are open now."""
+        return (*self.going_on, *self.opened)
+
+
+def open_kinds(store: Store, name: str, sha256: str) -> frozenset[Kind]:
+    """Kinds of the incidents of a bundle that are open: what maintenance acts on."""
+    return frozenset(incident.kind for incident in open_incidents(store, name, sha256=sha256))
+
+
+def open_incidents(store: Store, name: str, *, sha256: str | None = None) -> list[Incident]:
+    """Incidents of a deployment that are open, of all its bundles or one; oldest first."""
+    return _listed(store, name, "resolved_at = ''", sha256, None)
+
+
+def incidents(store: Store, name: str, *, sha256: str | None = None, last: int | None = None) -> list[Incident]:
+    """Incidents of a deployment, open and resolved, of all its bundles or one; oldest first.
+
+    Args:
+        last: Only the so many that were opened last.
+    """
+    return _listed(store, name, "true", sha256, last)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, where they are not there; within the transaction of the caller."""
+    for statement in _SCHEMA.split(";"):
+        connection.execute(statement)
+
+
+def update(
+    connection: sqlite3.Connection, verdict: Verdict, *, sha256: str, run: str, at: str, champion: bool
+) -> Changes:
+    """Open, go on with and resolve incidents, after the verdict was recorded in the same transaction.
+
+    Args:
+        champion: Whether the bundle is the live one; then incidents of all others are over.
+    """
+    prepare(connection)
+    before = {incident.id for incident in _open(connection, sha256)}
+    touched: set[int] = set(before)
+    order = {chunk.name: i for i, chunk in enumerate(verdict.chunks)}
+    for alarm in sorted(verdict.alerts, key=lambda alarm: order.get(alarm.chunk, len(order))):
+        touched.add(_take(connection, alarm, sha256, run, at))
+    touched.discard(0)
+    for id in sorted(touched):
+        _refresh(connection, id, at)
+    if champion:
+        others = _select(connection, "resolved_at = '' and sha256 <> ?", (sha256,))
+        for incident in others:
+            _resolve(connection, incident.id, at, "", f"the bundle {sha256[:12]} has taken over")
+        touched |= {incident.id for incident in others}
+    after = _select(connection, "id in (select value from json_each(?))", (json.dumps(sorted(touched)),))
+    return Changes(
+        opened=tuple(one for one in after if one.open and one.id not in before),
+        resolved=tuple(one for one in after if not one.open),
+        going_on=tuple(one for one in after if one.open and one.id in before),
+    )
+
+
+def note(store: Store, name: str) -> None:
+    """Enter in the ledger what opened and what resolved, each once, also what a kill had left out."""
+    history = _history(store, name)
+    if history is None:
+        return
+    ledger = Ledger(store.root)
+    with closing(history.connect()) as connection:
+        prepare(connection)
+        rows = connection.execute(
+            "select id, noted, resolved_at from incidents where noted < 2 and (noted = 0 or resolved_at <> '')"
+        ).fetchall()
+        there = _noted_before(ledger, name) if rows else {}
+        for id, noted, _ in rows:
+            (incident,) = _select(connection, "id = ?", (id,))
+            plain = {"incident": id, "kind": incident.kind, "subject": incident.subject, "text": incident.text}
+            who = {"run": incident.run, "sha256": incident.sha256}
+            if noted == 0 and id not in there["alerted"]:
+                ledger.add("alerted", name, **who, detail=plain | {"chunk": incident.first_chunk})
+            if not incident.open and id not in there["recovered"]:
+                ended = {"chunk": incident.resolved_by, "why": incident.why, "since": incident.opened_at}
+                ledger.add("recovered", name, **who, detail=plain | ended)
+            connection.execute("update incidents set noted = ? where id = ?", (1 if incident.open else 2, id))
+
+
+def _noted_before(ledger: Ledger, name: str) -> Mapping[str, set[int]]:
+    """Incidents that the ledger has: one may be there unmarked, after a kill."""
+    return {
+        event: {int(entry.detail["incident"]) for entry in ledger.entries(name, event)}
+        for event in ("alerted", "recovered")
+    }
+
+
+def _take(connection: sqlite3.Connection, alarm: Alarm, sha256: str, run: str, at: str) -> int:
+    """The incident that an alarm belongs to, opened if there is none; 0 where it is one that is over and known."""
+    chunk = connection.execute(
+        "select id, start from chunks where sha256 = ? and name = ?", (sha256, alarm.chunk)
+    ).fetchone()
+    if chunk is None:
+        return 0
+    key = (sha256, alarm.kind, alarm.subject)
+    for incident in _select(connection, "sha256 = ? and kind = ? and subject = ? and resolved_at = ''", key):
+        _refresh(connection, incident.id, at, before=(alarm.start, chunk[0]))
+        if _select(connection, "id = ?", (incident.id,))[0].open:
+            return incident.id
+    for incident in _select(connection, "sha256 = ? and kind = ? and subject = ? and resolved_at <> ''", key):
+        until = connection.execute(
+            "select start from chunks where sha256 = ? and name = ?", (sha256, incident.resolved_by)
+        ).fetchone()
+        if until is not None and incident.first_start <= alarm.start < until[0]:
+            return 0
+    lists = [json.dumps(one) for one in (alarm.causes, alarm.examples, alarm.usual)]
+    values: Sequence[Any] = (
+        sha256, run, alarm.kind, alarm.subject, alarm.text, *lists, alarm.chunk, alarm.start, alarm.chunk, alarm.start,
+        alarm.end, 1, at, at, at, "", "", "", 0,
+    )  # fmt: skip
+    places = ", ".join("?" * len(values))
+    row = connection.execute(f"insert into incidents values (null, {places}) returning id", values).fetchone()  # noqa: S608
+    return int(row[0])
+
+
+def _refresh(connection: sqlite3.Connection, id: int, at: str, before: tuple[str, int] | None = None) -> None:
+    """Bring an open incident to what the history says of it, which may be that it is over.
+
+    Args:
+        before: Start and id of a chunk: only what was before it counts.
+    """
+    (incident,) = _select(connection, "id = ?", (id,))
+    if not incident.open:
+        return
+    query = f"{_ALARMS} and c.start >= ? order by c.start, c.id"
+    found = connection.execute(query, (incident.sha256, incident.kind, incident.subject, incident.first_start))
+    alarms = [row for row in found if before is None or (row[2], row[0]) < before]
+    if not alarms:
+        if before is None:
+            _resolve(connection, id, at, "", _AGAIN)
+        return
+    chunk_id, chunk, start, end, *rest = alarms[-1]
+    if (chunk, end, rest[0], len(alarms)) != (incident.chunk, incident.end, incident.text, incident.chunks):
+        connection.execute(
+            "update incidents set chunk = ?, start = ?, end = ?, text = ?, causes = ?, examples = ?, usual = ?, "
+            "chunks = ?, updated_at = ? where id = ?",
+            (chunk, start, end, *rest, len(alarms), at, id),
+        )
+        (incident,) = _select(connection, "id = ?", (id,))
+    ended = _clear(connection, incident, after=(start, chunk_id), before=before)
+    if ended is not None:
+        _resolve(connection, id, at, ended, f"chunk {ended} is without it")
+
+
+def _clear(
+    connection: sqlite3.Connection, incident: Incident, *, after: tuple[str, int], before: tuple[str, int] | None
+) -> str | None:
+    """The first chunk between two that was decided, and is without the alarm."""
+    query = """
+        select c.id, c.name, c.start, f.subject, f.alert from chunks c join findings f on f.chunk = c.id
+        where c.sha256 = ? and f.kind = ? and (c.start, c.id) > (?, ?)
+            and not exists (select 1 from alarms a where a.chunk = c.id and a.kind = f.kind and a.subject = ?)
+        order by c.start, c.id
+    """
+    found: dict[tuple[str, int, str], list[tuple[str, int | None]]] = {}
+    asked = (incident.sha256, incident.kind, *after, incident.subject)
+    for id, name, start, subject, alert in connection.execute(query, asked):
+        if before is None or (start, id) < before:
+            found.setdefault((start, id, name), []).append((subject, alert))
+    return next((name for (_, _, name), findings in found.items() if _decided(incident, findings)), None)
+
+
+def _decided(incident: Incident, findings: Sequence[tuple[str, int | None]]) -> bool:
+    """Whether a chunk says something of an incident: about its own subject, or else about its causes, or its kind."""
+    own = [alert for subject, alert in findings if subject == incident.subject]
+    if not own:
+        own = [alert for subject, alert in findings if subject in incident.causes]
+    if own:
+        return None not in own
+    return any(alert is not None for _, alert in findings)
+
+
+def _resolve(connection: sqlite3.Connection, id: int, at: str, chunk: str, why: str) -> None:
+    connection.execute(
+        "update incidents set resolved_at = ?, updated_at = ?, resolved_by = ?, why = ? where id = ?",
+        (at, at, chunk, why, id),
+    )
+
+
+def _open(connection: sqlite3.Connection, sha256: str) -> list[Incident]:
+    return _select(connection, "resolved_at = '' and sha256 = ?", (sha256,))
+
+
+def _select(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Incident]:
+    query = f"select {_INCIDENT} from incidents where {where}"  # noqa: S608
+    return [_incident(row) for row in connection.execute(query, tuple(values))]
+
+
+def _incident(row: Sequence[Any]) -> Incident:
+    plain = dict(zip(_FIELDS, row, strict=True))
+    lists = {key: tuple(json.loads(plain[key])) for key in ("causes", "examples", "usual")}
+    return Incident(**plain | lists)
+
+
+def _history(store: Store, name: str) -> History | None:
+    """The history, where there is one: a look at nothing leaves nothing behind."""
+    folder = folder_of(store, name)
+    return History(folder) if (folder / "history.sqlite").exists() else None
+
+
+def _listed(store: Store, name: str, where: str, sha256: str | None, last: int | None) -> list[Incident]:
+    history = _history(store, name)
+    if history is None:
+        return []
+    with closing(history.connect()) as connection:
+        prepare(connection)
+        found = _select(
+            connection,
+            f"{where} and (? is null or sha256 = ?) order by id desc limit ?",
+            (sha256, sha256, -1 if last is None else last),
+        )
+    return found[::-1]
