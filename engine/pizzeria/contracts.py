@@ -653,10 +653,29 @@ class Notice:
     """What to look at, by what it is: `page`, where `monitoring.pages` says the address of `pizzeria ui`."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a live model stands after a monitoring pass: for channels that show a state, and do not only tell news."""
+
+    name: str
+    """Of the deployment."""
+    at: str
+    """ISO 8601, UTC."""
+    sha256: str
+    run: str
+    open: tuple[Alarm, ...]
+    """The newest alarm of each incident that is open."""
+    chunk: Judged | None
+    """The newest chunk that was judged; None where there is none yet."""
+    findings: tuple[Finding, ...]
+    """Of that chunk."""
+
+
 class AlertChannel(Plugin, Protocol):
     """`alerts`: tells somebody.
 
-    It may also have `secrets(options) -> Sequence[str]`: names of the environment variables that it needs.
+    It may also have `secrets(options) -> Sequence[str]`: names of the environment variables that it needs; and
+    `show(options, standing: Standing)`: called after each pass, also when there is nothing to tell; it fails as `send`.
     """
 
     def send(self, options: Any, notice: Notice) -> None:

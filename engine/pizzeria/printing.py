@@ -47,16 +47,25 @@ def print_verdicts(results: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_pass(done: Pass) -> None:
-    """The outcome of one monitoring pass."""
+    """The outcome of one monitoring pass: what is wrong now, what is over, and what could not be decided or told."""
     console = Console(highlight=False)
     verdict = done.verdict
     stood = f"; {verdict.stood} chunks were judged before" if verdict.stood else ""
     console.print(f"{verdict.judged} predictions judged{stood}")
-    for alarm in verdict.alerts:
-        console.print(Text(f"alert: {alarm.text}", style="red"))
+    if done.changes is None:
+        for alarm in verdict.alerts:
+            console.print(Text(f"alert: {alarm.text}", style="red"))
+    else:
+        for incident in done.changes.resolved:
+            console.print(Text(f"over: {incident.text}: {incident.why}", style="green"))
+        for incident in done.changes.opened:
+            console.print(Text(f"alert: {incident.text}", style="red"))
+        for incident in done.changes.going_on:
+            since = f"since chunk {incident.first_chunk}"
+            console.print(Text(f"still open, {since}: {incident.text}", style="red"))
     for text in verdict.undecided:
         console.print(Text(f"undecided: {text}", style="yellow"))
     for text in done.unsent:
-        console.print(Text(f"alert not sent: {text}", style="red"))
-    if not verdict.alerts and not verdict.undecided:
+        console.print(Text(f"not told: {text}; it is tried again", style="red"))
+    if not done.alert and not verdict.undecided:
         console.print(Text("no alert", style="green"))

@@ -32,7 +32,7 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
     """Judge the logged predictions of a run's model: estimated performance and drift.
 
     RUN is a run's id or folder, or a spec's name: for the run that is live, or else its newest one. Exits with 0 when
-    all is well, 10 when there is an alert, 11 when something could not be decided.
+    all is well, 10 while an alert is open, 11 when something could not be decided.
     """
     from datetime import UTC
 
@@ -56,7 +56,7 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
     done = with_progress(work)
     render_report(found)
     print_pass(done)
-    if done.verdict.alerts:
+    if done.alert:
         sys.exit(ALERT)
     if done.verdict.undecided:
         sys.exit(UNDECIDED)

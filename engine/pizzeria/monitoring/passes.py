@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from pizzeria.contracts import Progress, Traffic, Verdict
 from pizzeria.deployments import log_folder
 from pizzeria.errors import DataError, NotFoundError, nearest
 from pizzeria.monitoring.history import History, folder_of
+from pizzeria.monitoring.incidents import Changes, note, update
+from pizzeria.monitoring.telling import post_changes, send_waiting, show_standing
 from pizzeria.monitoring.traffic import FrameTraffic
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Run, Store
@@ -29,12 +32,19 @@ class Pass:
 
     Attributes:
         folder: Where its verdict lies.
-        unsent: Alert channels that failed, with the reason.
+        changes: What it made of the incidents; None of a pass for itself, which opens and resolves none.
+        unsent: Alert channels that could not be told yet, with the reason.
     """
 
     verdict: Verdict
     folder: Path
-    unsent: tuple[str, ...]
+    changes: Changes | None = None
+    unsent: tuple[str, ...] = ()
+
+    @property
+    def alert(self) -> bool:
+        """Whether something is wrong now: an incident is open, or, in a pass for itself, there is an alarm."""
+        return bool(self.verdict.alerts if self.changes is None else self.changes.open)
 
 
 def monitor(
@@ -90,19 +100,33 @@ def monitor(
         if labels is not None:
             analysis = _with_labels(analysis, labels)
         with tempfile.TemporaryDirectory() as temporary:
-            return Pass(judge(FrameTraffic(analysis), Path(temporary)), folder, ())
+            return Pass(judge(FrameTraffic(analysis), Path(temporary)), folder)
     memory = folder_of(store, spec.name) / sha256[:16]
     memory.mkdir(parents=True, exist_ok=True)
     verdict = judge(FrameTraffic(analysis), memory)
-    History(folder_of(store, spec.name)).record(verdict, sha256=sha256, run=run.id, at=at)
+    ledger = Ledger(store.root)
+    live = ledger.champion(spec.name)
+    changes = Changes()
+
+    def follow(connection: sqlite3.Connection) -> None:
+        nonlocal changes
+        changes = update(
+            connection, verdict, sha256=sha256, run=run.id, at=at, champion=live is not None and live.sha256 == sha256
+        )
+        post_changes(connection, changes, spec, run=run.id, sha256=sha256, at=at, report=run.folder / "report.html")
+
+    History(folder_of(store, spec.name)).record(verdict, sha256=sha256, run=run.id, at=at, then=follow)
     detail = {
         "alerts": [alarm.text for alarm in verdict.alerts],
         "undecided": list(verdict.undecided),
         "reasons": sorted({alarm.kind for alarm in verdict.alerts}),
+        "open": len(changes.open),
         "judged": verdict.judged,
     }
-    Ledger(store.root).add("monitored", spec.name, run=run.id, sha256=sha256, detail=detail)
-    return Pass(verdict, folder, ())
+    ledger.add("monitored", spec.name, run=run.id, sha256=sha256, detail=detail)
+    note(store, spec.name)
+    unsent = (*send_waiting(spec, store), *show_standing(spec, store, run=run.id, sha256=sha256))
+    return Pass(verdict, folder, changes, unsent)
 
 
 def _with_labels(analysis: pd.DataFrame, path: Path) -> pd.DataFrame:

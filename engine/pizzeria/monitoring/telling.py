@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,10 +23,10 @@ from typing import Any, Literal
 
 from pizzeria import registry
 from pizzeria.clock import now, utcnow
-from pizzeria.contracts import Alarm, Notice
+from pizzeria.contracts import Alarm, Judged, Notice, Standing
 from pizzeria.errors import PizzeriaError
 from pizzeria.monitoring.history import History, folder_of
-from pizzeria.monitoring.incidents import Changes, Incident, prepare
+from pizzeria.monitoring.incidents import Changes, Incident, open_incidents, prepare
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 from pizzeria.spec.spec import Spec
@@ -157,6 +158,24 @@ def send_waiting(spec: Spec, store: Store, *, all_of_them: bool = False) -> tupl
     return tuple(f"{channel}: {error or 'it was not tried yet'}" for channel, error in waiting.items())
 
 
+def show_standing(spec: Spec, store: Store, *, run: str, sha256: str) -> tuple[str, ...]:
+    """Let the channels that show a state show how it is now; those that could not, each with the reason."""
+    history = History(folder_of(store, spec.name))
+    newest = history.chunks(sha256=sha256, last=1)
+    findings = history.findings(newest)
+    standing = Standing(
+        spec.name,
+        now(),
+        sha256,
+        run,
+        tuple(one.alarm for one in open_incidents(store, spec.name)),
+        next((Judged(c.name, c.start, c.end, c.rows, c.labelled, c.open) for c in newest), None),
+        tuple(finding for chunk in newest for finding in findings[chunk.id]),
+    )
+    failed = {channel.label: channel.show(standing) for channel in channels_of(spec).values()}
+    return tuple(f"{label}: {error}" for label, error in failed.items() if error)
+
+
 def deliveries(store: Store, name: str, *, last: int | None = None, waiting: bool = False) -> list[Delivery]:
     """Notices by channel, oldest first.
 
@@ -206,24 +225,41 @@ class Channel:
 
     def send(self, notice: Notice) -> str:
         """Send a notice; what went wrong, or nothing. One that hangs is left to itself after `PATIENCE_S`."""
-        return within_patience(lambda: registry.load("alerts", self.use).send(self.options, notice))
+        return self._within_patience("send", notice)
 
+    def show(self, standing: Standing) -> str:
+        """The same of how things stand, where the plugin shows that."""
+        return self._within_patience("show", standing)
 
-def within_patience(work: Any) -> str:
-    """Do it in a thread of its own; what went wrong, or nothing."""
-    outcome: list[str] = []
+    def _within_patience(self, part: Literal["send", "show"], what: Notice | Standing) -> str:
+        outcome: list[str] = []
 
-    def go() -> None:
+        def go() -> None:
+            try:
+                plugin = registry.load("alerts", self.use)
+                if hasattr(plugin, part):
+                    getattr(plugin, part)(self.options, what)
+                outcome.append("")
+            except PizzeriaError as error:
+                said = " ".join(filter(None, (error.message, error.hint and f"({error.hint})")))
+                outcome.append(self._without_secrets(said))
+
+        thread = threading.Thread(target=go, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_S)
+        return outcome[0] if outcome else f"it did not end within {PATIENCE_S:g} s"
+
+    def _without_secrets(self, text: str) -> str:
+        """What a channel says goes into the ledger; the values of its secrets do not, whatever it says."""
         try:
-            work()
-            outcome.append("")
-        except PizzeriaError as error:
-            outcome.append(" ".join(filter(None, (error.message, error.hint and f"({error.hint})"))))
-
-    thread = threading.Thread(target=go, daemon=True)
-    thread.start()
-    thread.join(PATIENCE_S)
-    return outcome[0] if outcome else f"it did not end within {PATIENCE_S:g} s"
+            asked = getattr(registry.load("alerts", self.use), "secrets", None)
+            names = asked(self.options) if asked is not None else ()
+        except PizzeriaError:
+            names = ()
+        for name in names:
+            if value := os.environ.get(name):
+                text = text.replace(value, f"${name}")
+        return text
 
 
 def channels_of(spec: Spec) -> dict[str, Channel]:
