@@ -8,7 +8,9 @@
     ├── ParityError              3   the exported model does not answer as the trained one does
     ├── DataError                4   data cannot be read or make no sense
     │   ├── ExpectationError     4   data were read, and an expectation failed or was undecided
-    │   └── LeakageError         4   what the model is judged on leaks into what it learns from
+    │   ├── LeakageError         4   what the model is judged on leaks into what it learns from
+    │   ├── LackError            4   there are too few labels to learn from
+    │   └── PoisonError          4   the labels look as if somebody meant to spoil the model, or mistook its classes
     ├── BundleError              5   a bundle is damaged, or not what it says it is
     ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
     │   └── RolloutError         6   a new model was sent back while it took over in steps
@@ -20,7 +22,7 @@ A command that ends with one of them prints its message and hint, no traceback, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -121,6 +123,30 @@ class ExpectationError(DataError):
 
 class LeakageError(DataError):
     """What the model is judged on leaks into what it learns from, so that it would be judged too well."""
+
+
+class LackError(DataError):
+    """There are too few new labels, or none that a model can learn from.
+
+    Args:
+        evidence: Figures for the ledger.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", evidence: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.evidence = dict(evidence or {})
+
+
+class PoisonError(DataError):
+    """The new labels cannot be trusted: one source contradicts what is known, say, or says the same of everything.
+
+    Args:
+        evidence: Figures for the ledger.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", evidence: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.evidence = dict(evidence or {})
 
 
 class BundleError(PizzeriaError):

@@ -46,7 +46,8 @@ def collect(data: Data, problem: Problem, folder: Path, max_megapixels: float, p
     parts = []
     for name, source in sources:
         own = name if len(sources) > 1 else ""
-        part = Part(name, own, _brought(name, source, problem, folder / own, progress))
+        same = getattr(source, "same_listings", False)
+        part = Part(name, own, _brought(name, source, problem, folder / own, progress), same_listings=same)
         known |= dict.fromkeys(_renamed(part, source, problem, folder))
         parts.append(part)
     tables = join(parts, folder)

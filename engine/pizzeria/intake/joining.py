@@ -30,6 +30,8 @@ class Part:
     folder: str
     """Relative to the stage's folder; empty where there is one source."""
     tables: Tables
+    same_listings: bool = False
+    """Whether a listing's id means the same listing as in the parts before it."""
 
 
 def named(data: Data) -> list[tuple[str, Sourced]]:
@@ -52,7 +54,8 @@ def named(data: Data) -> list[tuple[str, Sourced]]:
 def join(parts: Sequence[Part], folder: Path) -> Tables:
     """One dataset of what the sources brought; of one source, what it brought.
 
-    Of several, ids become `<source>:<id>`, and the column `source` says where each thing comes from.
+    Of several, ids become `<source>:<id>`, and the column `source` says where each thing comes from. Where a source
+    has `same_listings`, a listing that an earlier one has is called as it is there.
 
     Raises:
         DataError: an id stands twice in a source, or the sources cannot be joined; says why.
@@ -137,15 +140,17 @@ def _frame(name: str, parts: Sequence[Part]) -> pd.DataFrame | None:
     import pandas as pd
 
     found = []
-    for part in parts:
+    for i, part in enumerate(parts):
         frame = getattr(part.tables, name)
         if frame is None:
             continue
         frame = frame.copy()
+        owners = _owners(parts[:i]) if part.same_listings else {}
         for key in ("image_id", "box_id", "listing_id"):
             if key in frame:
                 told = frame[key].notna()
-                frame.loc[told, key] = [f"{part.name}:{value}" for value in frame.loc[told, key]]
+                whose = owners if key == "listing_id" else {}
+                frame.loc[told, key] = [f"{whose.get(str(value), part.name)}:{value}" for value in frame.loc[told, key]]
         if name == "images" and part.folder:
             frame["path"] = [
                 str(path) if Path(path).is_absolute() else f"{part.folder}/{path}" for path in frame["path"]
@@ -165,8 +170,15 @@ def _frame(name: str, parts: Sequence[Part]) -> pd.DataFrame | None:
     return joined.reindex(columns=_columns(found))
 
 
-def _path_in(folder: str, path: str) -> str:
-    return path if Path(path).is_absolute() else f"{folder}/{path}"
+def _owners(parts: Sequence[Part]) -> dict[str, str]:
+    """By listing id, the first part that has it."""
+    out: dict[str, str] = {}
+    for part in parts:
+        for frame in (part.tables.images, part.tables.listings):
+            if frame is not None and "listing_id" in frame:
+                for value in frame["listing_id"].dropna().astype(str).unique():
+                    out.setdefault(value, part.name)
+    return out
 
 
 def _columns(frames: Sequence[pd.DataFrame]) -> list[str]:

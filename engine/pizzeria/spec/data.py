@@ -46,6 +46,11 @@ class Sourced(PluginSection):
 class Source(Sourced):
     """A further source, whose tables join those of the first."""
 
+    same_listings: bool = Field(
+        default=False,
+        description="A listing_id here means the same listing as in the sources before it, and not one of its own.",
+    )
+
 
 class Data(Sourced):
     """Phase 3: collect, validate, split. The other keys are the source plugin's options."""

@@ -29,6 +29,41 @@ class Comparison(Section):
     )
 
 
+class Trust(Section):
+    """When new labels are not learnt from, because they look spoilt."""
+
+    trusted: tuple[str, ...] = Field(
+        default=(), description="Sources of labels that are believed, whatever they say; as `pizzeria labels` has them."
+    )
+    on_doubt: Literal["refuse", "leave_out"] = Field(
+        default="refuse",
+        description="refuse: no model is trained, and what was seen is told. leave_out: what the doubted source said "
+        "is left out, and the rest is learnt from, when it is enough.",
+    )
+    contradicting: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="A source is doubted when so much more of its labels contradict confident answers than other "
+        "sources' labels, or the test set, do.",
+    )
+    conflicting: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Labels are doubted when so many of them say other things of the same photo or row than another "
+        "label does, beyond what is so in the data before.",
+    )
+    flood: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="A source is doubted when it gave so many of the new labels within an hour, nearly all the same, "
+        "against what the model answered.",
+    )
+    least: int = Field(default=20, ge=5, description="With fewer labels a source is not judged by itself.")
+
+
 class Maintenance(Section):
     """Phase 10: when a new model is trained, on what, and how it takes over."""
 
@@ -54,8 +89,11 @@ class Maintenance(Section):
         "them, and they are the next reference of the monitor.",
     )
     memory: int | None = Field(
-        default=None, gt=0, description="Train on so many of the newest labelled rows or photos alone; null: on all."
+        default=None,
+        gt=0,
+        description="Train (and validate) on so many of the newest labelled rows or photos alone; null: on all.",
     )
+    trust: Trust = Field(default=Trust(), description="When labels are not believed.")
     start: Literal["cold", "warm"] = Field(
         default="cold", description="cold: from the weights of the spec; warm: from those of the champion."
     )

@@ -69,6 +69,8 @@ def _read(source: Sourced) -> dict[str, Any]:
     own: dict[str, Any] = {"use": source.use}
     if source.class_map:  # in words that a plan can show: null would look like a key that is not there
         own["class_map"] = {old: "(left out)" if new is None else new for old, new in source.class_map.items()}
+    if getattr(source, "same_listings", False):
+        own["same_listings"] = True
     return own | (source.options.model_dump(mode="json") if source.options is not None else {})
 
 
