@@ -15,7 +15,7 @@ from pizzeria_plugins.monitors.chunks import Part
 from pizzeria_plugins.monitors.performance import Limits
 
 if TYPE_CHECKING:
-    from pizzeria_plugins.monitors.drift import Drift
+    from pizzeria_plugins.monitors.before_drift import Drift
     from pizzeria_plugins.monitors.performance import Performance
 
 INK, GRID, ESTIMATED, REALISED, ALERT = "#1f2937", "#e5e7eb", "#3b0280", "#3bb273", "#dd4040"

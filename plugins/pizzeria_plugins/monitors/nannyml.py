@@ -35,12 +35,6 @@ class Options(BaseOptions):
         default=60, ge=20, le=1000, description="Pairs drawn from the reference to learn how far chance alone goes."
     )
     seed: int = Field(default=0, ge=0, description="Seed of these draws.")
-    missing_above: float = Field(
-        default=0.05, ge=0, lt=1, description="Alert when a column misses so much more than in the reference, 0 to 1."
-    )
-    unseen_above: float = Field(
-        default=0.05, ge=0, lt=1, description="Alert when so many values of a column are new, 0 to 1."
-    )
 
 
 def check(monitoring: Monitoring, problem: Problem) -> list[tuple[str, str, str]]:
@@ -69,7 +63,9 @@ def judge(
     """
     import pandas as pd
 
-    from pizzeria_plugins.monitors import chunks, drift, figures, library, noise, quality
+    from pizzeria_plugins.monitors import before_drift as drift
+    from pizzeria_plugins.monitors import before_quality as quality
+    from pizzeria_plugins.monitors import chunks, figures, library, noise
     from pizzeria_plugins.monitors.columns import read_columns
     from pizzeria_plugins.monitors.performance import judge_performance, limits
 
@@ -108,11 +104,13 @@ def judge(
         found, drifted, unsure = drift.judge_columns(measured, parts, monitoring.drift)
         findings, undecided = findings + found, undecided + unsure
         together = None
-        if monitoring.drift.multivariate:
+        if "reconstruction" in monitoring.drift.multivariate:
             found, apart, unsure, together = drift.multivariate(nml, columns, reference_parts, parts, sampling)
             findings, undecided, drifted = findings + found, undecided + unsure, drifted + apart
 
-        found, poor = quality.judge_quality(nml, columns, parts, options.missing_above, options.unseen_above)
+        found, poor = quality.judge_quality(
+            nml, columns, parts, monitoring.quality.missing_above, monitoring.quality.unseen_above
+        )
         plots = figures.draw(performance, bounds, measured, together, parts, len(reference_parts))
     alarms: list[Alarm] = []
     found_alerts: tuple[tuple[Kind, str, list[str]], ...] = (

@@ -1,0 +1,115 @@
+"""Which columns are likely behind a fall of performance: those whose drift goes with it from chunk to chunk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria_plugins.monitors import chance
+from pizzeria_plugins.monitors.instruments import Known
+
+LEAST_CHUNKS = 6
+"""With fewer any two columns go together."""
+SURE = 0.05
+"""A correlation with a larger p-value is no cause."""
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A column, with Pearson's correlation of its drift and the change of performance, and the p-value of that."""
+
+    column: str
+    correlation: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Columns that are likely behind what happened in a chunk, the likeliest first.
+
+    Attributes:
+        how: In words, how they were ranked, for an alarm's text; empty when there are none.
+    """
+
+    columns: tuple[str, ...]
+    how: str
+
+
+def correlated(
+    distances: Mapping[str, NDArray[np.float64]], performance: NDArray[np.float64], usual: float
+) -> list[Cause]:
+    """Columns by how much their drift goes with the absolute change of performance, as NannyML's CorrelationRanker.
+
+    Args:
+        distances: By column, [P] distance in each chunk; NaN where unknown.
+        performance: [P] estimated or realised.
+        usual: Mean performance on the reference.
+
+    Example:
+        >>> fall = np.array([0.9, 0.9, 0.8, 0.7])
+        >>> [cause.column for cause in correlated({"a": 1 - fall, "b": fall}, fall, usual=0.9)]
+        ['a', 'b']
+    """
+    from scipy.stats import pearsonr  # type: ignore[import-untyped]
+
+    change = np.abs(performance - usual)
+    found = []
+    for name, values in distances.items():
+        known = np.isfinite(values) & np.isfinite(change)
+        if known.sum() < 2 or np.ptp(values[known]) == 0 or np.ptp(change[known]) == 0:
+            found.append(Cause(name, math.nan, math.nan))
+            continue
+        correlation, p_value = pearsonr(values[known], change[known])
+        found.append(Cause(name, float(correlation), float(p_value)))
+    return sorted(found, key=lambda cause: -math.inf if math.isnan(cause.correlation) else cause.correlation)[::-1]
+
+
+def likely(known: Known, chunk: str, performance: Mapping[str, float | None], usual: float | None) -> Causes:
+    """What is likely behind a fall in a chunk, out of the columns that drifted there.
+
+    With chunks enough they are ranked by correlation, and those without one are left out; with too few, or when
+    performance did not move with any, by how far each strayed.
+
+    Args:
+        known: With the readings of drift.
+        performance: By chunk, the headline metric.
+        usual: Its mean on the reference; None where it is unknown.
+    """
+    readings = {part.name: reading for part, reading in known.of("drift")}
+    if chunk not in readings:
+        return Causes((), "")
+    strong = {name: strength(found) for name, found in readings[chunk]["columns"].items()}
+    drifted = sorted((name for name in strong if strong[name] > 1), key=strong.__getitem__, reverse=True)
+    if not drifted:
+        return Causes((), "")
+    order = [part.name for part in known.parts if part.name in readings and performance.get(part.name) is not None]
+    if usual is not None and len(order) >= LEAST_CHUNKS:
+        distances = {
+            name: np.array([_value(readings[one]["columns"].get(name)) for one in order], np.float64)
+            for name in drifted
+        }
+        moved = np.array([performance[one] for one in order], np.float64)
+        causes = [cause for cause in correlated(distances, moved, usual) if cause.correlation > 0]
+        causes = [cause for cause in causes if cause.p_value < SURE][:NAMED]
+        if causes:
+            how = f"its drift goes with performance, r = {causes[0].correlation:.2f} over {len(order)} chunks"
+            return Causes(tuple(cause.column for cause in causes), how)
+    return Causes(tuple(drifted[:NAMED]), "it strayed furthest")
+
+
+def strength(found: Mapping[str, Any]) -> float:
+    """How far a column strayed, as a multiple of what healthy chunks show; 0 where it is unknown."""
+    if found["value"] is None:
+        return 0.0
+    usual = chance.limit(found["healthy"], chance.DEVIATIONS)
+    return float(found["value"]) / usual if usual > 0 else math.inf if found["value"] > 0 else 0.0
+
+
+def _value(found: Mapping[str, Any] | None) -> float:
+    return math.nan if found is None or found["value"] is None else float(found["value"])
