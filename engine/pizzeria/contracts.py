@@ -464,6 +464,14 @@ class LabelLog(Protocol):
 
     What a label is, and how labels are sifted and joined: `pizzeria.inference.truth`. `read` of such a log joins them:
     its rows have `true:<class>`, or `true`, where there is a label.
+
+    One that may have millions of labels also has the following; without them, all are looked at in each pass.
+
+    - `labels_since(options, folder, since: str) -> Iterator[tuple[str, Label]]`: the labels that came at `since`
+      (`pizzeria.inference.truth.moment`; empty: at any time) or later, each behind the time at which it came, in order
+      of that;
+    - `times(options, folder, keys: Collection[Key], *, sha256) -> Sequence[datetime]`: when the predictions were made
+      that labels of these keys are of, in any order; a few others may be among them.
     """
 
     def add_labels(self, options: Any, folder: Path, labels: Sequence[Label]) -> LabelCounts:

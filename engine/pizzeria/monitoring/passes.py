@@ -17,7 +17,7 @@ from pizzeria.errors import DataError, NotFoundError, nearest
 from pizzeria.monitoring.history import History, folder_of
 from pizzeria.monitoring.incidents import Changes, note, update
 from pizzeria.monitoring.telling import post_changes, send_waiting, show_standing
-from pizzeria.monitoring.traffic import FrameTraffic
+from pizzeria.monitoring.traffic import FrameTraffic, LoggedTraffic, Since
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
@@ -93,17 +93,19 @@ def monitor(
         atomic.write_json(folder / "verdict.json", plain)
         return verdict
 
-    analysis: pd.DataFrame = log.read(spec.serving.log.options, log_folder(store, spec.name), sha256=sha256)
+    traffic: Traffic = LoggedTraffic(log, spec.serving.log.options, log_folder(store, spec.name), sha256)
+    if since is not None:
+        traffic = Since(traffic, since)
+    if labels is not None:
+        pieces = list(traffic.batches())
+        analysis = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
+        traffic = FrameTraffic(_with_labels(analysis, labels))
     if since is not None or labels is not None:
-        if since is not None and len(analysis):
-            analysis = analysis[analysis["timestamp"] >= pd.Timestamp(since)].reset_index(drop=True)
-        if labels is not None:
-            analysis = _with_labels(analysis, labels)
         with tempfile.TemporaryDirectory() as temporary:
-            return Pass(judge(FrameTraffic(analysis), Path(temporary)), folder)
+            return Pass(judge(traffic, Path(temporary)), folder)
     memory = folder_of(store, spec.name) / sha256[:16]
     memory.mkdir(parents=True, exist_ok=True)
-    verdict = judge(FrameTraffic(analysis), memory)
+    verdict = judge(traffic, memory)
     ledger = Ledger(store.root)
     live = ledger.champion(spec.name)
     changes = Changes()

@@ -6,14 +6,13 @@ strange record never stops the log.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pizzeria.inference.records import pack
+from pizzeria.inference.records import pack, plain_column, predictions_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = ("timestamp", "sha256", "prediction_id", "input_id", "listing_id", "latency_ms")
 """What every record has, in the order in which frames show it."""
 CHUNK = 10_000
-"""Rows that `read` holds as Python objects at a time; a frame takes a tenth of their memory."""
-_Item = TypeVar("_Item")
+"""Rows that are held as Python objects at a time; a frame takes a tenth of their memory."""
 
 
 class Row(NamedTuple):
@@ -32,11 +30,13 @@ class Row(NamedTuple):
         fixed: Values of `COLUMNS`; the first three are always texts.
         rest: The other values, as JSON.
         photo: The photo's bytes, where it is to be kept.
+        predictions: How many it tells of.
     """
 
     fixed: tuple[Any, ...]
     rest: str
     photo: bytes | None
+    predictions: int
 
     @property
     def timestamp(self) -> str:
@@ -63,7 +63,7 @@ def as_row(record: Mapping[str, Any]) -> Row:
     input_id, listing_id = whole(rest.pop("input_id", None)), whole(rest.pop("listing_id", None))
     latency, photo = rest.pop("latency_ms", None), rest.pop("photo", None)
     fixed = (timestamp, sha256, prediction_id, input_id, listing_id, None if latency is None else float(latency))
-    return Row(fixed, _as_json(rest), photo)
+    return Row(fixed, _as_json(rest), photo, predictions_in(record))
 
 
 def whole(value: Any) -> Any:
@@ -93,20 +93,85 @@ def utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Lists of `size` items, the last one shorter.
-
-    Example:
-        >>> list(chunks("abcde", 2))
-        [['a', 'b'], ['c', 'd'], ['e']]
-    """
-    rest = iter(items)
-    while chunk := list(itertools.islice(rest, size)):
-        yield chunk
-
-
 def as_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Records as a frame, one column per key, in their order; memory is that of the frame and one chunk.
+    """Records, flat or of tables, as one frame; memory is that of the frame and one piece."""
+    return join(list(frames(records)))
+
+
+def frames(
+    records: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None, rows: int = CHUNK
+) -> Iterator[pd.DataFrame]:
+    """Records, flat or of tables, as frames of about so many rows.
+
+    Args:
+        columns: Only these; all by default.
+
+    Returns:
+        As `join` says of the whole. A column that came once is there in all later frames.
+    """
+    gathered = _Gathered(columns)
+    for record in records:
+        gathered.add(record)
+        if gathered.count >= rows:
+            yield gathered.take()
+    if gathered.count:
+        yield gathered.take()
+
+
+class _Gathered:
+    """Rows that are on the way into a frame, column by column."""
+
+    def __init__(self, columns: Sequence[str] | None) -> None:
+        self.count = 0
+        self._wanted = None if columns is None else frozenset(columns)
+        self._values: dict[str, list[Any]] = {
+            name: [] for name in (COLUMNS if columns is None else columns) if name in COLUMNS
+        }
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """The rows of one record."""
+        if "columns" not in record:
+            self._extend({key: value for key, value in record.items() if self._wants(key)}, {}, 1)
+            return
+        table = record["columns"]
+        count = len(plain_column(next(iter(table.values()), ())))
+        shared = {key: value for key, value in record.items() if key not in ("rows", "columns") and self._wants(key)}
+        own = {key: plain_column(values) for key, values in table.items() if self._wants(key)}
+        if self._wants("prediction_id"):
+            own["prediction_id"] = [f"{record.get('prediction_id', '')}/{row}" for row in range(count)]
+        self._extend(shared, own, count)
+
+    def take(self) -> pd.DataFrame:
+        """What was gathered; the next one begins without rows."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self._values)
+        self.count, self._values = 0, {name: [] for name in self._values}
+        names = dict.fromkeys((*COLUMNS, *frame, "embedding")) if self._wanted is None else list(frame)
+        return typed(frame.reindex(columns=list(names)))
+
+    def _wants(self, name: str) -> bool:
+        return self._wanted is None or name in self._wanted
+
+    def _extend(self, shared: Mapping[str, Any], own: Mapping[str, Sequence[Any]], count: int) -> None:
+        for key, value in shared.items():
+            if key not in own:
+                self._column(key).extend((value,) * count)
+        for key, values in own.items():
+            self._column(key).extend(values)
+        self.count += count
+        for values in self._values.values():
+            if len(values) < self.count:
+                values.extend((None,) * (self.count - len(values)))
+
+    def _column(self, key: str) -> list[Any]:
+        if key not in self._values:
+            self._values[key] = [None] * self.count
+        return self._values[key]
+
+
+def join(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames one below the other.
 
     Returns:
         `timestamp` as UTC datetimes. `prediction_id` and `embedding` are text, or None where a record has none; in
@@ -114,21 +179,34 @@ def as_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return join([pd.DataFrame(chunk) for chunk in chunks(records, CHUNK)])
-
-
-def join(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Frames one below the other, as `as_frame` says."""
-    import pandas as pd
-
     names = dict.fromkeys((*COLUMNS, *(name for part in parts for name in part), "embedding"))
     filled = [part.dropna(axis="columns", how="all") for part in parts]
     joined = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-    out = joined.reindex(index=range(sum(map(len, parts))), columns=list(names))
-    out["timestamp"] = pd.to_datetime(out["timestamp"], utc=True, format="ISO8601")
+    return typed(joined.reindex(index=range(sum(map(len, parts))), columns=list(names)))
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the types of `join`, of the columns that it has."""
+    import pandas as pd
+
+    if "timestamp" in frame:
+        frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True, format="ISO8601")
     for name in ("prediction_id", "embedding"):
-        out[name] = out[name].astype(object).where(out[name].notna(), None)
-    return out
+        if name in frame:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """The inverse of what `as_row` makes of the values without a column of their own."""
+    from msgspec import MsgspecError
+    from msgspec import json as fast
+
+    try:
+        found: dict[str, Any] = fast.decode(text)
+    except (MsgspecError, UnicodeError):  # an earlier Pizzeria wrote NaN
+        found = json.loads(text)
+    return found
 
 
 def _as_json(values: dict[str, Any]) -> str:

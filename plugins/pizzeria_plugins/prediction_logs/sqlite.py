@@ -10,20 +10,22 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
-from pizzeria.inference.records import unpack
-from pizzeria.inference.truth import Label, LabelCounts, moment, sift
+from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_frame, as_row, utc
-from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, with_truth
+from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_row, frames, from_json, join, utc
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, needed, times_of_inputs, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,15 +41,21 @@ _SCHEMA = (
         input_id TEXT,
         listing_id TEXT,
         latency_ms REAL,
-        record_json TEXT NOT NULL
+        record_json TEXT NOT NULL,
+        rows INTEGER
     )""",
     "CREATE INDEX IF NOT EXISTS predictions_of_bundle ON predictions (sha256, timestamp)",
     "CREATE INDEX IF NOT EXISTS predictions_by_time ON predictions (timestamp)",
     "CREATE TABLE IF NOT EXISTS photos (prediction_id TEXT PRIMARY KEY, timestamp TEXT NOT NULL, photo BLOB NOT NULL)",
     "CREATE INDEX IF NOT EXISTS photos_by_time ON photos (timestamp)",
 )
+_ROWS = (
+    "ALTER TABLE predictions ADD COLUMN rows INTEGER",
+    "CREATE INDEX IF NOT EXISTS predictions_counted ON predictions (sha256, timestamp, rows)",
+)
+"""Predictions of a record; one of an earlier Pizzeria has none. That goes on with the file: it is no new version."""
 _INSERT = (
-    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json, rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
     "ON CONFLICT (prediction_id) DO NOTHING"
 )
 _INSERT_PHOTO = (
@@ -69,6 +77,8 @@ _LABELS = (
 _INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
 _LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608
 _AGAIN_S = 0.01
+_AT_ONCE = 1_000
+"""Records, of up to thousands of rows each, that are read in one transaction."""
 _SLICE = 5_000
 """Records that `prune` deletes in one transaction, so that no writer waits long."""
 
@@ -118,7 +128,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
             _bring_up_to_date(connection, options)
             connection.execute("PRAGMA synchronous=NORMAL")
             with _transaction(connection):
-                connection.executemany(_INSERT, ((*row.fixed, row.rest) for row in rows))
+                connection.executemany(_INSERT, ((*row.fixed, row.rest, row.predictions) for row in rows))
                 connection.executemany(_INSERT_PHOTO, map(_photo_row, filter(_has_photo, rows)))
 
     return write
@@ -134,11 +144,53 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
     Raises:
         DataError: the file is there and cannot be read.
     """
+    return join(list(batches(options, folder, sha256=sha256)))
+
+
+def batches(
+    options: Options,
+    folder: Path,
+    *,
+    sha256: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Records in pieces; see `pizzeria.contracts.Traffic`. No transaction stays open between two of them, so that the
+    file is kept small for its writers meanwhile.
+
+    Raises:
+        ValueError: a moment has no time zone.
+        DataError: the file is there and cannot be read.
+    """
+    wanted = needed(columns)
     with _reading(options, folder) as connection:
         if connection is None:
-            return as_frame(())
-        frame = as_frame(_records(connection, sha256))
-        return with_truth(frame, _labels(connection))
+            return
+        labels_of = partial(_labels_of, connection) if _has_labels(connection) else None
+        start, end = (None if at is None else _limit(at) for at in (since, until))
+        records = _records(connection, sha256, start, end, wanted)
+        yield from told(frames(records, wanted), columns, labels_of)
+
+
+def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256: str | None = None) -> Sequence[int]:
+    """How many records lie between edges; see `pizzeria.contracts.Traffic`. An index alone tells it, but for records of
+    an earlier Pizzeria.
+
+    Raises:
+        ValueError: an edge has no time zone.
+        DataError: the file is there and cannot be read.
+    """
+    limits = list(map(_limit, edges))
+    with _reading(options, folder) as connection:
+        if connection is None or not (known := _columns(connection)):
+            return [0] * max(len(limits) - 1, 0)
+        of_table = "coalesce(json_extract(record_json, '$.rows'), 1)"
+        size = f"coalesce(rows, {of_table})" if "rows" in known else of_table
+        where = "sha256 = ? AND" if sha256 else ""
+        query = f"SELECT total({size}) FROM predictions WHERE {where} timestamp >= ? AND timestamp < ?"  # noqa: S608
+        one = (sha256,) if sha256 else ()
+        return [int(connection.execute(query, (*one, *ends)).fetchone()[0]) for ends in pairwise(limits)]
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -167,7 +219,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
         >>> add_labels(Options(), folder, [label]), add_labels(Options(), folder, [label])
         (LabelCounts(new=1, changed=0, same=0), LabelCounts(new=0, changed=0, same=1))
     """
-    path, now = _file(options, folder), datetime.now(UTC)
+    path, now = _file(options, folder), utcnow()
     path.parent.mkdir(parents=True, exist_ok=True)
     with _connect(str(path), options) as connection:
         _bring_up_to_date(connection, options)
@@ -189,6 +241,41 @@ def labels(options: Options, folder: Path) -> Sequence[Label]:
     """
     with _reading(options, folder) as connection:
         return [] if connection is None else list(_labels(connection))
+
+
+def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[str, Label]]:
+    """Labels that came at that time or later; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError: the file is there and cannot be read.
+    """
+    query = f"SELECT {', '.join(LABEL_COLUMNS)} FROM labels WHERE received >= ? ORDER BY received"  # noqa: S608
+    with _reading(options, folder) as connection:
+        if connection is not None and _has_labels(connection):
+            for received, *values in connection.execute(query, (since,)):
+                yield received, as_label(*values)
+
+
+def times(options: Options, folder: Path, keys: Collection[Key], *, sha256: str | None = None) -> list[datetime]:
+    """When the records were made that labels of these keys are of; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError: the file is there and cannot be read.
+    """
+    own = {name for by, name in keys if by == "prediction_id"}
+    inputs = {name for by, name in keys if by == "input_id"}
+    found: set[str] = set()
+    with _reading(options, folder) as connection:
+        if connection is None or "prediction_id" not in _columns(connection):
+            return []
+        records = own | {name.rpartition("/")[0] for name in own}  # of a request with rows
+        query = """SELECT timestamp FROM json_each(:names) JOIN predictions ON prediction_id = value
+                   WHERE :sha256 IS NULL OR sha256 = :sha256"""
+        if records:
+            arguments = {"names": json.dumps(list(records - {""})), "sha256": sha256}
+            found |= {time for (time,) in connection.execute(query, arguments)}
+    at = [datetime.fromisoformat(time) for time in found]
+    return at + times_of_inputs(batches(options, folder, sha256=sha256, columns=("timestamp", "input_id")), inputs)
 
 
 def prune(options: Options, folder: Path, before: datetime) -> int:
@@ -229,15 +316,41 @@ def _delete(connection: sqlite3.Connection, table: str, limit: str, column: str 
             return deleted
 
 
-def _records(connection: sqlite3.Connection, sha256: str | None) -> Iterator[dict[str, Any]]:
-    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(predictions)")}
+def _records(
+    connection: sqlite3.Connection,
+    sha256: str | None,
+    since: str | None,
+    until: str | None,
+    wanted: Sequence[str] | None,
+) -> Iterator[dict[str, Any]]:
+    """Records, flat or of tables, oldest first; those of one moment as they came."""
+    known = _columns(connection)
     if not known:
         return
-    columns = ", ".join(name if name in known else f"NULL AS {name}" for name in COLUMNS)
-    where, arguments = ("WHERE sha256 = ?", (sha256,)) if sha256 else ("", ())
-    query = f"SELECT {columns}, record_json FROM predictions {where} ORDER BY timestamp, id"  # noqa: S608
-    for *fixed, rest in connection.execute(query, arguments):
-        yield from unpack(dict(zip(COLUMNS, fixed, strict=True)) | json.loads(rest))
+    fixed = ", ".join(name if name in known else f"NULL AS {name}" for name in COLUMNS)
+    rest = "record_json"
+    if "rows" in known and wanted is not None and set(wanted) <= set(COLUMNS):
+        rest = "CASE WHEN rows = 1 THEN '{}' ELSE record_json END"
+    conditions = {"sha256 = :sha256": sha256, "timestamp < :until": until}
+    where = " AND ".join(["(timestamp, id) > (:after, :id)", *(one for one, value in conditions.items() if value)])
+    query = f"SELECT id, {fixed}, {rest} FROM predictions WHERE {where} ORDER BY timestamp, id LIMIT {_AT_ONCE}"  # noqa: S608
+    at = {"sha256": sha256, "until": until, "after": since or "", "id": -1}
+    while found := connection.execute(query, at).fetchall():
+        at |= {"id": found[-1][0], "after": found[-1][1]}
+        for _, *values, text in found:
+            yield dict(zip(COLUMNS, values, strict=True)) | from_json(text)
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    """Those of the table of records; none where it is not there."""
+    return {name for _, name, *_ in connection.execute("PRAGMA table_info(predictions)")}
+
+
+def _labels_of(connection: sqlite3.Connection, names: Collection[str]) -> Iterator[Label]:
+    """The labels of some predictions and inputs."""
+    where = " WHERE name IN (SELECT value FROM json_each(?))"
+    for values in connection.execute(_LABELS_OF + where, (json.dumps(list(names)),)):
+        yield as_label(*values)
 
 
 def _labels(connection: sqlite3.Connection, name: str | None = None) -> Iterator[Label]:
@@ -267,18 +380,25 @@ def _photo_row(row: Row) -> tuple[str, str, bytes | None]:
 
 def _bring_up_to_date(connection: sqlite3.Connection, options: Options) -> None:
     """Make the tables, or add what an earlier Pizzeria's lack; of several processes at once, one does it."""
-    if _version(connection) == _VERSION:
+    if _is_up_to_date(connection):
         return
     _use_wal(connection, options.busy_timeout_s)
     with _transaction(connection):
-        if _version(connection) == _VERSION:
+        if _is_up_to_date(connection):
             return
         for statement in _SCHEMA:
             connection.execute(statement)
-        if "prediction_id" not in {name for _, name, *_ in connection.execute("PRAGMA table_info(predictions)")}:
+        if "prediction_id" not in _columns(connection):
             connection.execute("ALTER TABLE predictions ADD COLUMN prediction_id TEXT")
+        if "rows" not in _columns(connection):
+            connection.execute(_ROWS[0])
+        connection.execute(_ROWS[1])
         connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS predictions_by_name ON predictions (prediction_id)")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _is_up_to_date(connection: sqlite3.Connection) -> bool:
+    return _version(connection) == _VERSION and "rows" in _columns(connection)
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:

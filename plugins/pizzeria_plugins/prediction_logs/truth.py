@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from pizzeria.inference.truth import Label, holding, latest, true_columns
 
@@ -30,6 +31,57 @@ def as_label(subject: str, name: str, said_at: str, source: str, truth: str) -> 
     return Label("input_id" if subject == "input_id" else "prediction_id", name, truth, said_at, source)
 
 
+def needed(columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The columns that must be read of records so that these can be told; None for all.
+
+    Example:
+        >>> needed(["timestamp", "true:bed"])
+        ('timestamp', 'true:bed', 'prediction_id', 'input_id', 'pred:bed')
+    """
+    if columns is None or not any(map(is_truth, columns)):
+        return None if columns is None else tuple(columns)
+    says = (_SAYS + name.removeprefix("true:") for name in columns if name.startswith("true:"))
+    return tuple(dict.fromkeys((*columns, "prediction_id", "input_id", *says)))
+
+
+def is_truth(column: object) -> bool:
+    """Whether a column tells the truth about a prediction."""
+    return column == "true" or str(column).startswith("true:")
+
+
+def told(
+    frames: Iterable[pd.DataFrame],
+    columns: Sequence[str] | None,
+    labels_of: Callable[[set[str]], Iterable[Label]] | None,
+) -> Iterator[pd.DataFrame]:
+    """Frames of records with the truth where it is known, piece by piece.
+
+    Args:
+        frames: With the columns that `needed` says.
+        columns: That are asked for; all by default.
+        labels_of: The labels of some predictions and inputs by their names; None where there is no label at all.
+    """
+    there: dict[Any, None] = {}
+    for frame in frames:
+        if labels_of is not None and (columns is None or any(map(is_truth, columns))):
+            names = {name for key in ("prediction_id", "input_id") for name in frame[key] if isinstance(name, str)}
+            frame = with_truth(frame, labels_of(names - {""}))
+        there |= dict.fromkeys(frame)
+        names_now = list(there) if columns is None else [name for name in dict.fromkeys(columns) if name in there]
+        yield frame.reindex(columns=names_now)
+
+
+def times_of_inputs(frames: Iterable[pd.DataFrame], names: Collection[str]) -> list[datetime]:
+    """`timestamp` of each record whose `input_id` is among the names; the frames are not looked at where there is none.
+
+    A log has no index of inputs: their names are in the clients' hands, and may be long.
+    """
+    if not names:
+        return []
+    wanted = list(names)
+    return [time for frame in frames for time in frame.loc[frame["input_id"].isin(wanted), "timestamp"]]
+
+
 def with_truth(frame: pd.DataFrame, labels: Iterable[Label]) -> pd.DataFrame:
     """The frame with `true:<class>` of each class that its records tell of, or `true`, where a label says it.
 
@@ -48,7 +100,7 @@ def with_truth(frame: pd.DataFrame, labels: Iterable[Label]) -> pd.DataFrame:
     if not rows:
         return frame
     # Records of two models may lie in one log: a label speaks of the classes that its own record has.
-    classes = [name.removeprefix(_SAYS) for name in frame if name.startswith(_SAYS)]
+    classes = [str(name).removeprefix(_SAYS) for name in frame if str(name).startswith(_SAYS)]
     known = {name: frame[_SAYS + name].notna().to_numpy() for name in classes}
     told = []
     for i in rows:
