@@ -119,7 +119,7 @@ class DriftThreshold(Section):
             raise ValueError(f"write a list: {'[reconstruction]' if value else '[]'}, not {str(value).lower()}")
         if isinstance(value, list | tuple) and len(set(map(str, value))) < len(value):
             raise ValueError("names a method twice")
-        return value
+        return tuple(value) if isinstance(value, list) else value  # a list of YAML is no tuple to a strict model
 
     @model_validator(mode="after")
     def _within(self) -> DriftThreshold:
