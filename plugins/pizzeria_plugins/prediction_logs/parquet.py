@@ -1,7 +1,7 @@
 """Prediction log as Parquet parts in a folder or an object store: for services on several machines without a database,
 and for whoever wants the records in DuckDB, Spark or pandas:
 
-    SELECT * FROM read_parquet('predictions/*.parquet', union_by_name = true)
+    SELECT * FROM readto_bytes('predictions/*.parquet', union_by_name = true)
 
 A part is a batch. It appears whole or not at all, and is never changed. Its name begins with the time of its newest
 record and ends with a hash of its prediction ids, so that a batch that is tried again replaces itself; a batch that was
@@ -12,36 +12,28 @@ Labels are parts of their own, one for each call that adds some.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from pizzeria.atomic import write_bytes
-from pizzeria.errors import DataError, PluginError
+from pizzeria.clock import utcnow
+from pizzeria.errors import DataError
 from pizzeria.inference.records import unpack
-from pizzeria.inference.truth import Label, LabelCounts, moment, sift
+from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.prediction_logs.rows import COLUMNS, join, utc, whole
-from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, with_truth
+from pizzeria_plugins.prediction_logs.part_index import PartIndex
+from pizzeria_plugins.prediction_logs.part_reading import counts_between, records_in_order
+from pizzeria_plugins.prediction_logs.parts import STAMP, Store, part_name, photo_table, table_of, to_bytes
+from pizzeria_plugins.prediction_logs.rows import join, utc
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_values, needed, told
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-_STAMP = "%Y%m%dT%H%M%S.%fZ"
-_AS_JSON = {b"pizzeria": b"json"}
-"""Metadata of a column whose values are of more than one type: each is its JSON."""
-_EXACT = 2**53
-"""Larger whole numbers are not exact as float64."""
-_KEPT_PARTS = 20_000
 _PHOTOS_IN_GROUP = 16
 """Photos that must be read to find one of them."""
 
@@ -104,19 +96,19 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
         >>> read(Options(), folder)["p:bed"].tolist()
         [0.9]
     """
-    store = _Store.open(options, folder)
+    store = Store.open(options.url, folder)
 
     def write(records: Sequence[Mapping[str, Any]]) -> None:
         unique = {record["prediction_id"]: record for one in records for record in unpack(one)}
         if not unique:
             return
         moments = [utc(datetime.fromisoformat(record["timestamp"])) for record in unique.values()]
-        name = _part_name(max(moments), unique)
-        predictions = _table(list(unique.values()), moments)
-        photos = _photo_table([record for record in unique.values() if record.get("photo") is not None])
+        name = part_name(max(moments), unique)
+        predictions = table_of(list(unique.values()), moments)
+        photos = photo_table([record for record in unique.values() if record.get("photo") is not None])
         if len(photos):
-            store.put("photos", name, _parquet(photos, row_group_size=_PHOTOS_IN_GROUP, compression="none"))
-        store.put("predictions", name, _parquet(predictions, compression="zstd"))
+            store.put("photos", name, to_bytes(photos, row_group_size=_PHOTOS_IN_GROUP, compression="none"))
+        store.put("predictions", name, to_bytes(predictions, compression="zstd"))
 
     return write
 
@@ -132,25 +124,41 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
         DataError: a part cannot be read; names it.
         PluginError: as for `writer`.
     """
-    store = _Store.open(options, folder)
-    import pyarrow as pa
-    from pyarrow import parquet
+    return join(list(batches(options, folder, sha256=sha256)))
 
-    filters = [("sha256", "=", sha256)] if sha256 else None
-    parts = []
-    for name in store.parts("predictions"):
-        data = store.get("predictions", name)
-        if data is None:
-            continue
-        try:
-            parts.append(_frame(parquet.read_table(pa.BufferReader(data), filters=filters)))
-        except (pa.ArrowInvalid, OSError, ValueError) as error:
-            raise DataError(
-                f"{store.at('predictions', name)} of the prediction log cannot be read: {error}", hint="move it away"
-            ) from error
-    frame = join([part for part in parts if len(part)])
-    frame = frame.drop_duplicates("prediction_id").sort_values("timestamp", kind="stable")
-    return with_truth(frame.reset_index(drop=True), _labels(store))
+
+def batches(
+    options: Options,
+    folder: Path,
+    *,
+    sha256: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Records in pieces; see `pizzeria.contracts.Traffic`. Of a part no more is read than the columns that are wanted,
+    and of parts only those of the time.
+
+    Raises:
+        ValueError: a moment has no time zone.
+        DataError, PluginError: as for `read`.
+    """
+    wanted = needed(columns)
+    with PartIndex.of(options.url, folder) as index:
+        found = records_in_order(index, sha256, since, until, wanted)
+        yield from told(found, columns, index.labels_of if index.has_labels() else None)
+
+
+def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256: str | None = None) -> Sequence[int]:
+    """How many records lie between edges; see `pizzeria.contracts.Traffic`. Only of parts with an edge inside more than
+    the index is read: the times.
+
+    Raises:
+        ValueError: an edge has no time zone.
+        DataError, PluginError: as for `read`.
+    """
+    with PartIndex.of(options.url, folder) as index:
+        return counts_between(index, edges, sha256)
 
 
 def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
@@ -163,15 +171,15 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
         DataError: an earlier part cannot be read.
         PluginError: as for `writer`.
     """
-    store, now = _Store.open(options, folder), datetime.now(UTC)
+    store, now = Store.open(options.url, folder), utcnow()
     import pyarrow as pa
 
-    names = {label.name for label in labels}
-    fresh, counts = sift([label for label in _labels(store) if label.name in names], labels, now)
+    with PartIndex.of(options.url, folder) as index:
+        fresh, counts = sift(index.labels_of({label.name for label in labels}), labels, now)
     if fresh:
         columns = zip(*(as_values(label, moment(now)) for label in fresh), strict=True)
         table = pa.table({name: pa.array(values) for name, values in zip(LABEL_COLUMNS, columns, strict=True)})
-        store.put("labels", _part_name(now, map(repr, fresh)), _parquet(table, compression="zstd"))
+        store.put("labels", part_name(now, map(repr, fresh)), to_bytes(table, compression="zstd"))
     return counts
 
 
@@ -181,7 +189,36 @@ def labels(options: Options, folder: Path) -> Sequence[Label]:
     Raises:
         DataError, PluginError: as for `read`.
     """
-    return _labels(_Store.open(options, folder))
+    return [label for _, label in labels_since(options, folder, "")]
+
+
+def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[str, Label]]:
+    """Labels that came at that time or later; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError, PluginError: as for `read`.
+    """
+    with PartIndex.of(options.url, folder) as index:
+        yield from index.labels_since(since)
+
+
+def times(options: Options, folder: Path, keys: Collection[Key], *, sha256: str | None = None) -> list[datetime]:
+    """When the records were made that labels of these keys are of; see `pizzeria.contracts.LabelLog`. The names of all
+    records are read for it.
+
+    Raises:
+        DataError, PluginError: as for `read`.
+    """
+    names = {by: [name for kind, name in keys if kind == by] for by in ("prediction_id", "input_id")}
+    asked = [by for by, some in names.items() if some]
+    if not asked:
+        return []
+    return [
+        time
+        for frame in batches(options, folder, sha256=sha256, columns=["timestamp", *asked])
+        for by in asked
+        for time in frame.loc[frame[by].isin(names[by]), "timestamp"]
+    ]
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -192,7 +229,7 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
     Raises:
         DataError, PluginError: as for `read`.
     """
-    store = _Store.open(options, folder)
+    store = Store.open(options.url, folder)
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -221,7 +258,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
         OSError: a part cannot be deleted.
         PluginError: as for `writer`.
     """
-    store, limit = _Store.open(options, folder), utc(before).strftime(_STAMP)
+    store, limit = Store.open(options.url, folder), utc(before).strftime(STAMP)
     from pyarrow import parquet
 
     deleted = 0
@@ -237,156 +274,5 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
                 store.files.rm_file(store.at(kind, name))
             except FileNotFoundError:  # another service was faster
                 continue
+    PartIndex.forget(options.url, folder)
     return deleted
-
-
-def _labels(store: _Store) -> list[Label]:
-    """All labels. Parts never change, so a service that adds labels reads each of them once."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    out: list[Label] = []
-    for name in store.parts("labels"):
-        # The name has a hash of what is in the part, so that it cannot stand for another one.
-        found = _part_labels.get(name)
-        if found is None:
-            data = store.get("labels", name)
-            if data is None:
-                continue
-            try:
-                table = parquet.read_table(pa.BufferReader(data), columns=list(LABEL_COLUMNS[1:]))
-            except (pa.ArrowInvalid, OSError, ValueError) as error:
-                raise DataError(
-                    f"{store.at('labels', name)} of the prediction log cannot be read: {error}", hint="move it away"
-                ) from error
-            found = tuple(as_label(*values) for values in zip(*table.to_pydict().values(), strict=True))
-            if len(_part_labels) >= _KEPT_PARTS:
-                _part_labels.clear()
-            _part_labels[name] = found
-        out += found
-    return out
-
-
-_part_labels: dict[str, tuple[Label, ...]] = {}
-"""Of parts that were read, by name."""
-
-
-@dataclass(frozen=True)
-class _Store:
-    """A folder somewhere."""
-
-    files: Any
-    """fsspec's file system."""
-    root: str
-
-    @classmethod
-    def open(cls, options: Options, folder: Path) -> _Store:
-        hint = "pip install 'pizzeria[parquet]'"
-        try:
-            import pyarrow.parquet  # noqa: F401
-            from fsspec.core import url_to_fs  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise PluginError(f"the prediction log `parquet` lacks a library: {error}", hint=hint) from error
-        local = "://" not in options.url and "::" not in options.url
-        url = str((folder / Path(options.url).expanduser()).absolute()) if local else options.url
-        try:
-            files, root = url_to_fs(url)
-        except (ImportError, ValueError) as error:
-            raise PluginError(f"serving.log.url: {options.url} cannot be used: {error}", hint=hint) from error
-        return cls(files, root.rstrip("/"))
-
-    def at(self, kind: str, name: str) -> str:
-        return f"{self.root}/{kind}/{name}"
-
-    def put(self, kind: str, name: str, data: bytes) -> None:
-        from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
-
-        if isinstance(self.files, LocalFileSystem):
-            path = Path(self.at(kind, name))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, data)
-        else:
-            self.files.pipe_file(self.at(kind, name), data)
-
-    def get(self, kind: str, name: str) -> bytes | None:
-        """None where the part was pruned just now."""
-        try:
-            return bytes(self.files.cat_file(self.at(kind, name)))
-        except FileNotFoundError:
-            return None
-
-    def names(self, kind: str) -> list[str]:
-        self.files.invalidate_cache()  # other machines write, too
-        try:
-            found = self.files.ls(f"{self.root}/{kind}", detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted(str(path).rsplit("/", 1)[-1] for path in found)
-
-    def parts(self, kind: str) -> list[str]:
-        return [name for name in self.names(kind) if name.endswith(".parquet") and not name.startswith(".")]
-
-
-def _part_name(newest: datetime, prediction_ids: Iterable[str]) -> str:
-    digest = hashlib.sha256("\n".join(prediction_ids).encode("utf-8", "replace")).hexdigest()
-    return f"{newest.strftime(_STAMP)}-{digest[:16]}.parquet"
-
-
-def _parquet(table: pa.Table, **options: Any) -> bytes:
-    from pyarrow import parquet
-
-    stream = io.BytesIO()
-    parquet.write_table(table, stream, **options)
-    return stream.getvalue()
-
-
-def _table(records: Sequence[Mapping[str, Any]], moments: Sequence[datetime]) -> pa.Table:
-    import pyarrow as pa
-
-    time = pa.timestamp("us", "UTC")
-    fields, columns = [pa.field("timestamp", time)], [pa.array(moments, time)]
-    columns.append(pa.array([record["sha256"] for record in records], pa.string()))
-    fields.append(pa.field("sha256", pa.string()))
-    names = dict.fromkeys((*COLUMNS, *(name for record in records for name in record)))
-    for name in names:
-        if name not in ("timestamp", "sha256", "photo"):
-            kind, values = _column([whole(record.get(name)) for record in records])
-            fields.append(kind.with_name(whole(name)))
-            columns.append(pa.array(values, kind.type))
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
-
-
-def _column(values: list[Any]) -> tuple[pa.Field, list[Any]]:
-    """The narrowest type that holds all values, and the values in it."""
-    import pyarrow as pa
-
-    types = {type(value) for value in values} - {type(None)}
-    if not types:
-        return pa.field("", pa.null()), values
-    if types == {str}:
-        return pa.field("", pa.string()), values
-    if types == {bool}:
-        return pa.field("", pa.bool_()), values
-    if types <= {int, float} and all(isinstance(value, float) or abs(value or 0) <= _EXACT for value in values):
-        return pa.field("", pa.int64() if types == {int} else pa.float64()), values
-    texts = [None if value is None else json.dumps(value) for value in values]
-    return pa.field("", pa.string(), metadata=_AS_JSON), texts
-
-
-def _photo_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table(
-        {
-            "prediction_id": pa.array([record["prediction_id"] for record in records], pa.string()),
-            "photo": pa.array([record["photo"] for record in records], pa.binary()),
-        }
-    )
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
-    for field in table.schema:
-        if field.metadata and field.metadata.get(b"pizzeria") == b"json":
-            frame[field.name] = [None if text is None else json.loads(text) for text in table[field.name].to_pylist()]
-    return frame
