@@ -48,7 +48,7 @@ class Healthy:
 
     def of(self, rows: int) -> dict[str, list[Spread]]:
         """By column, what pairs of the size show and, where there are chunks enough, the reference's own."""
-        size = rows if rows == self.size else int(noise.STEP ** math.floor(math.log(max(rows, 2), noise.STEP)))
+        size = rows if rows == self.size else noise.step(rows)
         if size not in self._found:
             pairs = self._pairs(noise.sample_size(rows))
             own = self._own(size)

@@ -66,29 +66,50 @@ def _heatmap(latest: Sequence[tuple[str, Any]], ratio: dict[str, list[float | No
     )
 
 
-def _line(drift: Drift, name: str, latest: Sequence[tuple[str, Any]]) -> Any:
-    """The distance of one column, its limit, and the chunks beyond it marked."""
+def line(
+    chunks: Sequence[str],
+    values: Sequence[float | None],
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    name: str,
+) -> Any:
+    """A value over the chunks, its limits, and the chunks beyond them marked.
+
+    Args:
+        chunks: P names.
+        lows: By chunk; None where there is no limit.
+    """
     from plotly import graph_objects as go
 
-    chunks = [chunk for chunk, _ in latest]
-    found = [columns.get(name) for _, columns in latest]
-    values = [None if one is None else one["value"] for one in found]
-    limits = [None if one is None or one["value"] is None else drift.limit(name, one) for one in found]
-    over = [v is not None and limit is not None and v > limit for v, limit in zip(values, limits, strict=True)]
+    over = [
+        value is not None and ((low is not None and value < low) or (high is not None and value > high))
+        for value, low, high in zip(values, lows, highs, strict=True)
+    ]
     figure = go.Figure()
     figure.add_scatter(
-        x=chunks, y=values, mode="lines+markers", name=drift.distances[name].method, line={"color": VALUE, "width": 2},
+        x=chunks, y=values, mode="lines+markers", name=name.replace("_", " "), line={"color": VALUE, "width": 2},
         marker={"size": [11 if one else 5 for one in over], "color": [ALERT if one else VALUE for one in over],
                 "symbol": ["diamond" if one else "circle" for one in over]},
     )  # fmt: skip
-    figure.add_scatter(
-        x=chunks, y=limits, mode="lines", name="alert", line={"color": ALERT, "width": 2, "dash": "dash"}
-    )
+    for i, limits in enumerate((lows, highs)):
+        if any(limit is not None for limit in limits):
+            dashed = {"color": ALERT, "width": 2, "dash": "dash"}
+            shown = [None if limit is None or math.isinf(limit) else limit for limit in limits]
+            figure.add_scatter(
+                x=chunks, y=shown, mode="lines", name="alert", line=dashed, showlegend=i == 1, legendgroup="alert"
+            )
     return figure.update_layout(
-        height=280,
-        xaxis={"title": "Chunk", "type": "category"},
-        yaxis={"title": drift.distances[name].method.replace("_", " "), "rangemode": "tozero"},
+        height=280, xaxis={"title": "Chunk", "type": "category"}, yaxis={"title": name.replace("_", " ")}
     )
+
+
+def _line(drift: Drift, name: str, latest: Sequence[tuple[str, Any]]) -> Any:
+    """The distance of one column and its limit."""
+    found = [columns.get(name) for _, columns in latest]
+    values = [None if one is None else one["value"] for one in found]
+    highs = [None if one is None or one["value"] is None else drift.limit(name, one) for one in found]
+    figure = line([chunk for chunk, _ in latest], values, [None] * len(found), highs, drift.distances[name].method)
+    return figure.update_layout(yaxis={"rangemode": "tozero"})
 
 
 def _values(drift: Drift, name: str, latest: Sequence[tuple[str, Any]]) -> Any:

@@ -46,7 +46,12 @@ def sample_size(rows: int) -> int:
         >>> [sample_size(rows) for rows in (30, 60, 500, 100_000)]
         [25, 57, 437, 1000]
     """
-    return min(int(STEP ** math.floor(math.log(max(rows, 2), STEP))), LARGEST_SAMPLE)
+    return min(step(rows), LARGEST_SAMPLE)
+
+
+def step(rows: int) -> int:
+    """The size down to which `rows` are rounded, so that chunks of about one size share what was worked out."""
+    return int(STEP ** math.floor(math.log(max(rows, 2), STEP)))
 
 
 def draw(among: Groups, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,63 +1,173 @@
-"""Whether values are missing from the traffic, or were never seen in the reference."""
+"""Whether values are missing from the traffic, were never seen in the reference, or lie outside its range."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from pizzeria.contracts import Finding
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria.contracts import Alarm, Finding
+from pizzeria.spec.monitoring import QualityThreshold
 from pizzeria_plugins.monitors import noise
-from pizzeria_plugins.monitors.chunks import Part, chunker
-from pizzeria_plugins.monitors.columns import Columns
+from pizzeria_plugins.monitors.chunks import Part
+from pizzeria_plugins.monitors.instruments import Context, Judgement, Known, Reading
+from pizzeria_plugins.monitors.schema import Column, Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUBJECTS = {
+    "missing": "missing values",
+    "unseen": "values never seen",
+    "outside": "values out of range",
+}
+"""What an alarm is about, by what was counted."""
+NAMED = 4
+"""An alarm names so many columns, the worst first."""
+TOLD = 3
+"""So many new categories are named."""
 
 
-def judge_quality(
-    nml: Any, columns: Columns, parts: Sequence[Part], missing_above: float, unseen_above: float
-) -> tuple[list[Finding], list[str]]:
-    """Findings for each column and part with missing or unseen values, and one for a part without any.
+@dataclass(frozen=True)
+class Before:
+    """A column of the reference.
 
-    A share of missing values alerts when it exceeds the reference's by more than `missing_above` and by more than three
-    of NannyML's sampling errors; a share of unseen ones when it exceeds `unseen_above`.
+    Attributes:
+        missing: Share of the rows without a value.
+        once: Share of the rows whose category no other row has.
+        low: Least number; NaN of a category.
+        high: Largest number.
+        rows: With a value.
     """
-    names = [*columns.inputs, *columns.outputs]
-    words = [name for name in names if name in columns.words]
-    findings, alerts = [], []
-    offset = len(columns.reference)
-    moved = [Part(part.name, part.first + offset, part.stop + offset) for part in parts]
-    cuts = chunker(nml, [Part("reference", 0, offset), *moved])
-    analysis = columns.analysis.set_axis(range(offset, offset + len(columns.analysis)))
-    missing = _run(nml.MissingValuesCalculator, names, columns.reference, analysis, cuts)
-    # A missing value is no unseen one: NannyML would count it as both.
-    usual = {name: columns.reference[name].mode().iloc[0] for name in words}
-    unseen = _run(nml.UnseenValuesCalculator, words, columns.reference.fillna(usual), analysis.fillna(usual), cuts)
-    for p, part in enumerate(parts):
-        found = []
-        for name in names:
-            before, value = (float(missing[(name, "value")].iloc[row]) for row in (0, p + 1))
-            error = float(missing[(name, "sampling_error")].iloc[p + 1])
-            limit = before + max(missing_above, noise.DEVIATIONS * error)
-            if value > 0:
-                found.append((f"missing {name}", value, limit))
-            if value > limit:
-                alerts.append(f"{name} is missing in {value:.0%} of {part}; in the reference in {before:.0%}")
-        for name in words:
-            value = float(unseen[(name, "value")].iloc[p + 1])
-            if value > 0:
-                found.append((f"unseen {name}", value, unseen_above))
-            if value > unseen_above:
-                example = _example(columns, name, part)
-                alerts.append(f"{name} has values that the reference never had in {value:.0%} of {part}: {example}")
-        for subject, value, limit in found or [("missing or unseen values", 0.0, missing_above)]:
-            findings.append(part.finding("quality", subject, value, f"above {limit:.3g}", value > limit))
-    return findings, alerts
+
+    missing: float
+    once: float
+    low: float
+    high: float
+    rows: int
 
 
-def _run(calculator: Any, names: Sequence[str], reference: Any, analysis: Any, cuts: Any) -> Any:
-    """NannyML's table, with the reference in the first row; None without columns."""
-    return calculator(column_names=list(names), chunker=cuts).fit(reference).calculate(analysis).data if names else None
+@dataclass
+class Quality:
+    """The instrument. A reading has shares of the chunk's rows by what was counted and column: those above 0."""
+
+    name = "quality"
+
+    rule: QualityThreshold
+    schema: Schema
+    before: Mapping[str, Before]
+    settings: Mapping[str, Any]
+    truth: bool = False
+
+    def wants(self, column: str) -> bool:
+        return self.schema.wants(column)
+
+    def measure(self, chunk: pd.DataFrame, part: Part) -> Reading:
+        read = self.schema.read(chunk)
+        shares: dict[str, dict[str, float]] = {sort: {} for sort in SUBJECTS}
+        told: dict[str, str] = {}
+        for column in self.schema.columns:
+            name, values, before = column.name, read.values.get(column.name), self.before[column.name]
+            missing = np.ones(read.rows, bool) if values is None else np.isnan(values)
+            counted = {"missing": int(missing.sum())}
+            if values is not None and column.kind == "category":
+                counted["unseen"] = int((values >= len(column.known)).sum())
+                if counted["unseen"]:
+                    told[name] = ", ".join(sorted(read.fresh.get(name, ()))[:TOLD])
+            if values is not None and column.kind in ("number", "length"):
+                counted["outside"] = int(((values < before.low) | (values > before.high)).sum())
+                if counted["outside"]:
+                    told[name] = f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
+            for sort, count in counted.items():
+                if count:
+                    shares[sort][name] = count / read.rows
+        return {"shares": shares, "told": told}
+
+    def judge(self, known: Known) -> Judgement:
+        findings: list[Finding] = []
+        alarms: list[Alarm] = []
+        for part, reading in known.of(self.name):
+            if part.name not in known.fresh:
+                continue
+            where = (part.name, part.start, part.end)
+            found = False
+            for sort, shares in reading["shares"].items():
+                broken = []
+                for name, value in shares.items():
+                    limit = self.limit(sort, name, part.rows)
+                    text, alert = f"above {limit:.3g}", value > limit
+                    subject = f"{sort} {name}" if sort != "outside" else f"{name} out of range"
+                    findings.append(Finding("quality", subject, *where, value, text, alert, None, "share", None, limit))
+                    found = True
+                    if alert:
+                        broken.append((value / limit if limit else math.inf, name, value))
+                if broken:
+                    alarms.append(self._alarm(sort, part, sorted(broken, reverse=True), reading["told"]))
+            if not found:
+                high = self.rule.missing_above
+                subject = "missing or unseen values"
+                text = f"above {high:.3g}"
+                findings.append(Finding("quality", subject, *where, 0.0, text, False, None, "share", None, high))
+        return Judgement(tuple(findings), tuple(alarms))
+
+    def limit(self, sort: str, name: str, rows: int) -> float:
+        """Share above which it alerts: what the rule allows, or what healthy chunks show, whichever is more.
+
+        Missing: that of the reference and three of NannyML's sampling errors. Unseen: in a healthy chunk a share of
+        once / M is to be expected, with `once` the categories that one of M rows has (Good 1953, "The population
+        frequencies of species and the estimation of population parameters"), give or take three sampling errors. Out
+        of range: of M numbers and one more, each is equally likely to be the largest, so that 2 / (M + 1) is to be
+        expected, and either tail beyond the reference holds 1 / M give or take 1 / M.
+        """
+        before = self.before[name]
+        if sort == "missing":
+            error = math.sqrt(before.missing * (1 - before.missing) / rows)
+            return before.missing + max(self.rule.missing_above, noise.DEVIATIONS * error)
+        if sort == "unseen":
+            error = math.sqrt(before.once * (1 - before.once) / rows)
+            return max(self.rule.unseen_above, before.once + noise.DEVIATIONS * error)
+        share = 2 / (before.rows + 1)
+        error = math.sqrt(share * (1 - share) / rows + 2 / before.rows**2)
+        return max(self.rule.outside_above, share + noise.DEVIATIONS * error)
+
+    def _alarm(
+        self, sort: str, part: Part, broken: Sequence[tuple[float, str, float]], told: Mapping[str, str]
+    ) -> Alarm:
+        words = [self._words(sort, name, value, told) for _, name, value in broken[:NAMED]]
+        more = f", and {len(broken) - NAMED} more columns" if len(broken) > NAMED else ""
+        text = f"in {part} {'; '.join(words)}{more}"
+        columns = tuple(name for _, name, _ in broken[:NAMED])
+        return Alarm("quality", SUBJECTS[sort], part.name, part.start, part.end, text[0].upper() + text[1:], columns)
+
+    def _words(self, sort: str, name: str, value: float, told: Mapping[str, str]) -> str:
+        before = self.before[name]
+        if sort == "missing":
+            return f"{name} is missing in {value:.0%} of the rows, in the reference in {before.missing:.0%}"
+        if sort == "unseen":
+            return f"{name} has values that the reference never had in {value:.0%}: {told.get(name, '')}"
+        return (
+            f"{name} is out of the reference's range, {before.low:.4g} to {before.high:.4g}, in {value:.0%}: "
+            f"it goes from {told.get(name, '')}"
+        )
 
 
-def _example(columns: Columns, name: str, part: Part) -> str:
-    values = columns.analysis[name].iloc[part.first : part.stop].dropna()
-    fresh = values[~values.isin(columns.reference[name])]
-    return ", ".join(sorted(map(str, fresh.unique()))[:3])
+def fit(context: Context) -> Quality | None:
+    """The instrument; None when the reference has no column to compare."""
+    schema = context.schema
+    if not schema.columns:
+        return None
+    before = {column.name: _before(column, context.numbers.values[column.name]) for column in schema.columns}
+    return Quality(context.monitoring.quality, schema, before, {})
+
+
+def _before(column: Column, values: NDArray[np.float64]) -> Before:
+    known = values[~np.isnan(values)]
+    missing = 1 - len(known) / len(values)
+    if column.categorical:
+        counts = np.bincount(known.astype(np.int64))
+        return Before(missing, float((counts == 1).sum() / len(known)), math.nan, math.nan, len(known))
+    return Before(missing, 0.0, float(known.min()), float(known.max()), len(known))
