@@ -98,7 +98,7 @@ class Reconstruction:
         if missing:
             # NannyML fills them with the reference's mean, and would call that healthy.
             return {"value": None, "missing": missing}
-        errors = self.plane.errors(_table(self.columns, read))
+        errors = self.plane.errors(table_of(self.columns, read))
         deviation = float(errors.std(ddof=1)) if len(errors) > 1 else math.nan
         error = deviation / math.sqrt(len(errors))
         return {
@@ -227,7 +227,7 @@ def fit(context: Context) -> Reconstruction | TooFew | None:
     columns = varying(context)
     if len(columns) < 2:
         return TooFew()
-    table = _table(columns, context.numbers)
+    table = table_of(columns, context.numbers)
     plane = fit_plane(table, tuple(one.known if one.categorical else None for one in columns), SHARE)
     options, size = context.options, context.monitoring.chunk.size
     settings = {"resamples": options.resamples, "seed": options.seed, "size": size}
@@ -294,5 +294,5 @@ def _filled(table: Floats, fills: Floats, frequencies: Sequence[Floats | None]) 
     return out
 
 
-def _table(columns: Sequence[Column], read: Read) -> Floats:
+def table_of(columns: Sequence[Column], read: Read) -> Floats:
     return np.column_stack([read.values[column.name] for column in columns])

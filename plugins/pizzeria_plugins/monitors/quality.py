@@ -78,7 +78,7 @@ class Quality:
                 counted["unseen"] = int((values >= len(column.known)).sum())
                 if counted["unseen"]:
                     told[name] = ", ".join(sorted(read.fresh.get(name, ()))[:TOLD])
-            if values is not None and column.kind in ("number", "length"):
+            if values is not None and column.kind in ("number", "length") and not column.output:
                 counted["outside"] = int(((values < before.low) | (values > before.high)).sum())
                 if counted["outside"]:
                     told[name] = f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
@@ -98,7 +98,9 @@ class Quality:
             for sort, shares in reading["shares"].items():
                 broken = []
                 for name, value in shares.items():
-                    limit = self.limit(sort, name, part.rows)
+                    usual, limit = self.limits(sort, name, part.rows)
+                    if sort == "outside" and value <= usual:
+                        continue  # a few of a healthy chunk's always are
                     text, alert = f"above {limit:.3g}", value > limit
                     subject = f"{sort} {name}" if sort != "outside" else f"{name} out of range"
                     findings.append(Finding("quality", subject, *where, value, text, alert, None, "share", None, limit))
@@ -114,8 +116,8 @@ class Quality:
                 findings.append(Finding("quality", subject, *where, 0.0, text, False, None, "share", None, high))
         return Judgement(tuple(findings), tuple(alarms))
 
-    def limit(self, sort: str, name: str, rows: int) -> float:
-        """Share above which it alerts: what the rule allows, or what healthy chunks show, whichever is more.
+    def limits(self, sort: str, name: str, rows: int) -> tuple[float, float]:
+        """Share that healthy chunks show at most, and above which it alerts: that, or what the rule allows if it is more.
 
         Missing: that of the reference and three of NannyML's sampling errors. Unseen: in a healthy chunk a share of
         once / M is to be expected, with `once` the categories that one of M rows has (Good 1953, "The population
@@ -126,13 +128,16 @@ class Quality:
         before = self.before[name]
         if sort == "missing":
             error = math.sqrt(before.missing * (1 - before.missing) / rows)
-            return before.missing + max(self.rule.missing_above, noise.DEVIATIONS * error)
+            usual = before.missing + noise.DEVIATIONS * error
+            return usual, max(usual, before.missing + self.rule.missing_above)
         if sort == "unseen":
             error = math.sqrt(before.once * (1 - before.once) / rows)
-            return max(self.rule.unseen_above, before.once + noise.DEVIATIONS * error)
+            usual = before.once + noise.DEVIATIONS * error
+            return usual, max(usual, self.rule.unseen_above)
         share = 2 / (before.rows + 1)
         error = math.sqrt(share * (1 - share) / rows + 2 / before.rows**2)
-        return max(self.rule.outside_above, share + noise.DEVIATIONS * error)
+        usual = share + noise.DEVIATIONS * error
+        return usual, max(usual, self.rule.outside_above)
 
     def _alarm(
         self, sort: str, part: Part, broken: Sequence[tuple[float, str, float]], told: Mapping[str, str]
