@@ -84,19 +84,19 @@ def _rows_of(tables: Tables, keys: Sequence[str], columns: Sequence[str]) -> dic
     wanted = {"row_id": name} | {column: ds.field(column) for column in columns}
     found = source.to_table(wanted, filter=name.isin(pa.array(keys, pa.string())))
     names = found["row_id"].to_pylist()
-    plain = pa.table({column: _plain(found[column]) for column in columns})
-    by_key = dict(zip(names, plain.to_pylist(), strict=True))
+    rows = pa.table({column: plain(found[column]) for column in columns})
+    by_key = dict(zip(names, rows.to_pylist(), strict=True))
     return {key: by_key[key] for key in keys}
 
 
-def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values of types that JSON has, and times; null where missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = values.type
     if pa.types.is_dictionary(kind):
-        return _plain(values.cast(kind.value_type))
+        return plain(values.cast(kind.value_type))
     if pa.types.is_decimal(kind):
         return values.cast(pa.float64())
     if pa.types.is_date(kind):

@@ -11,6 +11,7 @@ from pizzeria.cli import authoring, labels, looking, plugins, predicting, runs, 
 from pizzeria.cli.data import data
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
+from pizzeria.cli.simulate import simulate
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -37,6 +38,7 @@ for _command in (
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain, watching.cycle),
+    simulate,
     labels.labels,
     *(plugins.plugins, authoring.schema),
 ):
