@@ -79,18 +79,18 @@ def diff(name: str, store: Store, before: str | None = None, after: str | None =
     first = _earlier(last, name, made) if before is None else _named(before, name, made)
     sides = [deployed_by(entry, store) for entry in (first, last)]
     folders = [RunFolder(side.run.folder) for side in sides]
-    old, new = (dict(_leaves(side.spec.resolved(), "")) for side in sides)
+    old, new = (dict(leaves(side.spec.resolved(), "")) for side in sides)
     described = [_description(side) for side in sides]
     splits = [_hash(folder.file("split", "splits.parquet")) for folder in folders]
     tables = [_hash(folder.file("collect", f"{table}.parquet")) for folder in folders for table in _TABLES]
-    data = [dict(_data(folder)) for folder in folders]
+    data = [dict(figures_of_data(folder)) for folder in folders]
     return Difference(
         name,
         _plain(first),
         _plain(last),
-        tuple(_changes(old, new)),
-        tuple(_changes(*data)),
-        tuple(_metrics(sides[1].spec.problem.task, *(one.get("metrics") or {} for one in described))),
+        tuple(changes_of(old, new)),
+        tuple(changes_of(*data)),
+        tuple(changes_of_metrics(sides[1].spec.problem.task, *(one.get("metrics") or {} for one in described))),
         comparable=splits[0] == splits[1] is not None and tables[: len(_TABLES)] == tables[len(_TABLES) :],
     )
 
@@ -125,25 +125,25 @@ def _plain(entry: Entry) -> dict[str, Any]:
     return {"entry": number, "at": entry.at, "run": entry.run, "sha256": entry.sha256, "target": target}
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Each value of nested mappings and lists with its YAML path."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for i, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{i}]")
+            yield from leaves(item, f"{path}[{i}]")
     else:
         yield path, value
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
+def changes_of(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
     for path in [*before, *(path for path in after if path not in before)]:
         if before.get(path) != after.get(path):
             yield Change(path, before.get(path), after.get(path))
 
 
-def _data(run: RunFolder) -> Iterator[tuple[str, Any]]:
+def figures_of_data(run: RunFolder) -> Iterator[tuple[str, Any]]:
     """What decides whether two runs saw the same data, and how much of what they saw."""
     for table in _TABLES:
         found = run.file("collect", f"{table}.parquet")
@@ -174,7 +174,7 @@ def _description(found: Packed) -> dict[str, Any]:
     return plain if isinstance(plain, dict) else {}
 
 
-def _metrics(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[MetricChange]:
+def changes_of_metrics(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[MetricChange]:
     known = task(kind).METRICS
     for name in [*before, *(name for name in after if name not in before)]:
         old, new = before.get(name), after.get(name)

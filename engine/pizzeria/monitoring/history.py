@@ -158,6 +158,32 @@ class History:
             row = connection.execute(f"select {_CHUNK} from chunks c where c.id = ?", (id,)).fetchone()  # noqa: S608
         return None if row is None else _as_chunk(row)
 
+    def chunk_named(self, sha256: str, name: str) -> Chunk | None:
+        """The chunk of this name of a bundle's traffic."""
+        query = f"select {_CHUNK} from chunks c where c.sha256 = ? and c.name = ?"  # noqa: S608
+        with closing(self.connect()) as connection:
+            row = connection.execute(query, (sha256, name)).fetchone()
+        return None if row is None else _as_chunk(row)
+
+    def rows(self, sha256: str) -> int:
+        """Records of a bundle in all its chunks."""
+        with closing(self.connect()) as connection:
+            (found,) = connection.execute("select sum(rows) from chunks where sha256 = ?", (sha256,)).fetchone()
+        return int(found or 0)
+
+    def beside(self, chunk: Chunk) -> tuple[Chunk | None, Chunk | None]:
+        """The chunks of the same bundle that come before and after one."""
+        sides = []
+        for way, order in (("<", "desc"), (">", "asc")):
+            query = f"""
+                select {_CHUNK} from chunks c where c.sha256 = ? and (c.start, c.id) {way} (?, ?)
+                order by c.start {order}, c.id {order} limit 1
+            """  # noqa: S608
+            with closing(self.connect()) as connection:
+                row = connection.execute(query, (chunk.sha256, chunk.start, chunk.id)).fetchone()
+            sides.append(None if row is None else _as_chunk(row))
+        return sides[0], sides[1]
+
     def binned(self, bins: Sequence[Sequence[Chunk]], kinds: Sequence[str]) -> list[Binned]:
         """What was found of each subject in each bin of chunks: one row for both, whatever the bin holds."""
         places = [(chunk.id, place) for place, chunks in enumerate(bins) for chunk in chunks]
