@@ -82,6 +82,8 @@ def _suite(name: str, kind: str | None, options: dict[str, Any], only_rendered: 
         module, base = ("targets", "TargetSuite")
     elif found == "sources" and options:  # without options there is nothing that it could read
         module, base = ("sources", "SourceSuite")
+    elif found == "alerts" and options:  # which say where to
+        module, base = ("alerts", "AlertSuite")
     lines = [
         "from pizzeria.conformance.plugins import plugin_of",
         f"from pizzeria.conformance.{module} import {base}",

@@ -39,7 +39,7 @@ def signature_faults(kind: str, plugin: Any) -> list[str]:
         ...     @staticmethod
         ...     def send(options, name): ...
         >>> signature_faults("alerts", Bell)
-        ['send(options, name) instead of send(options, name, verdict, report)']
+        ['send(options, name) instead of send(options, notice)']
     """
     faults = []
     for protocol in PROTOCOLS[kind]:

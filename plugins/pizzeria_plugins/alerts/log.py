@@ -13,6 +13,7 @@ from pydantic import Field
 from pizzeria.contracts import Notice
 from pizzeria.errors import PizzeriaError
 from pizzeria.spec.section import Options as BaseOptions
+from pizzeria_plugins.alerts.texts import clean
 
 LOGGER = "pizzeria.alerts"
 
@@ -48,9 +49,9 @@ def _line(notice: Notice, text: str, kind: str | None) -> str:
         "time": notice.at,
         "name": notice.name,
         "state": notice.state,
-        "alert": text,
+        "alert": clean(text, 4000),
         "kind": kind,
-        "report": None if notice.report is None else str(notice.report),
+        "report": None if notice.report is None else clean(str(notice.report)),
     }
     return json.dumps(fields, ensure_ascii=False)
 
