@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pizzeria.contracts import Alarm
 from pizzeria_plugins.monitors import chance
 from pizzeria_plugins.monitors.instruments import Known
 
@@ -35,10 +36,12 @@ class Causes:
 
     Attributes:
         how: In words, how they were ranked, for an alarm's text; empty when there are none.
+        sure: Whether their drift goes with performance, rather than being large only.
     """
 
     columns: tuple[str, ...]
     how: str
+    sure: bool = False
 
 
 def correlated(
@@ -70,6 +73,38 @@ def correlated(
     return sorted(found, key=lambda cause: -math.inf if math.isnan(cause.correlation) else cause.correlation)[::-1]
 
 
+def explain(
+    alarms: Sequence[Alarm],
+    known: Known,
+    performance: Mapping[str, float | None],
+    usual: float | None,
+    rows: Sequence[str],
+) -> tuple[Alarm, ...]:
+    """Name in each alarm what is likely behind it, and show predictions that drifted where it has none of its own.
+
+    Args:
+        performance: By chunk, the headline metric; see `likely`.
+        rows: `input_id`s of usual rows of the reference.
+    """
+    found: dict[str, Causes] = {}
+    readings = dict(known.readings.get("drift", {}))
+    told = []
+    for alarm in alarms:
+        if alarm.kind == "quality" or alarm.chunk not in readings:
+            told.append(alarm)
+            continue
+        if alarm.chunk not in found:
+            found[alarm.chunk] = likely(known, alarm.chunk, performance, usual)
+        causes = found[alarm.chunk]
+        examples = alarm.examples or tuple(readings[alarm.chunk]["examples"])
+        alarm = replace(alarm, examples=examples, usual=tuple(rows) if examples else ())
+        if causes.columns and (alarm.kind != "drift" or causes.sure):
+            text = f"{alarm.text}; likely cause: {causes.columns[0]} ({causes.how})"
+            alarm = replace(alarm, text=text, causes=causes.columns)
+        told.append(alarm)
+    return tuple(told)
+
+
 def likely(known: Known, chunk: str, performance: Mapping[str, float | None], usual: float | None) -> Causes:
     """What is likely behind a fall in a chunk, out of the columns that drifted there.
 
@@ -99,7 +134,7 @@ def likely(known: Known, chunk: str, performance: Mapping[str, float | None], us
         causes = [cause for cause in causes if cause.p_value < SURE][:NAMED]
         if causes:
             how = f"its drift goes with performance, r = {causes[0].correlation:.2f} over {len(order)} chunks"
-            return Causes(tuple(cause.column for cause in causes), how)
+            return Causes(tuple(cause.column for cause in causes), how, sure=True)
     return Causes(tuple(drifted[:NAMED]), "it strayed furthest")
 
 

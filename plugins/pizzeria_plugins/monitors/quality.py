@@ -117,7 +117,7 @@ class Quality:
         return Judgement(tuple(findings), tuple(alarms))
 
     def limits(self, sort: str, name: str, rows: int) -> tuple[float, float]:
-        """Share that healthy chunks show at most, and above which it alerts: that, or what the rule allows if it is more.
+        """Share that healthy chunks show at most, and above which it alerts: that, or what the rule allows if more.
 
         Missing: that of the reference and three of NannyML's sampling errors. Unseen: in a healthy chunk a share of
         once / M is to be expected, with `once` the categories that one of M rows has (Good 1953, "The population
