@@ -64,9 +64,10 @@ def keep(served: Served, folder: Path, progress: Progress) -> pd.DataFrame:
     whole = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
     whole = whole.sort_values(["predicted_at", "prediction_id"], kind="stable", ignore_index=True)
     for name in whole:  # one type for each column, also where models of another time took a number for a text
-        if whole[name].map(type).eq(str).any():
+        if any(isinstance(value, str) for value in whole[name]):
             whole[name] = [None if value is None or value != value else str(value) for value in whole[name]]
-    if known is None or not whole.equals(read_kept(folder)):
+    stored = read_kept(folder)
+    if stored is None or not whole.equals(stored):
         stream = BytesIO()
         whole.to_parquet(stream, index=False)
         atomic.write_bytes(folder / EXAMPLES, stream.getvalue())
@@ -142,7 +143,7 @@ def _records(
             label = holding(labels, name, input_id)
             if label is None or not name or name in seen:
                 continue
-            example = _example(record, label, shown)
+            example = _example({str(key): value for key, value in record.items()}, label, shown)
             if photos is not None:
                 example |= _photo(photos, name, example["input_id"], folder / PHOTOS)
             else:
