@@ -616,7 +616,8 @@ class Monitor(Plugin, Protocol):
     """`monitors`: judges logged predictions against the reference, with or without labels.
 
     It may also have `check(monitoring, problem) -> Sequence[(path below monitoring, message, hint)]`: faults in a spec
-    that only the monitor knows, such as a metric that it cannot estimate for the task.
+    that only the monitor knows, such as a metric that it cannot estimate for the task; and `kept(memory)`: called when
+    the last verdict lies in the history. Until then its chunks are not told of, and come again in the next verdict.
     """
 
     def judge(

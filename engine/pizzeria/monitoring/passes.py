@@ -118,6 +118,8 @@ def monitor(
         post_changes(connection, changes, spec, run=run.id, sha256=sha256, at=at, report=run.folder / "report.html")
 
     History(folder_of(store, spec.name)).record(verdict, sha256=sha256, run=run.id, at=at, then=follow)
+    if hasattr(plugin, "kept"):
+        plugin.kept(memory)
     detail = {
         "alerts": [alarm.text for alarm in verdict.alerts],
         "undecided": list(verdict.undecided),

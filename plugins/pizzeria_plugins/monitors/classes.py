@@ -4,91 +4,120 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pizzeria.spec.problem import Problem
-from pizzeria_plugins.monitors.chunks import Part, chunker
-from pizzeria_plugins.monitors.performance import Performance, labelled, read_estimate
-from pizzeria_plugins.monitors.presence import LEAST_OF_EACH
+import numpy as np
+from numpy.typing import NDArray
+
+from pizzeria_plugins.monitors.estimates import LEAST_OF_EACH, Cbpe, Usual, numbers
+from pizzeria_plugins.monitors.instruments import Context, Reading
+from pizzeria_plugins.monitors.metrics import NEED_POSITIVES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
 WHOLE = ("accuracy", "average_precision")
 """Metrics whose sampling error NannyML does not derive from independent classes."""
+LEAST_EXPECTED = 3.0
+"""A chunk in which fewer rows with the class are expected may well have none, and then its F1 means nothing."""
 
 
-def estimate_classes(
-    nml: Any,
-    metric: str,
-    problem: Problem,
-    reference: pd.DataFrame,
-    analysis: pd.DataFrame,
-    reference_parts: Sequence[Part],
-    parts: Sequence[Part],
-) -> Performance:
-    """CBPE: for two classes NannyML's binary metrics, of the second class; for more its means over classes."""
-    probabilities = {name: f"p:{name}" for name in problem.classes}
-    columns = [*probabilities.values(), "pred"]
-    count = labelled(analysis, ["true"], parts)
-    absent = [c for c in (*columns, "true") if c not in reference] + [c for c in columns if c not in analysis]
+@dataclass
+class Classes:
+    """CBPE: for two classes NannyML's binary metrics, of the second class; for more its means over classes.
+
+    Attributes:
+        names: Of the classes.
+        cbpe: None where it cannot be fitted.
+        share: Of the second of two classes in the reference.
+    """
+
+    names: tuple[str, ...]
+    cbpe: Cbpe | None
+    share: float
+    undecided: tuple[str, ...] = ()
+    method: str = "CBPE"
+
+    @property
+    def usual(self) -> dict[str, Usual]:
+        return {} if self.cbpe is None else self.cbpe.usual
+
+    def wants(self, column: str) -> bool:
+        return column in ("pred", "true") or column in [f"p:{name}" for name in self.names]
+
+    def measure(self, chunk: pd.DataFrame) -> Reading:
+        if self.cbpe is None or not {*self.cbpe.columns, "pred"} <= set(chunk):
+            return {}
+        frame = _prepared(chunk, self.names)
+        found = self.cbpe.measure(frame)
+        two = len(self.names) == 2
+        said = frame["pred"].dropna()
+        one_class = said.nunique() < 2 and (not two or not (said == 1).any())
+        silent = one_class and (not two or len(frame) * self.share < LEAST_EXPECTED)
+        for metric, row in found.items():
+            if not two and metric not in WHOLE:
+                # NannyML averages over classes as if independent, but one class's miss is another's false alarm.
+                row["error"] *= math.sqrt(len(self.names))
+            if silent and metric in NEED_POSITIVES:
+                row["value"] = math.nan
+        return found
+
+
+def fit(context: Context, metrics: Sequence[str]) -> Classes:
+    """Fit on the reference."""
+    names = tuple(context.problem.classes)
+    columns = [*(f"p:{name}" for name in names), "pred", "true"]
+    absent = [column for column in columns if column not in context.reference]
     if absent:
-        return _undecided(metric, f"no column {', '.join(absent)}", count)
-    left = (
-        _named(reference[[*columns, "true"]], problem.classes)
-        .dropna()
-        .astype(dict.fromkeys(probabilities.values(), float))
-    )
-    right = _named(analysis[[c for c in (*columns, "true") if c in analysis]], problem.classes)
-    right = right.astype(dict.fromkeys(probabilities.values(), float))
-    known = left["true"].value_counts()
-    rare = [f"{name} in {known.get(name, 0)}" for name in problem.classes if known.get(name, 0) < LEAST_OF_EACH]
+        return _none(names, metrics, f"no column {', '.join(absent)} in the reference")
+    codes = answers(context.reference["true"], names)
+    known = {name: int((codes == i).sum()) for i, name in enumerate(names)}
+    frame = _prepared(context.reference[columns], names).dropna()
+    rare = [f"{name} in {count}" for name, count in known.items() if count < LEAST_OF_EACH]
     if rare:
-        return _undecided(metric, f"of {len(left)} reference rows {', '.join(rare)}, at least 5 each are needed", count)
-    offset = len(reference)
-    moved = [Part(part.name, part.first + offset, part.stop + offset) for part in parts]
-    right = right.set_axis(range(offset, offset + len(right)))
-    two = len(problem.classes) == 2
-    if two:
-        second = problem.classes[1]
-        left, right = _yes_or_no(left, second), _yes_or_no(right, second)
-    result = (
-        nml.CBPE(
-            metrics=[metric],
-            y_pred_proba=probabilities[problem.classes[1]] if two else probabilities,
-            y_pred="pred",
-            y_true="true",
-            problem_type="classification_binary" if two else "classification_multiclass",
-            chunker=chunker(nml, [*reference_parts, *moved]),
-        )
-        .fit(left)
-        .estimate(right)
-    )
-    whole = read_estimate(metric, metric, result, len(result.data) - len(parts))
-    if not two and metric not in WHOLE:
-        # NannyML averages over classes as if they were independent, but one class's miss is another's false alarm.
-        whole = replace(whole, errors=whole.errors * math.sqrt(len(problem.classes)))
-    return Performance(metric, whole, labelled=count)
+        why = f"of {len(frame)} reference rows {', '.join(rare)}, at least {LEAST_OF_EACH} each are needed"
+        return _none(names, metrics, why)
+    probabilities = f"p:{names[1]}" if len(names) == 2 else {name: f"p:{name}" for name in names}
+    cbpe = Cbpe.fit(context.nml, metrics, probabilities, "pred", "true", frame, context.parts)
+    return Classes(names, cbpe, known[names[-1]] / max(len(frame), 1))
 
 
-def _named(frame: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Answers and truth as class names; a label read from a file as 1.0 is the class "1", any other is unknown."""
+def answers(column: pd.Series[Any], classes: Sequence[str]) -> NDArray[np.int64]:
+    """[N] number of the class, -1 where there is none; a label read from a file as 1.0 is the class "1".
 
-    def name(value: Any) -> str | None:
-        text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
-        return text if text in classes else None
+    Example:
+        >>> import pandas as pd
+        >>> answers(pd.Series([1.0, "0", None, "maybe"], dtype=object), ["0", "1"]).tolist()
+        [1, 0, -1, -1]
+    """
+    import pandas as pd
 
-    answers = {column: frame[column].map(name, na_action="ignore") for column in ("pred", "true") if column in frame}
-    return frame.assign(**answers)
+    try:
+        places, different = pd.factorize(column)
+    except TypeError:  # a list, which somebody sent
+        places, different = pd.factorize(column.map(str, na_action="ignore"))
+    number = {name: i for i, name in enumerate(classes)}
+
+    def code(value: Any) -> int:
+        whole = isinstance(value, float) and value.is_integer()
+        return number.get(f"{value:.0f}" if whole else str(value), -1)
+
+    table = np.array([*map(code, different), -1], np.int64)
+    found: NDArray[np.int64] = table[places]
+    return found
 
 
-def _yes_or_no(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """1.0 where an answer is `name`, 0.0 where it is another class, NaN where there is none."""
-    answers = {column: frame[column] for column in ("pred", "true") if column in frame}
-    return frame.assign(**{c: a.eq(name).astype(float).where(a.notna()) for c, a in answers.items()})
+def _prepared(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Probabilities as numbers, and answers as NannyML wants them: of two classes 1.0 for the second, else names."""
+    two = len(names) == 2
+    out = numbers(frame, [f"p:{names[1]}"] if two else [f"p:{name}" for name in names])
+    table = np.array([0.0, 1.0, np.nan]) if two else np.array([*names, None], object)
+    for column in ("pred", "true"):
+        if column in frame:
+            out[column] = table[answers(frame[column], names)]
+    return out
 
 
-def _undecided(metric: str, why: str, count: Any) -> Performance:
-    return Performance(metric, None, (), (f"{metric} cannot be estimated: {why}",), count)
+def _none(names: tuple[str, ...], metrics: Sequence[str], why: str) -> Classes:
+    return Classes(names, None, math.nan, tuple(f"{metric} cannot be estimated: {why}" for metric in metrics))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Distance:
     """
 
     method: str
-    reference: Values
+    reference: InitVar[Values]
     known: Sequence[str] | None = None
     rows: int = field(init=False)
     """Of the reference, with a value."""
@@ -40,11 +40,11 @@ class Distance:
     """What figures show of the reference."""
     _fitted: Any = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, reference: Values) -> None:
         import pandas as pd
         from nannyml.drift.univariate import FeatureType, MethodFactory
 
-        values = self.reference[~np.isnan(self.reference)]
+        values = reference[~np.isnan(reference)]
         kind = FeatureType.CONTINUOUS if self.known is None else FeatureType.CATEGORICAL
         self.rows = len(values)
         self.deviation = float(values.std()) if len(values) else math.nan
@@ -58,7 +58,6 @@ class Distance:
         if self.method == "kolmogorov_smirnov" and self._fitted._ref_rel_freqs is None:
             self._sorted = np.sort(values)
         self.usual = self.shown(values)
-        del self.reference
 
     def of(self, values: Values) -> float:
         """The distance of a chunk; NaN when it has no value.

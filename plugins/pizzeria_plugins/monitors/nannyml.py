@@ -1,30 +1,39 @@
-"""Judges logged predictions with NannyML: performance without labels, drift, and data quality.
+"""Judges logged predictions with NannyML: performance without labels, drift, data quality, and what labels say.
 
-Rules are made so that healthy traffic stays silent even when a chunk has only some dozens of photos: every limit allows
-for what chance alone does to a chunk of that size (see `noise`). Whatever cannot be measured is undecided, never fine.
+Each chunk is measured once, by instruments that are fitted on the reference (`instruments`), and what was measured is
+kept (`memory`); a pass looks only at chunks that are new, open, late or labelled anew (`stock`). Rules are made so that
+healthy traffic stays silent even when a chunk has only some dozens of photos: every limit allows for what chance alone
+does to a chunk of that size (see `noise`). Whatever cannot be measured is undecided, never fine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pizzeria.contracts import Alarm, Finding, Judged, Kind, Progress, Traffic, Verdict
-from pizzeria.errors import Fault, SpecError
+from pizzeria.clock import utcnow
+from pizzeria.contracts import Alarm, Finding, Judged, Progress, Traffic, Verdict
+from pizzeria.errors import DataError, Fault, SpecError
 from pizzeria.spec.monitoring import Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as BaseOptions
-from pizzeria.tasks import task
-from pizzeria_plugins.monitors.metrics import known_metrics, metric_fault
+from pizzeria_plugins.monitors.metrics import metric_faults
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pizzeria_plugins.monitors.chunks import Part
-    from pizzeria_plugins.monitors.columns import Columns
-    from pizzeria_plugins.monitors.performance import Performance
+    from pizzeria_plugins.monitors.instruments import Instrument, Known
+    from pizzeria_plugins.monitors.memory import Memory, Remembered
+    from pizzeria_plugins.monitors.stock import Stock
+
+LATEST = 500
+"""Of the chunks that stand, so many are looked at beside those of the pass: for figures, rankings and the backtest."""
+SPAN_ROWS, SPAN_CHUNKS = 100_000, 50
+"""What a worker is given at a time, and what a kill may cost."""
 
 
 class Options(BaseOptions):
@@ -39,8 +48,7 @@ class Options(BaseOptions):
 
 def check(monitoring: Monitoring, problem: Problem) -> list[tuple[str, str, str]]:
     """Faults of the section as (path below `monitoring`, message, hint), before anything runs."""
-    fault = metric_fault(monitoring.performance, problem)
-    return [] if fault is None else [fault]
+    return metric_faults(monitoring, problem)
 
 
 def judge(
@@ -52,114 +60,278 @@ def judge(
     memory: Path,
     progress: Progress,
 ) -> Verdict:
-    """Compare traffic with the reference, chunk by chunk; see `pizzeria.contracts.Monitor`.
+    """Judge what is new in the traffic; see `pizzeria.contracts.Monitor`.
 
     Args:
         reference: [M] records with the truth (`true`, or `true:<class>`), of data that the model has not learnt.
 
     Raises:
-        SpecError: `monitoring.performance.metric` is none of the task's.
+        SpecError: a metric of `monitoring.performance` is none of the task's.
         DataError: chunks by period, and records without timestamps.
+        NotFoundError: `monitoring.runner` is ray, and Ray is not installed.
     """
-    import pandas as pd
-
-    from pizzeria_plugins.monitors import before_drift as drift
-    from pizzeria_plugins.monitors import before_quality as quality
-    from pizzeria_plugins.monitors import chunks, figures, library, noise
-    from pizzeria_plugins.monitors.columns import read_columns
-    from pizzeria_plugins.monitors.performance import judge_performance, limits
+    from pizzeria_plugins.monitors import memory as memories
+    from pizzeria_plugins.monitors.stock import take_stock
 
     faults = check(monitoring, problem)
     if faults:
         raise SpecError([Fault(f"monitoring.{path}", message, hint) for path, message, hint in faults])
-    metric = monitoring.performance.metric if monitoring.performance else known_metrics(problem)[0]
-    few = f"at least {options.least_rows} rows"
-    pieces = list(traffic.batches())
-    analysis = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
     if len(reference) < options.least_rows:
+        few = f"at least {options.least_rows} rows"
         return _nothing(f"the reference has {len(reference)} rows, {few} are needed", few)
-    if not len(analysis):
-        return _nothing("there is no prediction to judge", few)
-    reference, analysis = chunks.in_order(reference), chunks.in_order(analysis)
-    every = chunks.cut(analysis, monitoring.chunk)
-    parts = [part for part in every if part.rows >= options.least_rows]
-    short = [part for part in every if part.rows < options.least_rows]
-    undecided = [f"{part} is too short to judge, {few} are needed" for part in short]
-    findings = [part.finding("quality", "rows", float(part.rows), few, None) for part in short]
-    if not parts:
-        return Verdict(tuple(findings), (), tuple(undecided))
+    traffic, dated = _with_times(traffic, monitoring)
+    depends = memories.depends_on(reference)
+    remembered = memories.Memory(memory, depends)
+    stock = take_stock(traffic, remembered, monitoring.chunk, utcnow())
+    if not stock.chunks:
+        return _nothing("there is no prediction to judge", f"at least {options.least_rows} rows")
+    rules = memories.hash_of([depends, _rules(options, monitoring, problem)])
+    if remembered.fact("rules") not in (None, rules):
+        remembered.tell_all()
+        stock = replace(stock, chunks=remembered.chunks())
+    waiting = _waiting(stock, options.least_rows)
+    untold = [one for one in stock.chunks if one.untold and one.id not in waiting]
+    if not untold and remembered.fact("rules") == rules:
+        return _standing(remembered, len(stock.chunks) - len(waiting))
+    verdict = _pass(options, monitoring, problem, reference, traffic, dated, remembered, stock, progress)
+    remembered.note(rules=rules, plots=dict(verdict.plots), backtest=_plain_backtest(verdict))
+    return verdict
+
+
+def kept(memory: Path) -> None:
+    """The last verdict lies in the history: its chunks stand from now on. Without this call they are told again."""
+    from pizzeria_plugins.monitors.memory import kept
+
+    kept(memory)
+
+
+def _pass(
+    options: Options,
+    monitoring: Monitoring,
+    problem: Problem,
+    reference: pd.DataFrame,
+    traffic: Traffic,
+    dated: bool,
+    memory: Memory,
+    stock: Stock,
+    progress: Progress,
+) -> Verdict:
+    from pizzeria_plugins.monitors import figures, library
+    from pizzeria_plugins.monitors.instruments import Known
+
+    with library.quiet(), library.seeded(options.seed):
+        instruments = _fit(options, monitoring, problem, reference, memory, stock)
+        _measure(options, monitoring, problem, traffic, dated, memory, stock, instruments, progress)
+        waiting = _waiting(stock, options.least_rows)
+        known_chunks = [one for one in memory.chunks() if one.id not in waiting]
+        told = [one for one in known_chunks if one.untold]
+        standing = [one for one in known_chunks if not one.untold][-LATEST:]
+        looked_at = {one.id for one in (*told, *standing)}
+        looked = [one for one in known_chunks if one.id in looked_at]
+        judgeable = [one.part for one in looked if one.cut.rows >= options.least_rows]
+        fresh = frozenset(one.cut.name for one in told)
+        known = Known(judgeable, fresh, memory.readings(looked))
+        few = f"at least {options.least_rows} rows"
+        findings, alarms, undecided, plots = [], [], [], {}
+        for one in told:
+            if one.cut.rows < options.least_rows:
+                findings.append(one.part.finding("quality", "rows", float(one.cut.rows), few, None))
+                undecided.append(_too_short(one, few))
+        if judgeable:
+            for instrument in instruments:
+                judgement = instrument.judge(known)
+                findings += judgement.findings
+                alarms += judgement.alarms
+                undecided += judgement.undecided
+                plots |= judgement.figures
+        alarms = _with_examples(alarms, instruments, known)
+        backtest = next(one.backtest(known) for one in instruments if one.name == "performance")  # type: ignore[attr-defined]
+    return Verdict(
+        tuple(findings),
+        tuple(alarms),
+        tuple(dict.fromkeys(undecided)),
+        figures.as_json(plots),
+        tuple(_judged(one) for one in told),
+        len(known_chunks) - len(told),
+        backtest,
+    )
+
+
+def _fit(
+    options: Options, monitoring: Monitoring, problem: Problem, reference: pd.DataFrame, memory: Memory, stock: Stock
+) -> list[Instrument]:
+    from pizzeria_plugins.monitors import (
+        chunks,
+        concept,
+        domain_classifier,
+        drift,
+        library,
+        multivariate,
+        performance,
+        quality,
+        schema,
+    )
+    from pizzeria_plugins.monitors.instruments import Context
 
     nml = library.load()
-    with library.quiet(), library.seeded(options.seed):
-        reference_parts = chunks.cut_reference(len(reference), [part.rows for part in parts])
-        columns = read_columns(reference, analysis, problem)
-        sampling = drift.Sampling(noise.groups(reference), options.resamples, options.seed)
-
-        performance = _estimate(nml, metric, problem, columns, reference, analysis, reference_parts, parts)
-        bounds = limits(performance.whole, monitoring.performance, parts, len(reference)) if performance.whole else None
-        found, fallen, unsure = judge_performance(performance, bounds, parts, options.least_rows)
-        findings, undecided = findings + found, [*undecided, *unsure, *columns.undecided]
-
-        measured = drift.univariate(nml, columns, reference_parts, parts, monitoring.drift, sampling)
-        found, drifted, unsure = drift.judge_columns(measured, parts, monitoring.drift)
-        findings, undecided = findings + found, undecided + unsure
-        together = None
-        if "reconstruction" in monitoring.drift.multivariate:
-            found, apart, unsure, together = drift.multivariate(nml, columns, reference_parts, parts, sampling)
-            findings, undecided, drifted = findings + found, undecided + unsure, drifted + apart
-
-        found, poor = quality.judge_quality(
-            nml, columns, parts, monitoring.quality.missing_above, monitoring.quality.unseen_above
-        )
-        plots = figures.draw(performance, bounds, measured, together, parts, len(reference_parts))
-    alarms: list[Alarm] = []
-    found_alerts: tuple[tuple[Kind, str, list[str]], ...] = (
-        ("performance", metric, fallen),
-        ("drift", "columns", drifted),
-        ("quality", "values", poor),
-    )
-    for kind, subject, texts in found_alerts:
-        for text in texts:
-            part = next(part for part in parts if str(part) in text)
-            alarms.append(Alarm(kind, subject, part.name, part.start, part.end, text))
-    names = [name for name in analysis if str(name) == "true" or str(name).startswith("true:")]
-    judged = tuple(
-        Judged(
-            part.name,
-            part.start,
-            part.end,
-            part.rows,
-            int(analysis[names].iloc[part.first : part.stop].notna().any(axis=1).sum()) if names else 0,
-            part is every[-1],
-        )
-        for part in every
-    )
-    return Verdict(tuple(findings + found), tuple(alarms), tuple(undecided), plots, judged)
+    reference = chunks.in_order(reference)
+    sizes = [one.cut.rows for one in stock.chunks if one.cut.rows >= options.least_rows] or [options.least_rows]
+    parts = chunks.cut_reference(len(reference), [monitoring.chunk.size] if monitoring.chunk.size else sizes)
+    fitted, numbers = schema.fit(reference, problem)
+    context = Context(nml, options, monitoring, problem, reference, parts, fitted, numbers, memory.remember)
+    modules = (performance, drift, multivariate, domain_classifier, quality, concept)
+    found = [module.fit(context) for module in modules]
+    return [one for one in found if one is not None]
 
 
-def _estimate(
-    nml: Any,
-    metric: str,
+def _measure(
+    options: Options,
+    monitoring: Monitoring,
     problem: Problem,
-    columns: Columns,
-    reference: pd.DataFrame,
-    analysis: pd.DataFrame,
-    reference_parts: list[Part],
-    parts: list[Part],
-) -> Performance:
-    judged = task(problem.task).JUDGED
-    if judged == "value":
-        from pizzeria_plugins.monitors.values import estimate_values
+    traffic: Traffic,
+    dated: bool,
+    memory: Memory,
+    stock: Stock,
+    instruments: Sequence[Instrument],
+    progress: Progress,
+) -> None:
+    from pizzeria_plugins.monitors.reading import spans
+    from pizzeria_plugins.monitors.workers import Work, run
 
-        return estimate_values(nml, metric, columns, reference, analysis, reference_parts, parts)
-    if judged == "class":
-        from pizzeria_plugins.monitors.classes import estimate_classes
+    keys = {one.name: memory.key(one.name, one.settings) for one in instruments}
+    wanted = _wanted(options, memory, stock, instruments, keys)
+    if not wanted:
+        return
+    asked = {one.cut.name: names for one, names in wanted}
+    columns = _columns(traffic, problem, instruments, wanted[0][0])
+    work = Work(traffic, instruments, columns, options.seed, dated)
+    rows = sum(one.cut.rows for one, _ in wanted)
+    each = min(SPAN_ROWS, -(-rows // (2 * (monitoring.workers or 1))))
+    cut = spans([one.cut for one, _ in wanted], each, SPAN_CHUNKS)
+    done = 0
+    tasks = [[(one, asked[one.name]) for one in span] for span in cut]
+    for measured in run(work, tasks, monitoring.runner, monitoring.workers):
+        memory.keep(measured, keys)
+        done += len(measured)
+        progress.update("chunks measured", done, len(wanted))
 
-        return estimate_classes(nml, metric, problem, reference, analysis, reference_parts, parts)
-    from pizzeria_plugins.monitors.presence import estimate_presence
 
-    return estimate_presence(nml, metric, problem, reference, analysis, reference_parts, parts)
+def _wanted(
+    options: Options,
+    memory: Memory,
+    stock: Stock,
+    instruments: Sequence[Instrument],
+    keys: Mapping[str, str],
+) -> list[tuple[Remembered, frozenset[str]]]:
+    """What is to be measured: chunks, oldest first, and by which instruments."""
+    from pizzeria_plugins.monitors.memory import ALL, LABELS
+
+    have = memory.have(keys)
+    every = frozenset(keys)
+    labelled = frozenset(one.name for one in instruments if one.truth)
+    waiting = _waiting(stock, options.least_rows)
+    found = []
+    for one in stock.chunks:
+        if one.id in stock.gone or one.id in waiting or not one.cut.rows:
+            continue
+        if one.cut.rows < options.least_rows:
+            if one.todo:
+                found.append((one, frozenset[str]()))  # Only to be told when it was.
+            continue
+        missing = frozenset(name for name in every if one.id not in have[name])
+        names = every if one.todo == ALL else missing | labelled if one.todo == LABELS else missing
+        if names:
+            found.append((one, names))
+    return found
+
+
+def _columns(
+    traffic: Traffic, problem: Problem, instruments: Sequence[Instrument], first: Remembered
+) -> list[str] | None:
+    """The columns that some instrument wants, out of those that the records have."""
+    from pizzeria_plugins.monitors.chunks import INSTANT
+
+    last = first.cut.last
+    piece: Iterator[Any] = traffic.batches(since=first.cut.first.moment, until=last.moment + INSTANT)  # type: ignore[assignment]
+    names = [str(name) for name in next(iter(piece), ())]
+    truth = ["true", *(f"true:{name}" for name in problem.classes)]
+    wanted = [name for name in names if any(one.wants(name) for one in instruments)]
+    return list(dict.fromkeys(["timestamp", *wanted, *truth]))
+
+
+def _with_times(traffic: Traffic, monitoring: Monitoring) -> tuple[Traffic, bool]:
+    """The traffic, and whether its records have times; where they have none, they are counted instead."""
+    from pizzeria_plugins.monitors.reading import Numbered
+
+    first = next(iter(traffic.batches(columns=["timestamp"])), None)
+    if first is None or (len(first) and "timestamp" in first):
+        return traffic, True
+    if "timestamp" not in first and not len(first.columns):
+        first = next(iter(traffic.batches()), first)
+    if monitoring.chunk.period is not None and len(first):
+        raise DataError(
+            f"monitoring.chunk.period is {monitoring.chunk.period}, but the records have no timestamp",
+            hint="set monitoring.chunk.size instead, such as chunk: {size: 500}",
+        )
+    return Numbered(traffic), False
+
+
+def _waiting(stock: Stock, least_rows: int) -> frozenset[int]:
+    """The open chunk, as long as it is too short to be judged, beside others."""
+    short = {one.id for one in stock.chunks if one.cut.open and one.cut.rows < least_rows}
+    return frozenset(short) if len(short) < len(stock.chunks) else frozenset()
+
+
+def _too_short(one: Remembered, few: str) -> str:
+    if not one.cut.rows:
+        return f"no prediction came in {one.cut.name}"
+    return f"{one.part} is too short to judge, {few} are needed"
+
+
+def _judged(one: Remembered) -> Judged:
+    return Judged(one.cut.name, one.start, one.end, one.cut.rows, one.labelled, one.cut.open)
+
+
+def _with_examples(alarms: Sequence[Alarm], instruments: Sequence[Instrument], known: Known) -> list[Alarm]:
+    """An alarm without examples of its own shows those of the drift in its chunk."""
+    usual = next((one.examples.usual for one in instruments if one.name == "drift"), ())  # type: ignore[attr-defined]
+    found = []
+    for alarm in alarms:
+        examples = known.readings.get("drift", {}).get(alarm.chunk, {}).get("examples", ())
+        if not alarm.examples and examples:
+            alarm = replace(alarm, examples=tuple(examples), usual=tuple(usual))
+        found.append(alarm)
+    return found
+
+
+def _rules(options: Options, monitoring: Monitoring, problem: Problem) -> Any:
+    """What a verdict depends on besides reference, code and traffic."""
+    left_out = {"alerts", "workers", "runner", "remind_every", "pages", "chunk"}
+    return [
+        options.model_dump(mode="json"),
+        monitoring.model_dump(mode="json", exclude=left_out),
+        problem.task,
+        list(problem.classes),
+    ]
+
+
+def _standing(memory: Memory, chunks: int) -> Verdict:
+    """Nothing is new: the figures are those of the last pass."""
+    from pizzeria.contracts import Backtest
+
+    found = memory.fact("backtest")
+    backtest = None if found is None else Backtest(**found)
+    return Verdict((), (), (), memory.fact("plots") or {}, (), chunks, backtest)
+
+
+def _plain_backtest(verdict: Verdict) -> dict[str, Any] | None:
+    from dataclasses import asdict
+
+    return None if verdict.backtest is None else asdict(verdict.backtest)
 
 
 def _nothing(why: str, few: str) -> Verdict:
     return Verdict((Finding("quality", "rows", "", "", "", None, few, None),), (), (why,))
+
+
+__all__ = ["Options", "check", "judge", "kept"]

@@ -1,186 +1,268 @@
-"""How well the model does: estimated without labels, realised where there are labels, and the rule on both."""
+"""How well the model does: estimated without labels, realised where there are labels, and the rules on both."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pizzeria.contracts import Finding
+from pizzeria.contracts import Alarm, Backtest, Finding
 from pizzeria.spec.monitoring import PerformanceThreshold
-from pizzeria_plugins.monitors import noise
-from pizzeria_plugins.monitors.chunks import Part
-from pizzeria_plugins.monitors.metrics import ERRORS
+from pizzeria.tasks import task
+from pizzeria_plugins.monitors import backtest, noise, performance_figures
+from pizzeria_plugins.monitors.chunks import LEAST_REFERENCE_CHUNKS, Part
+from pizzeria_plugins.monitors.estimates import Estimator, Usual
+from pizzeria_plugins.monitors.instruments import Context, Judgement, Known, Reading
+from pizzeria_plugins.monitors.metrics import ERRORS, wanted_metrics
+from pizzeria_plugins.monitors.workers import labelled
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAMED = 3
-"""An alert names so many classes, the worst first."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One metric over the parts.
-
-    Attributes:
-        subject: `f1`, or `f1 of bed`.
-        reference: Its realised value on the reference, mean over the reference's parts.
-        expected: Its estimated value there. Where probabilities are not well calibrated the two differ, and a healthy
-            estimate is near this one.
-        reference_parts: [R] realised on the reference, part by part.
-        values: [P] estimated without labels; NaN where it cannot be.
-        errors: [P] NannyML's sampling error of a part of that size.
-        realised: [P] from the labels; NaN without.
-        result: NannyML's result; None for a mean over classes.
-    """
-
-    subject: str
-    reference: float
-    expected: float
-    reference_parts: NDArray[np.float64]
-    values: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    realised: NDArray[np.float64]
-    result: Any = None
-
-
-@dataclass(frozen=True)
-class Performance:
-    """The metric that the rule judges, the classes behind it, and what could not be estimated."""
-
-    metric: str
-    whole: Estimate | None
-    classes: tuple[Estimate, ...] = ()
-    undecided: tuple[str, ...] = ()
-    labelled: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """[P] rows of each part whose truth is known."""
+"""An alarm names so many classes, the worst first."""
+Row = Mapping[str, Any]
+"""What was measured of one metric in one chunk: `value`, `error`, `realised`, and how many rows are `labelled`."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """[P] values below and above which a part raises an alert, infinite where there is none, and why, in words."""
+    """Below and above which a chunk raises an alarm, infinite where there is no limit, NaN where it is not known."""
 
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    why: str
+    low: float
+    high: float
+    why: str = ""
 
-    def text(self, part: int) -> str:
-        low, high = float(self.low[part]), float(self.high[part])
-        bounds = [f"below {low:.3g}"] * math.isfinite(low) + [f"above {high:.3g}"] * math.isfinite(high)
-        return " or ".join(bounds) + (f" ({self.why})" if self.why else "")
+    def __str__(self) -> str:
+        bounds = [f"below {self.low:.3g}"] * math.isfinite(self.low)
+        bounds += [f"above {self.high:.3g}"] * math.isfinite(self.high)
+        return " or ".join(bounds) + (f" ({self.why})" if self.why and bounds else self.why)
 
-    def breaks(self, part: int, value: float) -> bool | None:
-        """Whether a value calls for an alert; None when it, or the limit, is unknown."""
-        low, high = float(self.low[part]), float(self.high[part])
-        return None if any(map(math.isnan, (low, high, value))) else not low <= value <= high
-
-
-def read_estimate(subject: str, metric: str, result: Any, reference_parts: int) -> Estimate:
-    """Take the figures out of a result of NannyML's CBPE or DLE, whose first rows are the reference's parts."""
-    table = {name: result.data[(metric, name)].to_numpy(float) for name in ("value", "sampling_error", "realized")}
-    own = table["realized"][:reference_parts]
-    return Estimate(
-        subject,
-        mean(own),
-        mean(table["value"][:reference_parts]),
-        own,
-        table["value"][reference_parts:],
-        table["sampling_error"][reference_parts:],
-        table["realized"][reference_parts:],
-        result,
-    )
+    def breaks(self, value: float) -> bool | None:
+        """Whether a value calls for an alarm; None when it, or the limit, is unknown."""
+        return None if any(map(math.isnan, (self.low, self.high, value))) else not self.low <= value <= self.high
 
 
-def mean(values: NDArray[np.float64]) -> float:
-    """The mean of what is there; NaN when nothing is."""
-    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+@dataclass(frozen=True)
+class Rule:
+    """One metric that is judged.
 
-
-def limits(
-    estimate: Estimate, rule: PerformanceThreshold | None, parts: Sequence[Part], rows: int
-) -> tuple[Limits, Limits]:
-    """Limits for the estimate and for the realised value: the rule's own, or, where it has none, derived ones.
-
-    Derived: three sampling errors from the reference's own value, estimated or realised. The sampling error is
-    NannyML's, of a part of that size, widened because the reference too is a sample, of `rows` rows. Where the
-    reference has parts enough, three standard deviations over these count as well.
+    Attributes:
+        spec: None where the reference alone decides.
+        deviation: NannyML's standard deviation thresholds over the reference's chunks; NaN where these are too few.
     """
-    if rule is not None and (rule.below is not None or rule.above is not None):
-        low = np.full(len(parts), -math.inf if rule.below is None else rule.below)
-        high = np.full(len(parts), math.inf if rule.above is None else rule.above)
-        given = Limits(low, high, "")
-        return given, given
-    share = np.sqrt(1 + np.array([part.rows for part in parts]) / rows)
-    margin = np.nan_to_num(noise.DEVIATIONS * estimate.errors * share)
-    if len(estimate.reference_parts) > 1:
-        margin = np.maximum(margin, noise.DEVIATIONS * float(np.nanstd(estimate.reference_parts)))
-    nowhere = np.full(len(parts), np.inf)
-    lower_is_better = estimate.subject in ERRORS
-    found = []
-    for centre in (estimate.expected, estimate.reference):
-        why = f"three sampling errors from the reference's {centre:.3g}"
-        low, high = (-nowhere, centre + margin) if lower_is_better else (centre - margin, nowhere)
-        found.append(Limits(low, high, why))
-    return found[0], found[1]
+
+    metric: str
+    spec: PerformanceThreshold | None
+    deviation: tuple[float, float] = (math.nan, math.nan)
 
 
-def judge_performance(
-    performance: Performance, bounds: tuple[Limits, Limits] | None, parts: Sequence[Part], least_rows: int
-) -> tuple[list[Finding], list[str], list[str]]:
-    """Findings for the metric and for each class behind it; alerts come from the metric alone.
+@dataclass
+class Performance:
+    """The instrument.
 
-    A single class of a small chunk is too noisy to alarm anybody: its findings say where to look.
-    An alert comes from the estimate, or from what labels say where at least `least_rows` rows have them.
+    A reading has `labelled`, rows whose truth is known, and under `metrics` what `Estimator.measure` gives.
+
+    Attributes:
+        rules: The headline first.
+        estimator: For the task.
+        reference: Rows of the reference.
+        reference_chunks: Into so many it was cut.
+        least_rows: From so many labelled rows on, what labels say counts.
+        default: The metric without rules.
     """
-    undecided = list(performance.undecided)
-    whole = performance.whole
-    if whole is None or bounds is None:
-        return [_finding(performance.metric, None, p, part, "", None) for p, part in enumerate(parts)], [], undecided
-    findings, alerts = [], []
-    for p, part in enumerate(parts):
-        said = {"estimated": (bounds[0], float(whole.values[p]))}
-        if performance.labelled[p] >= least_rows:
-            said["realised"] = (bounds[1], float(whole.realised[p]))
-        verdicts = {how: limit.breaks(p, value) for how, (limit, value) in said.items()}
+
+    name = "performance"
+
+    rules: tuple[Rule, ...]
+    estimator: Estimator
+    reference: int
+    reference_chunks: int
+    least_rows: int
+    settings: Mapping[str, Any]
+    truth: bool = True
+
+    def wants(self, column: str) -> bool:
+        return self.estimator.wants(column)
+
+    def measure(self, chunk: pd.DataFrame, part: Part) -> Reading:
+        return {"labelled": labelled(chunk), "metrics": self.estimator.measure(chunk)}
+
+    def judge(self, known: Known) -> Judgement:
+        readings = known.of(self.name)
+        findings: list[Finding] = []
+        alarms: list[Alarm] = []
+        undecided = list(self.estimator.undecided)
+        figures: dict[str, Any] = {}
+        for rule in self.rules:
+            rows = rows_of(readings, rule.metric)
+            limits = [self.limits(rule, part, row) for (part, _), row in zip(readings, rows, strict=True)]
+            if rule.spec is not None and rule.spec.deviations is not None and math.isnan(rule.deviation[0]):
+                undecided.append(
+                    f"{rule.metric} has no limit: the reference makes {self.reference_chunks} chunks, and deviations "
+                    f"need at least {LEAST_REFERENCE_CHUNKS}"
+                )
+            for place, (part, _) in enumerate(readings):
+                if part.name in known.fresh:
+                    finding, text = self._judge(rule, part, rows[place], limits[place])
+                    findings.append(finding)
+                    if finding.alert is None:
+                        undecided.append(f"{rule.metric} cannot be estimated in {part}")
+                    if text:
+                        worst = self._worst(rule, readings[place][1])
+                        near = backtest.told(rule.metric, rows[:place], self.least_rows)
+                        alarms.append(
+                            Alarm("performance", rule.metric, part.name, part.start, part.end, f"{text}{worst}; {near}")
+                        )
+            usual = self.estimator.usual.get(rule.metric)
+            if usual is not None:
+                parts = [part for part, _ in readings]
+                figures |= performance_figures.draw(rule.metric, parts, rows, [one[0] for one in limits], usual)
+        for part, reading in readings:
+            if part.name in known.fresh:
+                findings += self._beside(part, reading)
+        fallen = performance_figures.classes(readings, self.estimator.usual, self.rules[0].metric)
+        return Judgement(tuple(findings), tuple(alarms), tuple(undecided), figures | fallen)
+
+    def backtest(self, known: Known) -> Backtest | None:
+        """Of the headline."""
+        metric = self.rules[0].metric
+        return backtest.backtest(metric, rows_of(known.of(self.name), metric), self.least_rows)
+
+    def limits(self, rule: Rule, part: Part, row: Row) -> tuple[Limits, Limits]:
+        """Limits for the estimate and for the realised value: the rule's own, or, where it has none, derived ones.
+
+        Derived: three sampling errors from the reference's own value, estimated or realised. The sampling error is
+        NannyML's, of a chunk of that size (of its labelled rows, for the realised value), widened because the reference
+        too is a sample. Where the reference has chunks enough, three standard deviations over these count as well.
+        """
+        spec, usual = rule.spec, self.estimator.usual.get(rule.metric)
+        lower_is_better = rule.metric in ERRORS
+        if spec is not None and (spec.below is not None or spec.above is not None):
+            low, high = (
+                (-math.inf if spec.below is None else spec.below),
+                math.inf if spec.above is None else spec.above,
+            )
+            return Limits(low, high), Limits(low, high)
+        if spec is not None and spec.deviations is not None:
+            why = f"{spec.deviations:g} standard deviations over the reference's chunks"
+            low, high = rule.deviation
+            given = Limits(-math.inf, high, why) if lower_is_better else Limits(low, math.inf, why)
+            return given, given
+        if usual is None:
+            unknown = Limits(math.nan, math.nan)
+            return unknown, unknown
+        error = row.get("error")
+        error = 0.0 if error is None or math.isnan(error) else float(error)
+        spread = float(np.nanstd(usual.parts)) if np.isfinite(usual.parts).sum() > 1 else 0.0
+        found = []
+        for centre, rows in ((usual.estimated, part.rows), (usual.realised, row.get("labelled", 0))):
+            own = error * math.sqrt(part.rows / max(rows, 1))
+            margin = noise.DEVIATIONS * max(own * math.sqrt(1 + rows / max(self.reference, 1)), spread)
+            why = f"three sampling errors from the reference's {centre:.3g}"
+            low, high = (-math.inf, centre + margin) if lower_is_better else (centre - margin, math.inf)
+            found.append(Limits(low, high, why))
+        return found[0], found[1]
+
+    def _judge(self, rule: Rule, part: Part, row: Row, limits: tuple[Limits, Limits]) -> tuple[Finding, str]:
+        """The finding of the metric and, where it calls for an alarm, why.
+
+        An alarm comes from the estimate, or from what labels say where rows enough have them.
+        """
+        said = {"estimated": (limits[0], number(row.get("value")))}
+        if row.get("labelled", 0) >= self.least_rows:
+            said["realised"] = (limits[1], number(row.get("realised")))
+        verdicts = {how: limit.breaks(value) for how, (limit, value) in said.items()}
         # What labels say decides also where nothing can be estimated, and the other way round.
         alert = None if set(verdicts.values()) == {None} else any(verdicts.values())
-        findings.append(_finding(whole.subject, whole, p, part, bounds[0].text(p), alert))
-        for one in performance.classes:
-            alone = False if math.isfinite(one.values[p]) else None
-            findings.append(_finding(one.subject, one, p, part, "none: it shows where to look", alone))
-        if alert is None:
-            undecided.append(f"{whole.subject} cannot be estimated in {part}")
-        elif alert:
+        text = ""
+        if alert:
             broken = [how for how, verdict in verdicts.items() if verdict]
-            values = " and ".join(f"{how} at {said[how][1]:.3g}, {said[how][0].text(p)}" for how in broken)
-            alerts.append(f"{whole.subject} in {part} is {values}{_worst(performance, p)}")
-    return findings, alerts, undecided
+            values = " and ".join(f"{how} at {said[how][1]:.3g}, {said[how][0]}" for how in broken)
+            text = f"{rule.metric} in {part} is {values}"
+        return self._finding(part, rule.metric, row, str(limits[0]), alert, limits[0]), text
+
+    def _beside(self, part: Part, reading: Reading) -> list[Finding]:
+        """Findings of classes and of what no rule asks for: they show where to look.
+
+        A single class of a small chunk is too noisy to alarm anybody.
+        """
+        judged = {rule.metric for rule in self.rules}
+        return [
+            self._finding(part, name, row, "none: it shows where to look", None if row.get("value") is None else False)
+            for name, row in reading["metrics"].items()
+            if name not in judged and name in self.estimator.usual
+        ]
+
+    def _finding(
+        self, part: Part, subject: str, row: Row, text: str, alert: bool | None, limits: Limits | None = None
+    ) -> Finding:
+        low, high = (None, None) if limits is None else (finite(limits.low), finite(limits.high))
+        value, realised, error = (finite(number(row.get(key))) for key in ("value", "realised", "error"))
+        return part.finding(
+            "performance", subject, value, text, alert, realised,
+            method=self.estimator.method, low=low, high=high, error=error,
+        )  # fmt: skip
+
+    def _worst(self, rule: Rule, reading: Reading) -> str:
+        """The classes that fell most."""
+        fallen: dict[str, tuple[float, float]] = {}
+        for subject, usual in self.estimator.usual.items():
+            value = number(reading["metrics"].get(subject, {}).get("value"))
+            if usual.metric == rule.metric and subject != rule.metric and value < usual.estimated:
+                fallen[subject] = (value - usual.estimated, value)
+        order = sorted(fallen, key=lambda subject: fallen[subject][0])[:NAMED]
+        return f"; most of it: {', '.join(f'{one} {fallen[one][1]:.2f}' for one in order)}" if order else ""
 
 
-def labelled(frame: pd.DataFrame, columns: Sequence[str], parts: Sequence[Part]) -> NDArray[np.int64]:
-    """[P] rows of each part with a value in any of `columns`."""
-    present = [column for column in columns if column in frame]
-    known = frame[present].notna().any(axis=1).to_numpy() if present else np.zeros(len(frame), bool)
-    return np.array([int(known[part.first : part.stop].sum()) for part in parts], np.int64)
+def fit(context: Context) -> Performance:
+    """The instrument."""
+    metrics = wanted_metrics(context.monitoring, context.problem)
+    judged = task(context.problem.task).JUDGED
+    estimator: Estimator
+    if judged == "value":
+        from pizzeria_plugins.monitors import values
+
+        estimator = values.fit(context, metrics)
+    elif judged == "class":
+        from pizzeria_plugins.monitors import classes
+
+        estimator = classes.fit(context, metrics)
+    else:
+        from pizzeria_plugins.monitors import presence
+
+        estimator = presence.fit(context, metrics)
+    specs = context.monitoring.rules or (None,)
+    rules = tuple(_rule(context, metric, spec, estimator) for metric, spec in zip(metrics, specs, strict=True))
+    chunks = max((len(one.parts) for one in estimator.usual.values()), default=len(context.parts))
+    settings = {"metrics": list(metrics), "task": context.problem.task, "classes": list(context.problem.classes)}
+    return Performance(rules, estimator, len(context.reference), chunks, context.options.least_rows, settings)
 
 
-def _worst(performance: Performance, part: int) -> str:
-    values = {one.subject: float(one.values[part]) for one in performance.classes}
-    fallen = {one.subject: values[one.subject] - one.expected for one in performance.classes}
-    order = sorted((name for name in fallen if fallen[name] < 0), key=fallen.__getitem__)[:NAMED]
-    return f"; most of it: {', '.join(f'{name} {values[name]:.2f}' for name in order)}" if order else ""
+def _rule(context: Context, metric: str, spec: PerformanceThreshold | None, estimator: Estimator) -> Rule:
+    usual: Usual | None = estimator.usual.get(metric)
+    if spec is None or spec.deviations is None or usual is None or len(usual.parts) < LEAST_REFERENCE_CHUNKS:
+        return Rule(metric, spec)
+    from nannyml.thresholds import StandardDeviationThreshold
+
+    rule = StandardDeviationThreshold(spec.deviations, spec.deviations)
+    low, high = rule.thresholds(np.array(usual.parts))
+    return Rule(metric, spec, (float(low), float(high)))
 
 
-def _finding(subject: str, estimate: Estimate | None, index: int, part: Part, text: str, alert: bool | None) -> Finding:
-    value = realised = None
-    if estimate is not None:
-        value, realised = (
-            float(series[index]) if math.isfinite(series[index]) else None
-            for series in (estimate.values, estimate.realised)
-        )
-    return part.finding("performance", subject, value, text, alert, realised)
+def rows_of(readings: Sequence[tuple[Part, Reading]], metric: str) -> list[Row]:
+    """What was measured of a metric, chunk by chunk; with `labelled` of the chunk."""
+    return [{**reading["metrics"].get(metric, {}), "labelled": reading["labelled"]} for _, reading in readings]
+
+
+def number(value: Any) -> float:
+    """NaN for None."""
+    return math.nan if value is None else float(value)
+
+
+def finite(value: float) -> float | None:
+    """None for what is not finite."""
+    return value if math.isfinite(value) else None

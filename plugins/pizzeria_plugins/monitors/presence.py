@@ -3,100 +3,166 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pizzeria.spec.problem import Problem
-from pizzeria_plugins.monitors.chunks import Part, chunker
-from pizzeria_plugins.monitors.performance import Estimate, Performance, labelled, mean, read_estimate
+from pizzeria_plugins.monitors import listings
+from pizzeria_plugins.monitors.classes import LEAST_EXPECTED
+from pizzeria_plugins.monitors.estimates import LEAST_OF_EACH, Cbpe, Usual, mean, numbers
+from pizzeria_plugins.monitors.instruments import Context, Reading
+from pizzeria_plugins.monitors.metrics import NEED_POSITIVES, VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_OF_EACH = 5
-"""A class needs so many reference rows with it and without it, or nothing can be said of it."""
-NEED_POSITIVES = ("f1", "precision", "recall", "average_precision")
-LEAST_EXPECTED = 3.0
-"""A part in which fewer rows with the class are expected may well have none, and then its F1 means nothing."""
+LISTING = "listing_id"
 
 
-def estimate_presence(
-    nml: Any,
-    metric: str,
-    problem: Problem,
-    reference: pd.DataFrame,
-    analysis: pd.DataFrame,
-    reference_parts: Sequence[Part],
-    parts: Sequence[Part],
-) -> Performance:
-    """CBPE of each class as a yes-or-no problem of its own, and the mean over classes."""
-    found, undecided = [], []
-    for name in problem.classes:
-        columns = [f"p:{name}", f"pred:{name}", f"true:{name}"]
-        absent = [c for c in columns if c not in reference] + [c for c in columns[:2] if c not in analysis]
-        if absent:
-            undecided.append(f"{metric} of {name} cannot be estimated: no column {', '.join(absent)}")
-            continue
-        truth = reference[columns].dropna()[columns[2]]
-        with_it, without = int((truth == 1).sum()), int((truth == 0).sum())
-        if min(with_it, without) < LEAST_OF_EACH:
-            undecided.append(
-                f"{metric} of {name} cannot be estimated: the reference has it in {with_it} rows and not in {without}, "
-                f"and at least {LEAST_OF_EACH} of each are needed"
+@dataclass
+class Presence:
+    """CBPE of each class as a yes-or-no problem of its own, the mean over classes, and what listings make of it.
+
+    Attributes:
+        metrics: Of CBPE.
+        classes: CBPE by class, of those that it can be fitted for.
+        shares: Of each of these in the reference's photos.
+        deviation: Standard deviation of the share of right verdicts, from listing to listing of the reference; None
+            where there are no listings.
+    """
+
+    metrics: tuple[str, ...]
+    classes: dict[str, Cbpe]
+    shares: dict[str, float]
+    undecided: tuple[str, ...]
+    deviation: float | None = None
+    usual: dict[str, Usual] = field(default_factory=dict)
+    method: str = "CBPE"
+
+    def wants(self, column: str) -> bool:
+        return column == LISTING or column in {name for one in self.classes for name in _columns(one)}
+
+    def measure(self, chunk: pd.DataFrame) -> Reading:
+        frames = {name: numbers(chunk, _columns(name)) for name in self.classes if {*_columns(name)[:2]} <= set(chunk)}
+        found = {name: self._class(name, frame) for name, frame in frames.items()}
+        out: dict[str, dict[str, float]] = {}
+        for metric in self.metrics:
+            rows = [rows[metric] for rows in found.values()]
+            out[metric] = _together(rows)
+            out |= {f"{metric} of {name}": one[metric] for name, one in found.items()}
+        if self.deviation is not None and LISTING in chunk:
+            shares = self._verdicts(chunk, frames)
+            decided = int(np.isfinite(shares.estimated).sum())
+            out[VERDICTS] = {
+                "value": listings.value_of(shares.estimated),
+                "error": self.deviation / math.sqrt(decided) if decided else math.nan,
+                "realised": listings.value_of(shares.realised),
+            }
+        return out
+
+    def _class(self, name: str, frame: pd.DataFrame) -> dict[str, dict[str, float]]:
+        found = self.classes[name].measure(frame)
+        silent = not (frame[f"pred:{name}"] == 1).any() and len(frame) * self.shares[name] < LEAST_EXPECTED
+        for metric in self.metrics:
+            if silent and metric in NEED_POSITIVES:
+                found[metric]["value"] = math.nan
+        return found
+
+    def _verdicts(self, chunk: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> listings.Shares:
+        probabilities, said, truth = {}, {}, {}
+        for name, frame in frames.items():
+            known = frame.dropna(subset=[f"p:{name}"])
+            calibrated = self.classes[name].calibrated(known)[f"p:{name}"]
+            probabilities[name] = calibrated.reindex(frame.index).to_numpy(float)
+            said[name] = frame[f"pred:{name}"].to_numpy(float)
+            if f"true:{name}" in frame:
+                truth[name] = frame[f"true:{name}"].to_numpy(float)
+        return listings.right_shares(_listings(chunk[LISTING]), probabilities, said, truth)
+
+
+def fit(context: Context, metrics: Sequence[str]) -> Presence:
+    """Fit on the reference."""
+    reference, wanted = context.reference, [metric for metric in metrics if metric != VERDICTS]
+    wanted = wanted or ["f1"]  # The classes are needed for the verdicts anyway.
+    found: dict[str, Cbpe] = {}
+    shares: dict[str, float] = {}
+    undecided = []
+    for name in context.problem.classes:
+        columns = _columns(name)
+        absent = [column for column in columns if column not in reference]
+        why = f"no column {', '.join(absent)} in the reference"
+        if not absent:
+            frame = numbers(reference, columns).dropna()
+            with_it, without = (int((frame[columns[2]] == value).sum()) for value in (1, 0))
+            why = (
+                f"the reference has it in {with_it} rows and not in {without}, and at least {LEAST_OF_EACH} of each "
+                "are needed"
             )
+        if absent or min(with_it, without) < LEAST_OF_EACH:
+            undecided += [f"{metric} of {name} cannot be estimated: {why}" for metric in wanted]
             continue
-        found.append(_estimate_class(nml, metric, name, reference, analysis, reference_parts, parts))
-    count = labelled(analysis, [f"true:{name}" for name in problem.classes], parts)
-    return Performance(metric, _mean(metric, found) if found else None, tuple(found), tuple(undecided), count)
+        found[name] = Cbpe.fit(context.nml, wanted, *columns, frame, context.parts)
+        shares[name] = with_it / len(frame)
+    presence = Presence(tuple(wanted), found, shares, tuple(undecided))
+    for metric in wanted:
+        own = [one.usual[metric] for one in found.values()]
+        presence.usual |= {metric: _usual(metric, own)} if own else {}
+        presence.usual |= {f"{metric} of {name}": one.usual[metric] for name, one in found.items()}
+    _fit_verdicts(context, presence)
+    if VERDICTS in metrics and VERDICTS not in presence.usual:
+        why = "the reference's records have no listing_id" if found else "no class can be"
+        presence.undecided += (f"{VERDICTS} cannot be estimated: {why}",)
+    return presence
 
 
-def _estimate_class(
-    nml: Any,
-    metric: str,
-    name: str,
-    reference: pd.DataFrame,
-    analysis: pd.DataFrame,
-    reference_parts: Sequence[Part],
-    parts: Sequence[Part],
-) -> Estimate:
-    columns = [f"p:{name}", f"pred:{name}", f"true:{name}"]
-    left = reference[columns].dropna()
-    right = analysis[[c for c in columns if c in analysis]].astype(float)
-    offset = len(reference)
-    moved = [Part(part.name, part.first + offset, part.stop + offset) for part in parts]
-    estimator = nml.CBPE(
-        metrics=[metric],
-        y_pred_proba=columns[0],
-        y_pred=columns[1],
-        y_true=columns[2],
-        problem_type="classification_binary",
-        chunker=chunker(nml, [*reference_parts, *moved]),
-    ).fit(left.astype(float))
-    result = estimator.estimate(right.set_axis(range(offset, offset + len(right))))
-    out = read_estimate(f"{metric} of {name}", metric, result, len(result.data) - len(parts))
-    share = float((left[columns[2]] == 1).mean())
-    for p, part in enumerate(parts):
-        rows = right.iloc[part.first : part.stop]
-        silent = not (rows[columns[1]] == 1).any() and part.rows * share < LEAST_EXPECTED
-        if (silent and metric in NEED_POSITIVES) or not rows[columns[0]].notna().any():
-            out.values[p] = math.nan
-    return out
+def _fit_verdicts(context: Context, presence: Presence) -> None:
+    """What the listings of the reference show; nothing where photos have none."""
+    reference = context.reference
+    if LISTING not in reference or not presence.classes or not (_listings(reference[LISTING]) >= 0).any():
+        return
+    estimated, realised, single = [], [], np.zeros(0)
+    for part in context.parts:
+        piece = reference.iloc[part.first : part.stop].reset_index(drop=True)
+        shares = presence._verdicts(piece, {name: numbers(piece, _columns(name)) for name in presence.classes})
+        estimated.append(listings.value_of(shares.estimated))
+        realised.append(listings.value_of(shares.realised))
+        single = np.concatenate([single, shares.realised[np.isfinite(shares.realised)]])
+    if not len(single):
+        return
+    presence.deviation = float(single.std())
+    presence.usual[VERDICTS] = Usual(VERDICTS, VERDICTS, mean(realised), mean(estimated), tuple(realised))
 
 
-def _mean(metric: str, found: Sequence[Estimate]) -> Estimate:
-    """The mean over classes, of those that have a value in the part. Their sampling errors count as independent."""
-    values, errors = np.array([one.values for one in found]), np.array([one.errors for one in found])
-    known = np.isfinite(values)
-    count = np.maximum(known.sum(axis=0), 1)
-    shortest = min(len(one.reference_parts) for one in found)
-    return Estimate(
-        metric,
-        mean(np.array([one.reference for one in found])),
-        mean(np.array([one.expected for one in found])),
-        np.nanmean([one.reference_parts[:shortest] for one in found], axis=0),
-        np.where(known.any(axis=0), np.nansum(np.where(known, values, 0.0), axis=0) / count, np.nan),
-        np.sqrt(np.nansum(np.where(known, errors**2, 0.0), axis=0)) / count,
-        np.nanmean([one.realised for one in found], axis=0),
+def _columns(name: str) -> list[str]:
+    return [f"p:{name}", f"pred:{name}", f"true:{name}"]
+
+
+def _listings(column: pd.Series[Any]) -> NDArray[np.int64]:
+    """[N] number of each row's listing, -1 where it has none."""
+    import pandas as pd
+
+    texts = column.map(str, na_action="ignore") if column.dtype == object else column
+    places, _ = pd.factorize(texts.where(texts != ""))
+    return places.astype(np.int64)
+
+
+def _usual(metric: str, own: Sequence[Usual]) -> Usual:
+    shortest = min(len(one.parts) for one in own)
+    parts = [mean([one.parts[i] for one in own]) for i in range(shortest)]
+    return Usual(
+        metric, metric, mean([one.realised for one in own]), mean([one.estimated for one in own]), tuple(parts)
     )
+
+
+def _together(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean over classes, of those that have a value. Their sampling errors count as independent."""
+    known = [row for row in rows if math.isfinite(row["value"])]
+    squares = [row["error"] ** 2 for row in known if math.isfinite(row["error"])]
+    return {
+        "value": mean([row["value"] for row in known]),
+        "error": math.sqrt(sum(squares)) / max(len(known), 1),
+        "realised": mean([row["realised"] for row in rows]),
+    }
