@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pizzeria.spec.monitoring import Monitoring
 from pizzeria.spec.problem import Criterion, Problem
+from pizzeria_plugins.monitors import library, schema
+from pizzeria_plugins.monitors.chunks import Part
+from pizzeria_plugins.monitors.instruments import Context, Instrument, Judgement, Known
 
 CLASSES = ("bed", "sofa", "table", "chair", "stove", "fridge", "sink", "tv")
 SHARES = np.array([0.4, 0.35, 0.5, 0.6, 0.2, 0.2, 0.25, 0.15])
@@ -85,3 +91,47 @@ def table_problem(classes: tuple[str, ...] = ()) -> Problem:
 @pytest.fixture(scope="session")
 def table() -> Callable[..., Problem]:
     return table_problem
+
+
+def context_of(
+    reference: pd.DataFrame, problem: Problem, monitoring: Monitoring | None = None, **options: Any
+) -> Context:
+    """What an instrument is fitted on, with nothing remembered."""
+    nml = library.load()
+    columns, numbers = schema.fit(reference, problem)
+    chosen = SimpleNamespace(**{"least_rows": 30, "resamples": 60, "seed": 0, **options})
+    parts = [Part("reference", 0, len(reference))]
+    return Context(
+        nml, chosen, monitoring or Monitoring(), problem, reference, parts, columns, numbers, lambda _, make: make()
+    )
+
+
+def judged(instrument: Instrument, chunks: Sequence[pd.DataFrame]) -> Judgement:
+    """What an instrument makes of chunks 1, 2 and so on, all of them fresh."""
+    return instrument.judge(known_of(instrument, chunks))
+
+
+def known_of(instrument: Instrument, chunks: Sequence[pd.DataFrame]) -> Known:
+    """The readings of chunks 1, 2 and so on, all of them fresh."""
+    parts = [Part(str(i + 1), 0, len(chunk)) for i, chunk in enumerate(chunks)]
+    with library.quiet():
+        readings = {
+            part.name: instrument.measure(chunk.reset_index(drop=True), part)
+            for part, chunk in zip(parts, chunks, strict=True)
+        }
+    return Known(parts, frozenset(readings), {instrument.name: readings})
+
+
+@pytest.fixture(scope="session")
+def context() -> Callable[..., Context]:
+    return context_of
+
+
+@pytest.fixture(scope="session")
+def judge_chunks() -> Callable[[Instrument, Sequence[pd.DataFrame]], Judgement]:
+    return judged
+
+
+@pytest.fixture(scope="session")
+def read_chunks() -> Callable[[Instrument, Sequence[pd.DataFrame]], Known]:
+    return known_of
