@@ -1,6 +1,9 @@
 """`pizzeria cycle`: monitors and maintains a live model by the clock, in the foreground.
 
-Each pass is a process of its own, so that nothing that goes wrong in one, and no memory that it took, outlives it.
+Each pass is a process of its own, so that nothing that goes wrong in one, and no memory that it took, outlives it. What
+is due comes from the ledger: a cycle that starts again, after a restart of the machine say, goes on in the old rhythm.
+Passes of a kind follow each other; a monitoring pass waits for no training, which may take hours, and `maintain` begins
+when the monitoring pass at work has ended, so that it decides on the newest.
 """
 
 from __future__ import annotations
@@ -11,21 +14,24 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any, Literal
 
-from pizzeria.clock import now
+from pizzeria.clock import now, utcnow
 from pizzeria.deployments import champion
-from pizzeria.errors import PizzeriaError
-from pizzeria.runs.ledger import Ledger
+from pizzeria.deployments.turn import turn_if_free
+from pizzeria.errors import BusyError, PizzeriaError
+from pizzeria.runs.ledger import Event, Ledger
 from pizzeria.runs.store import Store
 
 Kind = Literal["monitor", "maintain"]
 
 DEFAULT_S: Mapping[Kind, float] = {"monitor": 3600, "maintain": 86400}
+_MADE: Mapping[Kind, Event] = {"monitor": "monitored", "maintain": "decided"}
 _OUTCOMES = {0: "done", 10: "alert", 11: "undecided", 130: "interrupted"}
 _PATIENCE_S = 30.0
 _SHOWN = 300
@@ -37,7 +43,7 @@ def intervals(name: str, store: Store, given: Mapping[Kind, float | None]) -> di
     Raises:
         NotFoundError: nothing of this name is deployed.
     """
-    from pizzeria.maintenance.decisions import interval
+    from pizzeria.maintenance.decided import interval
 
     _, _, spec = champion(name, store)
     said = spec.deployment.schedule.model_dump()
@@ -48,11 +54,23 @@ def intervals(name: str, store: Store, given: Mapping[Kind, float | None]) -> di
     return out
 
 
-def go_round(name: str, store: Store, every_s: Mapping[Kind, float], say: Callable[[str], object]) -> None:
-    """Make a pass of each kind now, and then at its intervals, one at a time, until SIGTERM or Ctrl-C.
+def due(kind: Kind, name: str, store: Store, every_s: float) -> datetime:
+    """When the next pass is due, with a time zone: so long after the last one, whoever made it; now without one."""
+    last = Ledger(store.root).entries(name, _MADE[kind], last=1)
+    if not last:
+        return utcnow()
+    return max(utcnow(), datetime.fromisoformat(last[0].at) + timedelta(seconds=every_s))
 
-    A pass that falls due while another is at work follows it; several of a kind become one. What a pass says and how it
-    ended is one line; a failed one stops nothing.
+
+def go_round(name: str, store: Store, every_s: Mapping[Kind, float], say: Callable[[str], object]) -> None:
+    """Make a pass of each kind when it is due, and then at its intervals, until SIGTERM or Ctrl-C.
+
+    Several passes of a kind that fell due while one was at work become one. What a pass says and how it ended is one
+    line; a failed one stops nothing.
+
+    Raises:
+        BusyError: another cycle of this name is going.
+        PizzeriaError: APScheduler is not installed.
     """
     try:
         from apscheduler.executors.pool import ThreadPoolExecutor
@@ -60,22 +78,29 @@ def go_round(name: str, store: Store, every_s: Mapping[Kind, float], say: Callab
     except ImportError:
         raise PizzeriaError("the cycle needs APScheduler", hint="pip install 'pizzeria[cycle]'") from None
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    passes = _Passes(name, store, say)
-    scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(1)},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        timezone="UTC",
-    )
-    for i, (kind, seconds) in enumerate(every_s.items()):
-        first = datetime.now().astimezone() + timedelta(milliseconds=10 * i)  # in the order given
-        scheduler.add_job(passes.make, "interval", (kind,), id=kind, seconds=seconds, next_run_time=first)
-        say(f"{now()}  {kind} of {name} every {seconds:g} s")
-    with _until_told() as told:
-        scheduler.start()
-        told.wait()
-    passes.end()
-    scheduler.shutdown(wait=True)
-    say(f"{now()}  the cycle of {name} ends")
+    with turn_if_free(name, f"cycle {name}", store, of="cycle") as holder:
+        if holder is not None:
+            raise BusyError(
+                f"{holder} goes round for {name}", hint="one cycle of a name is enough; stop that one first"
+            )
+        passes = _Passes(name, store, say)
+        scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(len(every_s))},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        for i, (kind, seconds) in enumerate(every_s.items()):
+            first = due(kind, name, store, seconds)
+            at = "at once" if first <= utcnow() else f"at {first.isoformat(timespec='seconds')}"
+            say(f"{now()}  {kind} of {name} every {seconds:g} s, next {at}")
+            first += timedelta(milliseconds=10 * i)  # in the order given
+            scheduler.add_job(passes.make, "interval", (kind,), id=kind, seconds=seconds, next_run_time=first)
+        with _until_told() as told:
+            scheduler.start()
+            told.wait()
+        passes.end()
+        scheduler.shutdown(wait=True)
+        say(f"{now()}  the cycle of {name} ends")
 
 
 def once(name: str, store: Store, kinds: Mapping[Kind, float], say: Callable[[str], object]) -> int:
@@ -86,18 +111,27 @@ def once(name: str, store: Store, kinds: Mapping[Kind, float], say: Callable[[st
 
 
 class _Passes:
-    """Makes one pass after the other."""
+    """Makes passes: those of a kind one after the other."""
 
     def __init__(self, name: str, store: Store, say: Callable[[str], object]) -> None:
         self._name = name
         self._store = store
         self._say = say
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._monitoring = threading.Lock()
+        self._processes: dict[Kind, subprocess.Popen[str]] = {}
         self._ended = False
 
     def make(self, kind: Kind) -> int:
         """One pass, to its end; returns its exit code."""
+        if kind == "monitor":
+            with self._monitoring:
+                return self._make(kind)
+        with self._monitoring:  # the pass at work shall be seen; one that comes later need not wait for this
+            pass
+        return self._make(kind)
+
+    def _make(self, kind: Kind) -> int:
         begun = now()
         process = self._start(kind)
         if process is None:
@@ -110,14 +144,16 @@ class _Passes:
         return code
 
     def end(self) -> None:
-        """Interrupt the pass at work, as Ctrl-C would, and make no other."""
+        """Interrupt the passes at work, as Ctrl-C would, and make no other."""
         with self._lock:
             self._ended = True
-            process = self._process
-        if process is not None and process.poll() is None:
+            at_work = [process for process in self._processes.values() if process.poll() is None]
+        for process in at_work:
             process.send_signal(signal.SIGINT)
+        until = time.monotonic() + _PATIENCE_S
+        for process in at_work:
             try:
-                process.wait(_PATIENCE_S)
+                process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -130,7 +166,7 @@ class _Passes:
             if self._ended:
                 return None
             # In a session of its own: Ctrl-C reaches this process alone, which passes it on.
-            self._process = subprocess.Popen(
+            self._processes[kind] = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -139,7 +175,7 @@ class _Passes:
                 start_new_session=True,
                 env={**os.environ, "COLUMNS": "200"},
             )
-            return self._process
+            return self._processes[kind]
 
 
 @contextmanager

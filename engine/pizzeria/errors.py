@@ -15,6 +15,7 @@
     ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
     │   └── RolloutError         6   a new model was sent back while it took over in steps
     ├── TrainingError            7   training cannot go on
+    ├── BusyError                8   another command is at work on it, and this one was not to wait
     └── RequestError             -   bad input to a service: a 4xx with code, message and hint
 
 A command that ends with one of them prints its message and hint, no traceback, and exits with its code.
@@ -169,6 +170,12 @@ class TrainingError(PizzeriaError):
     """Training cannot go on: a NaN loss, say."""
 
     exit_code = 7
+
+
+class BusyError(PizzeriaError):
+    """Another command is at work on the same deployment, and this one does not wait."""
+
+    exit_code = 8
 
 
 class RequestError(PizzeriaError):

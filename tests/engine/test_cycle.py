@@ -35,7 +35,7 @@ def test_it_goes_round_until_sigterm(stall: Stall) -> None:
     ok("deploy", "prices-a")
     process = stall.popen("cycle", "prices", "--only", "maintain", "--maintain", "1s")
     assert process.stdout is not None
-    assert process.stdout.readline().endswith("  maintain of prices every 1 s\n")
+    assert process.stdout.readline().endswith("  maintain of prices every 1 s, next at once\n")
     for _ in range(2):
         assert "maintain of prices: done: prices: kept" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
@@ -46,7 +46,7 @@ def test_it_goes_round_until_sigterm(stall: Stall) -> None:
 
 def test_it_ends_in_the_middle_of_a_pass(stall: Stall) -> None:
     ok("deploy", "prices-a")
-    with turn("prices", "maintain prices", stall.store, PlainProgress(), of="pass"):  # the pass waits for this one
+    with turn("prices", "maintain prices", stall.store, PlainProgress(), of="maintain"):  # the pass waits for this one
         process = stall.popen("cycle", "prices", "--only", "maintain")
         assert process.stdout is not None
         process.stdout.readline()

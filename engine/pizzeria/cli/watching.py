@@ -1,4 +1,4 @@
-"""Commands for a model that is live: monitor, maintain, cycle."""
+"""Commands for a model that is live: monitor, maintain, approve, cycle."""
 
 from __future__ import annotations
 
@@ -65,9 +65,16 @@ def monitor(run_name: str, since: Any, labels: Path | None) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Only say what would be decided.")
-def maintain(name: str, dry_run: bool) -> None:
-    """Decide whether a deployed model needs a successor; if so, train, compare, and promote or refuse it."""
+@click.option("--no-wait", is_flag=True, help="End at once, with exit code 8, when another maintain is at work.")
+def maintain(name: str, dry_run: bool, no_wait: bool) -> None:
+    """Decide whether a deployed model needs a successor; if so, train, compare, and promote or refuse it.
+
+    Each pass is one decision in the ledger. Exits with 0 whatever was decided; with the error's code when training or
+    deployment failed, and the live model stays.
+    """
     from pizzeria.deployments import known, turn
+    from pizzeria.deployments.turn import turn_if_free
+    from pizzeria.errors import BusyError
     from pizzeria.maintenance.decisions import maintain as decide
 
     store = open_store()
@@ -76,10 +83,47 @@ def maintain(name: str, dry_run: bool) -> None:
     def work(progress: Progress) -> Decision:
         if dry_run:
             return decide(name, store, progress, dry_run=True)
-        with turn(name, f"maintain {name}", store, progress, of="pass"):
+        if not no_wait:
+            with turn(name, f"maintain {name}", store, progress, of="maintain"):
+                return decide(name, store, progress, on_end=render_report)
+        with turn_if_free(name, f"maintain {name}", store, of="maintain") as holder:
+            if holder is not None:
+                raise BusyError(f"{holder} is at work on {name}", hint="wait for it, or leave --no-wait out")
             return decide(name, store, progress, on_end=render_report)
 
     decision = with_progress(work)
+    click.echo(f"{name}: {decision.action}: {decision.why}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--decline", "declined", is_flag=True, help="Say no to it; the live model stays.")
+@click.option("--reason", default="", help="Why, for the ledger.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask again.")
+def approve(name: str, declined: bool, reason: str, yes: bool) -> None:
+    """Let the challenger that waits for approval take over, after a look at what it showed.
+
+    A challenger waits where `maintenance.approval` is true. It cannot be approved any more when another model is live
+    by now, or when it has waited for longer than `maintenance.approve_within`.
+    """
+    from pizzeria.deployments import known
+    from pizzeria.maintenance.approval import approve as let_it
+    from pizzeria.maintenance.approval import decline, pending
+    from pizzeria.maintenance.showing import evidence_lines
+
+    store = open_store()
+    known(name, store)
+    found = pending(name, store)
+    for line in () if found is None else evidence_lines(found):
+        click.echo(line)
+    meant = None if found is None else found.sha256
+    if declined:
+        done = with_progress(lambda progress: decline(name, store, progress, reason=reason, sha256=meant))
+        click.echo(f"{name}: declined: {done.sha256[:12]}")
+        return
+    if found is not None and not found.stale and not yes:
+        click.confirm(f"let {found.sha256[:12]} take over?", abort=True)
+    decision = with_progress(lambda progress: let_it(name, store, progress, reason=reason, sha256=meant))
     click.echo(f"{name}: {decision.action}: {decision.why}")
 
 
@@ -92,8 +136,9 @@ def maintain(name: str, dry_run: bool) -> None:
 def cycle(name: str, once: bool, only: str | None, monitor_every: str | None, maintain_every: str | None) -> None:
     """Monitor and maintain a live model by the clock, in the foreground, until SIGTERM or Ctrl-C.
 
-    How often comes from the options, or from `deployment.schedule`, or is 1h and 1d. Each pass is one line; one that
-    fails is told, and the next comes when it is due.
+    How often comes from the options, or from `deployment.schedule`, or is 1h and 1d. The first pass is due when the
+    last one of its kind is so old, whoever made it. A monitoring pass waits for no training. Each pass is one line; one
+    that fails is told, and the next comes when it is due. There is one cycle of a name: a second ends with code 8.
     """
     from pizzeria.cycle import DEFAULT_S, go_round, intervals
     from pizzeria.cycle import once as go_once

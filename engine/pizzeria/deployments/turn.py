@@ -15,7 +15,9 @@ from pizzeria.contracts import Progress
 from pizzeria.deployments.release import state_folder
 from pizzeria.runs.store import Store
 
-Kind = Literal["turn", "pass"]
+Kind = Literal["turn", "pass", "maintain", "cycle"]
+"""`turn`: to change what is live. `pass`: to monitor it. `maintain`: to decide on it, which may take hours of training
+and keeps no monitor waiting. `cycle`: to do both by the clock."""
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def turn(name: str, what: str, store: Store, progress: Progress, *, of: Kind = "
 
     Args:
         what: The command, for whoever waits.
-        of: `turn` to change what is live, `pass` to monitor or maintain it; who has both took the pass first.
+        of: What for; who has several took `turn` last.
     """
     with _opened(name, store, of) as lock:
         try:
@@ -39,9 +41,9 @@ def turn(name: str, what: str, store: Store, progress: Progress, *, of: Kind = "
 
 
 @contextmanager
-def turn_if_free(name: str, what: str, store: Store) -> Iterator[str | None]:
+def turn_if_free(name: str, what: str, store: Store, *, of: Kind = "turn") -> Iterator[str | None]:
     """Take the turn if nobody has it; yields None then, and otherwise who has it."""
-    with _opened(name, store, "turn") as lock:
+    with _opened(name, store, of) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

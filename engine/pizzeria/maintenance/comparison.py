@@ -183,6 +183,37 @@ def compare(
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One metric of one model, with the bootstrap's interval."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+def figure(rule: Comparison, problem: Problem, one: Answers, truth: Predictions, metric: str) -> Figure | None:
+    """How a model does on rows of its own; None where that cannot be told.
+
+    Args:
+        truth: [N], with the keys of the answers.
+    """
+    if _fault(problem, truth, len(truth)):
+        return None
+    measure = weighted(metric, _judged(problem, one, truth))
+    if measure is None:
+        return None
+    value = float(_macro(measure(np.ones((1, len(truth)))))[0])
+    drawn = _macro(_Draws(np.arange(len(truth)), len(truth), rule.resamples, 60.0, 0).of([measure])[0])
+    drawn = drawn[~np.isnan(drawn)]
+    if math.isnan(value) or len(drawn) < (1 - LOST) * rule.resamples:
+        return None
+    low, high = np.quantile(drawn, [(1 - rule.confidence) / 2, (1 + rule.confidence) / 2])
+    return Figure(metric, value, float(low), float(high), len(truth))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Whether the challenger may take over: True, False, or None where it cannot be told."""
 

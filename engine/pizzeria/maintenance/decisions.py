@@ -1,41 +1,46 @@
-"""`pizzeria maintain`: whether a deployed model needs a successor, and if so, whether the successor may replace it."""
+"""`pizzeria maintain`: whether a deployed model needs a successor, and if so, whether the successor may replace it.
+
+A pass finishes what an earlier one had begun; else it looks at a champion on probation; else it asks for reasons to
+train, then whether it may (not too often), then for data that no challenger has tried; then a challenger is trained and
+compared. Each pass is one decision; docs/maintenance/decisions.md draws it.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from pizzeria import registry
+from pizzeria.clock import utcnow
 from pizzeria.contracts import Progress
-from pizzeria.datasets import open_dataset
-from pizzeria.deployments import champion, put_live, restore
-from pizzeria.errors import GateError, RolloutError
-from pizzeria.examination import answer, test_inputs
-from pizzeria.execution import execute
+from pizzeria.deployments import champion, restore
+from pizzeria.errors import LackError, NotFoundError, PizzeriaError, PoisonError
 from pizzeria.graph import plan
-from pizzeria.inference.bundle import Bundle, open_bundle
-from pizzeria.inference.predictor import Predictor
-from pizzeria.predictions import load_predictions
+from pizzeria.maintenance import begun as beginning
+from pizzeria.maintenance import probation
+from pizzeria.maintenance.approval import pending
+from pizzeria.maintenance.begun import Begun
+from pizzeria.maintenance.challenge import pursue, said_of
+from pizzeria.maintenance.decided import (
+    TRIED,
+    Action,
+    Decision,
+    at_of,
+    decided,
+    interval,
+    plainly,
+    record,
+    since,
+)
+from pizzeria.monitoring.incidents import open_incidents
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
-from pizzeria.tables import read_tables
-from pizzeria.tasks import task
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+__all__ = ["Decision", "maintain"]
 
-
-@dataclass(frozen=True)
-class Decision:
-    """What was decided, and on what evidence; it is a ledger row."""
-
-    action: str
-    """`kept` (nothing to do), `waiting`, `refused` (the challenger), `promoted`, or `would train`."""
-    why: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+_MOST_WAITS = 32
 
 
 def maintain(
@@ -46,106 +51,221 @@ def maintain(
     dry_run: bool = False,
     on_end: Callable[[Run], object] | None = None,
 ) -> Decision:
-    """Decide for one deployed model, and act on the decision.
-
-    A challenger is trained from the same spec when the last monitoring pass alerted for a reason in
-    `maintenance.retrain_on`, `at_most_every` has passed, and the data have changed. It is promoted when it passes the
-    gate and is no worse than the champion on the challenger's own test split, which neither was trained on where groups
-    keep their split. With `deployment.rollout` it takes over in steps, and is refused when it is sent back on the way.
+    """Decide for one deployed model, and act on the decision; the caller has the turn `maintain`.
 
     Raises:
         NotFoundError: nothing of this name is deployed.
-        PizzeriaError: training or deployment failed; the champion stays.
+        PizzeriaError: training or deployment failed; the champion stays, and the failure is a decision in the ledger.
     """
     if not dry_run:
         restore(name, f"maintain {name}", store, progress)
     entry, run, spec = champion(name, store)
-    decision = _whether(entry, spec, store)
-    if decision.action == "would train" and not dry_run:
-        decision = _challenge(entry, run, spec, store, progress, on_end)
-    if not dry_run:
-        detail = {"action": decision.action, "why": decision.why, "evidence": dict(decision.evidence)}
-        Ledger(store.root).add("decided", name, run=run.id, sha256=entry.sha256, detail=detail)
+    work = _Pass(name, store, progress, entry, run, spec, dry_run, on_end)
+    unfinished = _unfinished(name, store, entry, progress)
+    if dry_run:
+        if unfinished is None:
+            return work.decide()
+        return Decision("would train", f"a challenger was begun and not ended: {unfinished.why}", unfinished.evidence)
+    try:
+        decision = work.decide() if unfinished is None else work.go_on(unfinished)
+    except Exception as error:
+        text = said_of(error) if isinstance(error, PizzeriaError) else f"{type(error).__name__}: {error}"
+        left = beginning.load(name, store)
+        evidence = {} if left is None else left.evidence
+        _end(Decision("failed", f"{text[:500]}; the champion stays", evidence), work, left)
+        raise
+    _end(decision, work, beginning.load(name, store))
     return decision
 
 
-def _whether(entry: Entry, spec: Spec, store: Store) -> Decision:
-    """Whether a challenger is called for."""
-    ledger = Ledger(store.root)
-    passes = [one for one in ledger.entries(spec.name, "monitored") if one.sha256 == entry.sha256]
-    if not passes:
-        return Decision("kept", "the model has not been monitored yet; run pizzeria monitor first")
-    reasons = sorted(set(passes[-1].detail["reasons"]) & set(spec.maintenance.retrain_on))
-    evidence = {"monitored": passes[-1].at, "alerts": passes[-1].detail["alerts"]}
-    if not reasons:
-        return Decision("kept", f"no alert on {' or '.join(spec.maintenance.retrain_on)} in the last pass", evidence)
-    tried = [one.at for one in ledger.entries(spec.name, "decided") if one.detail["action"] in ("refused", "promoted")]
-    since = datetime.now(UTC) - datetime.fromisoformat(max([_since(entry, ledger), *tried]))
-    if since < interval(spec.maintenance.at_most_every):
-        text = f"the last model is {since.total_seconds() / 3600:.1f} h old, and one is trained at most every"
-        return Decision("waiting", f"{text} {spec.maintenance.at_most_every}", evidence)
-    if all(step.result is not None for step in plan(spec, store) if step.name != "deploy"):
-        return Decision(
-            "kept", f"{', '.join(reasons)}, but the data have not changed since the model was trained", evidence
-        )
-    return Decision("would train", f"{', '.join(reasons)}, and the data have changed", evidence)
+def _end(decision: Decision, work: _Pass, begun: Begun | None) -> None:
+    """Enter the decision, under the champion of when it began; then nothing is begun any more."""
+    run, sha256 = work.run.id, work.entry.sha256
+    if begun is not None:
+        run, sha256 = begun.champion_run, begun.champion
+    challenge = "" if begun is None else begun.id
+    report = work.store.root / str(decision.evidence.get("challenger_run", run)) / "report.html"
+    shown = report if report.exists() else None
+    record(decision, work.spec, work.store, run=run, sha256=sha256, challenge=challenge, report=shown)
+    beginning.clear(work.name, work.store)
 
 
-def _since(entry: Entry, ledger: Ledger) -> str:
-    """Since when this bundle is the champion: deploying it again with other settings makes it no younger."""
-    since = entry.at
-    for one in reversed(ledger.entries(entry.name)):
-        if one.event in ("promoted", "rolled_back") and one.id <= entry.id:
-            if one.sha256 != entry.sha256:
-                break
-            since = one.at
-    return since
+def _unfinished(name: str, store: Store, entry: Entry, progress: Progress) -> Begun | None:
+    """What an earlier pass has begun and not ended, where it still makes sense."""
+    found = beginning.load(name, store)
+    if found is None:
+        return None
+    if any(one.detail.get("challenge") == found.id for one in decided(name, store)):
+        beginning.clear(name, store)  # it was killed after it was entered
+        return None
+    if entry.sha256 not in (found.champion, found.sha256):
+        progress.say(f"{found.champion[:12]} is live no more: the challenger that was begun against it is dropped")
+        beginning.clear(name, store)
+        return None
+    return found
 
 
-def interval(text: str) -> timedelta:
-    """`30m`, `12h` or `1d` as a time span.
+@dataclass(frozen=True)
+class _Data:
+    """What a challenger would learn from, or why there is nothing new."""
+
+    spec: Spec | None
+    why: str
+    parts: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class _Pass:
+    name: str
+    store: Store
+    progress: Progress
+    entry: Entry
+    run: Run
+    spec: Spec
+    dry_run: bool
+    on_end: Callable[[Run], object] | None
+
+    def go_on(self, begun: Begun) -> Decision:
+        """Finish what was begun."""
+        if begun.phase == "rolling back":
+            return probation.go_back(begun, self.name, self.store, self.progress)
+        self.progress.say(f"going on with the challenger that was begun: {begun.why}")
+        spec = beginning.spec_of(begun, self.name, self.store, self.entry)
+        return pursue(begun, self.entry, self.run, spec, self.store, self.progress, self.on_end)
+
+    def decide(self) -> Decision:
+        """Nothing is begun: what is to do?"""
+        watched = probation.look(self.entry, self.run, self.spec, self.store, self.progress, dry_run=self.dry_run)
+        decision = watched or self.whether()
+        waits = pending(self.name, self.store)
+        if waits is not None and not waits.stale and decision.action in ("kept", "waiting", "lacking"):
+            text = f"{waits.sha256[:12]} waits for approval since {plainly(at_of(waits.entry))}"
+            about = {"sha256": waits.sha256, "challenger_run": waits.run, "decided": waits.entry.id}
+            return Decision("waiting", f"{text}: pizzeria approve {self.name}", about)
+        return decision
+
+    def whether(self) -> Decision:
+        """Whether a challenger is called for; if so, it is trained."""
+        reasons, evidence, none = self._reasons()
+        if not reasons:
+            return Decision("kept", none, evidence)
+        why = ", ".join(reasons)
+        earliest, because = self._not_before()
+        if utcnow() < earliest:
+            return Decision("waiting", f"{why}, but not before {plainly(earliest)}: {because}", evidence)
+        data = self._data()
+        evidence = {**evidence, **data.evidence}
+        if data.spec is None:
+            return Decision("refused" if data.refused else "lacking", f"{why}, but {data.why}", evidence)
+        why = f"{why}, and {data.why}"
+        if self.dry_run:
+            return Decision("would train", why, evidence)
+        at = utcnow()
+        begun = Begun(
+            f"{at.isoformat()}-{self.entry.sha256[:8]}", "training", self.entry.sha256, why, evidence,
+            beginning.as_text(data.spec), data.parts, champion_run=self.run.id,
+        )  # fmt: skip
+        beginning.save(begun, self.name, self.store)
+        self.progress.say(f"training a challenger: {why}")
+        return pursue(begun, self.entry, self.run, data.spec, self.store, self.progress, self.on_end)
+
+    def _reasons(self) -> tuple[list[str], dict[str, Any], str]:
+        """Why a new model is called for, with evidence; or why not."""
+        settings, ledger = self.spec.maintenance, Ledger(self.store.root)
+        wanted = {*settings.retrain_on, *(["multivariate_drift"] if "drift" in settings.retrain_on else [])}
+        incidents = [
+            one for one in open_incidents(self.store, self.name, sha256=self.entry.sha256) if one.kind in wanted
+        ]
+        kinds: list[str] = sorted({"drift" if one.kind == "multivariate_drift" else one.kind for one in incidents})
+        passes = [one for one in ledger.entries(self.name, "monitored") if one.sha256 == self.entry.sha256]
+        evidence: dict[str, Any] = {
+            "incidents": [{"kind": one.kind, "subject": one.subject, "text": one.text} for one in incidents],
+            "reasons": list(kinds),
+            "alerts": [one.text for one in incidents],
+        }
+        evidence |= {"monitored": passes[-1].at} if passes else {}
+        if settings.retrain_every is not None:
+            tried = [at_of(one) for one in decided(self.name, self.store, *TRIED)]
+            last = max([since(self.entry, ledger), *tried])
+            if utcnow() - last >= interval(settings.retrain_every):
+                kinds.append(f"{settings.retrain_every} have passed since {plainly(last)}")
+        if kinds:
+            return kinds, evidence, ""
+        if settings.retrain_on and not passes:
+            return [], {}, "the model has not been monitored yet; run pizzeria monitor first"
+        none = f"no open alert on {' or '.join(settings.retrain_on)}" if settings.retrain_on else "it is not time yet"
+        return [], evidence, none
+
+    def _not_before(self) -> tuple[Any, str]:
+        """From when on another challenger may be trained, and why."""
+        every = self.spec.maintenance.at_most_every
+        rows = decided(self.name, self.store, *TRIED, "settled")
+        tried = [at_of(one) for one in rows if one.detail["action"] in TRIED]
+        last = max([since(self.entry, Ledger(self.store.root)), *tried])
+        times, what = _setbacks([one.detail["action"] for one in rows])
+        wait: timedelta = interval(every) * min(2 ** max(0, times - 1), _MOST_WAITS)
+        because = f"a model is trained at most every {every}"
+        if times > 1:
+            because += f", and longer after {times} {what} in a row"
+        return last + wait, because
+
+    def _data(self) -> _Data:
+        """What no challenger has tried yet: newly labelled predictions, or data of the spec's own that have changed."""
+        from pizzeria.maintenance.collecting import collect_labelled
+
+        changed = any(step.result is None for step in plan(self.spec, self.store) if step.name != "deploy")
+        own = _Data(self.spec, "the data have changed") if changed else None
+        if self.dry_run and own is None:
+            return _Data(self.spec, "newly labelled predictions would be collected, if they are enough")
+        if self.dry_run:
+            return _Data(self.spec, "the data have changed")
+        try:
+            version = collect_labelled(self.name, self.spec, self.run, self.store, self.progress)
+        except (LackError, NotFoundError) as error:
+            evidence = getattr(error, "evidence", {})
+            return own or _Data(None, f"{said_of(error)}, and the data have not changed", evidence=evidence)
+        except PoisonError as error:
+            return _Data(None, said_of(error), evidence=error.evidence, refused=True)
+        about = {
+            "number": version.number, "labels": version.labels, "new": version.new, "window": version.window,
+            "folder": str(version.folder),
+        }  # fmt: skip
+        more, before = self._more_than_tried(version.labels)
+        if before is not None and more < self.spec.maintenance.least_labels:
+            tried = f"{more} labels came since the challenger of {plainly(at_of(before))}"
+            action = before.detail["action"]
+            text = f"{tried}, which was {action}, and {self.spec.maintenance.least_labels} are needed"
+            hint = f"`pizzeria labels queue {self.name}` says which predictions to label"
+            return own or _Data(None, f"{text} ({hint})", evidence={"version": about})
+        what = f"{version.new} new labels are data version {version.number}"
+        return _Data(version.spec, what, str(version.parts), {"version": about})
+
+    def _more_than_tried(self, labels: int) -> tuple[int, Entry | None]:
+        """How many labels came since the last challenger that did not stay; what was tried is not tried again."""
+        actions: tuple[Action, ...] = ("refused", "awaiting approval", "rolled back")
+        for one in reversed(decided(self.name, self.store, *actions)):
+            version = one.detail["evidence"].get("version")
+            if version:
+                return labels - int(version["labels"]), one
+        return labels, None
+
+
+def _setbacks(actions: list[str]) -> tuple[int, str]:
+    """How often in a row it went wrong: training failed, or what was promoted was rolled back.
 
     Example:
-        >>> interval("12h")
-        datetime.timedelta(seconds=43200)
+        >>> _setbacks(["promoted", "rolled back", "promoted", "rolled back"])
+        (2, 'roll-backs')
+        >>> _setbacks(["failed", "promoted", "settled"]), _setbacks(["refused", "failed"])
+        ((0, ''), (1, 'failures'))
     """
-    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
-
-
-def _challenge(
-    entry: Entry, run: Run, spec: Spec, store: Store, progress: Progress, on_end: Callable[[Run], object] | None
-) -> Decision:
-    try:
-        done = execute(spec, store, progress, until="package", on_end=on_end)
-    except GateError as error:
-        return Decision("refused", f"the challenger missed the gate: {error.message}")
-    package = done.results["package"].folder
-    metric = task(spec.problem.task).MAIN_METRIC
-    sides = {"champion": run.stage("package") / "bundle", "challenger": package / "bundle"}
-    figures = {side: _score(open_bundle(folder), spec, done.run, progress) for side, folder in sides.items()}
-    better = task(spec.problem.task).METRICS[metric].better
-    gain = (figures["challenger"] - figures["champion"]) * (1 if better == "higher" else -1)
-    text = f"{metric} of the champion is {figures['champion']:.4g}, of the challenger {figures['challenger']:.4g}"
-    evidence = {"metric": metric, "test_split_of": done.run.id, **figures}
-    if not gain >= 0:  # NaN does not pass
-        return Decision("refused", text, evidence)
-    sha256 = str(done.results["package"].facts["sha256"])
-    evidence |= {"instead_of": entry.sha256, "sha256": sha256}
-    try:
-        put_live(spec, done.run, package / "bundle", sha256, store, progress)
-    except RolloutError as error:
-        return Decision("refused", f"{text}, but {error.message}", evidence)
-    return Decision("promoted", text, evidence)
-
-
-def _score(bundle: Bundle, spec: Spec, test: Run, progress: Progress) -> float:
-    """A bundle's main metric on the test split of a run."""
-    inputs = test_inputs(read_tables(test.stage("collect")), open_dataset(test.stage("features")))
-    found = answer(Predictor(bundle), inputs, spec.serving.max_megapixels, progress).predictions()
-    truth = load_predictions(test.stage("evaluate") / "truth_test.npz").of(found.keys)
-    calibration = json.loads(json.dumps(bundle.calibration))
-    if found.boxes is None:
-        calibration["method"] = "none"  # answers carry calibrated probabilities
-    evaluator = registry.load("evaluators", spec.evaluation.use)
-    metrics = evaluator.evaluate(spec.evaluation.options, spec.problem, found, truth, calibration)["metrics"]
-    return float(metrics[task(spec.problem.task).MAIN_METRIC])
+    count, what = 0, ""
+    for action in reversed(actions):
+        if action in ("failed", "rolled back"):
+            count += 1
+            what = what or ("failures" if action == "failed" else "roll-backs")
+        elif action != "promoted" or not count:
+            break
+    return count, what

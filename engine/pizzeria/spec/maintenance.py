@@ -19,10 +19,10 @@ class Comparison(Section):
     )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Draws of that bootstrap.")
     no_worse_by: float = Field(
-        default=0.0,
+        default=0.02,
         ge=0,
-        description="The main metric may be so much worse on the frozen test set and on the newest labels: the lower "
-        "end of the interval must not lie deeper.",
+        description="The main metric may be so much worse on the frozen test set, or on the newest labels: a score by "
+        "that much, an error (mae) by that share of the champion's. Surely worse is refused.",
     )
     class_no_worse_by: float = Field(
         default=0.05, ge=0, description="No class may be surely worse than this, in the metric of classes."
@@ -100,6 +100,9 @@ class Maintenance(Section):
     compare: Comparison = Field(default=Comparison(), description="What the challenger must show.")
     approval: bool = Field(
         default=False, description="A challenger that passed waits for `pizzeria approve` before it takes over."
+    )
+    approve_within: str = Field(
+        default="14d", pattern=_TIME, description="After that a challenger is too old to be approved."
     )
     probation: str | None = Field(
         default="1d",

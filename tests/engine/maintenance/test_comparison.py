@@ -139,7 +139,7 @@ def test_a_class_that_is_lost_refuses_a_better_whole() -> None:
         p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         return Answers(Predictions(keys, probabilities=p.astype(np.float32)), NONE)
 
-    one = compare(rule, of, model((2, 2, 4), 1), model((6, 6, -6), 2), truth, metric="accuracy")
+    one = compare(rule, of, model((1.5, 1.5, 4), 1), model((6, 6, -6), 2), truth, metric="accuracy")
     found = decide(rule, of, {"frozen": one})
     assert one.main.low > 0
     assert found.passed is False
