@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pizzeria.cli import authoring, labels, looking, plugins, predicting, runs, services, watching
+from pizzeria.cli.alerts import alerts
 from pizzeria.cli.data import data
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
@@ -37,8 +38,8 @@ for _command in (
     *(services.deploy, services.promote, services.serve, services.stop, services.rollback),
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
-    *(watching.monitor, watching.maintain, watching.cycle),
-    simulate,
+    *(watching.monitor, watching.maintain, watching.approve, watching.cycle),
+    *(alerts, simulate),
     labels.labels,
     *(plugins.plugins, authoring.schema),
 ):

@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -35,8 +36,10 @@ State = Literal["firing", "resolved", "decided"]
 
 PATIENCE_S = 15.0
 """How long a channel may take for one notice."""
+AGAIN_S = 1.0
+"""Pause before the second try of a pass."""
 _PAUSES_S = (60, 300, 900, 3600)
-"""Between a failed try and the next; the last one from then on."""
+"""After a pass that failed until the next try; the last one from then on."""
 _GIVEN_UP_AFTER = timedelta(days=1)
 _SAID = 20
 """Alarms that the text of a notice spells out."""
@@ -247,7 +250,7 @@ class Channel:
         thread = threading.Thread(target=go, daemon=True)
         thread.start()
         thread.join(PATIENCE_S)
-        return outcome[0] if outcome else f"it did not end within {PATIENCE_S:g} s"
+        return outcome[0] if outcome else _hung()
 
     def _without_secrets(self, text: str) -> str:
         """What a channel says goes into the ledger; the values of its secrets do not, whatever it says."""
@@ -260,6 +263,10 @@ class Channel:
             if value := os.environ.get(name):
                 text = text.replace(value, f"${name}")
         return text
+
+
+def _hung() -> str:
+    return f"it did not end within {PATIENCE_S:g} s"
 
 
 def channels_of(spec: Spec) -> dict[str, Channel]:
@@ -289,6 +296,9 @@ def _send_queue(
     """Send what waits for one channel in its order; up to the first that fails."""
     for delivery, notice in queue:
         error = channel.send(notice)
+        if error and error != _hung():
+            time.sleep(AGAIN_S)  # what fails once often works at once; what hangs does not
+            error = channel.send(notice)
         if error:
             _failed(history, store, spec.name, delivery, error)
             return
