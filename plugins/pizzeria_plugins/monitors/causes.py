@@ -47,7 +47,8 @@ class Causes:
 def correlated(
     distances: Mapping[str, NDArray[np.float64]], performance: NDArray[np.float64], usual: float
 ) -> list[Cause]:
-    """Columns by how much their drift goes with the absolute change of performance, as NannyML's CorrelationRanker.
+    """Columns by how much their drift goes with the absolute change of performance, as NannyML's CorrelationRanker,
+    which fails with pandas 3.
 
     Args:
         distances: By column, [P] distance in each chunk; NaN where unknown.
