@@ -144,11 +144,11 @@ def _pass(
                 alarms += judgement.alarms
                 undecided += judgement.undecided
                 plots |= judgement.figures
-        alarms = _with_examples(alarms, instruments, known)
+        explained = _explained(alarms, instruments, known)
         backtest = next(one.backtest(known) for one in instruments if one.name == "performance")  # type: ignore[attr-defined]
     return Verdict(
         tuple(findings),
-        tuple(alarms),
+        explained,
         tuple(dict.fromkeys(undecided)),
         figures.as_json(plots),
         tuple(_judged(one) for one in told),
@@ -292,16 +292,18 @@ def _judged(one: Remembered) -> Judged:
     return Judged(one.cut.name, one.start, one.end, one.cut.rows, one.labelled, one.cut.open)
 
 
-def _with_examples(alarms: Sequence[Alarm], instruments: Sequence[Instrument], known: Known) -> list[Alarm]:
-    """An alarm without examples of its own shows those of the drift in its chunk."""
-    usual = next((one.examples.usual for one in instruments if one.name == "drift"), ())  # type: ignore[attr-defined]
-    found = []
-    for alarm in alarms:
-        examples = known.readings.get("drift", {}).get(alarm.chunk, {}).get("examples", ())
-        if not alarm.examples and examples:
-            alarm = replace(alarm, examples=tuple(examples), usual=tuple(usual))
-        found.append(alarm)
-    return found
+def _explained(alarms: Sequence[Alarm], instruments: Sequence[Instrument], known: Known) -> tuple[Alarm, ...]:
+    """Alarms with what is likely behind them, and with examples of the drift in their chunks."""
+    from pizzeria_plugins.monitors.causes import explain
+
+    by_name: dict[str, Any] = {one.name: one for one in instruments}
+    if "drift" not in by_name:
+        return tuple(alarms)
+    performance = by_name["performance"]
+    metric = performance.rules[0].metric
+    usual = performance.estimator.usual.get(metric)
+    values = {part.name: reading["metrics"].get(metric, {}).get("value") for part, reading in known.of("performance")}
+    return explain(alarms, known, values, None if usual is None else usual.estimated, by_name["drift"].examples.usual)
 
 
 def _rules(options: Options, monitoring: Monitoring, problem: Problem) -> Any:
