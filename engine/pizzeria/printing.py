@@ -48,7 +48,7 @@ def print_verdicts(results: Sequence[Mapping[str, Any]]) -> None:
 
 def print_pass(done: Pass) -> None:
     """The outcome of one monitoring pass: what is wrong now, what is over, and what could not be decided or told."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)  # a line each, for whoever reads them by program
     verdict = done.verdict
     stood = f"; {verdict.stood} chunks were judged before" if verdict.stood else ""
     console.print(f"{verdict.judged} predictions judged{stood}")
