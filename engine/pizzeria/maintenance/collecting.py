@@ -171,12 +171,12 @@ def _usable(examples: pd.DataFrame, served: Served) -> tuple[pd.DataFrame, dict[
 
 def _fresh(examples: pd.DataFrame, before: Lineage) -> pd.DataFrame:
     """With `fresh` (the champion has not seen it), `new` (or its label has changed) and `before` (its side then)."""
-    ids = examples["prediction_id"]
-    known = ids.map(before.truths)
+    ids = examples["prediction_id"].tolist()
+    known = [before.truths.get(name) for name in ids]
     return examples.assign(
-        fresh=known.isna(),
-        new=known.isna() | (known != examples["truth"]),
-        before=ids.map(before.sides).fillna("").astype(object),
+        fresh=[one is None for one in known],
+        new=[one != truth for one, truth in zip(known, examples["truth"], strict=True)],
+        before=[before.sides.get(name, "") for name in ids],
     ).reset_index(drop=True)
 
 
