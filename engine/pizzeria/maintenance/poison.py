@@ -48,6 +48,7 @@ _FEW = "(sources with few labels)"
 _KNOWN_LEAST = 5
 _SHOWN = 3
 _HOUR = timedelta(hours=1)
+_ANSWERS, _VALUES = "answers", "values"
 
 
 @dataclass(frozen=True)
@@ -168,19 +169,20 @@ def claims(task: str, answer: Mapping[str, Any], truth: Mapping[str, Any], usual
 
     Example:
         >>> claims("tabular_classification", {"p:yes": 0.95, "p:no": 0.05, "pred": "yes"}, {"class": "no"})
-        [Claim(kind='answers yes', contradicted=True)]
+        [Claim(kind='answers', contradicted=True), Claim(kind='answers yes', contradicted=True)]
         >>> claims("object_detection", {"p:bed": 0.02, "p:tv": 0.5}, {"classes": ["bed"]})
         [Claim(kind='answers no bed', contradicted=True)]
     """
     if "value" in truth:
         said = answer.get("pred")
-        return [] if said is None else [Claim("answers", abs(float(said) - float(truth["value"])) > usual)]
+        return [] if said is None else [Claim(_VALUES, abs(float(said) - float(truth["value"])) > usual)]
     p = {name.removeprefix("p:"): float(value) for name, value in answer.items() if name.startswith("p:")}
     if not p:
         return []
     if "class" in truth:
         best = max(p, key=lambda name: p[name])
-        return [Claim(f"answers {best}", best != truth["class"])] if p[best] >= CONFIDENT else []
+        kinds = (_ANSWERS, f"{_ANSWERS} {best}") if p[best] >= CONFIDENT else ()
+        return [Claim(kind, best != truth["class"]) for kind in kinds]
     shown = set(truth["classes"])
     sure = [Claim(f"answers {name}", name not in shown) for name, value in p.items() if value >= CONFIDENT]
     return sure + [Claim(f"answers no {name}", name in shown) for name, value in p.items() if value <= 1 - CONFIDENT]
@@ -195,19 +197,27 @@ def _contradicting(
     before = _tally(one for row in _reference_claims(known, usual) for one in row)
     at = examples["predicted_at"].tolist()
     for group in (*groups, *_bursts(examples, groups, trust)):
+        mine = {
+            kind: counts
+            for kind, counts in sorted(_tally(one for i in group.rows for one in said[i]).items())
+            if counts[1] >= trust.least and _share(counts) > _share(before.get(kind, (0, 0))) + trust.contradicting
+        }
+        if not mine:
+            continue
         first, last = min(at[i] for i in group.rows), max(at[i] for i in group.rows)
         inside = set(group.rows)
         others = _tally(one for i in new if i not in inside and first <= at[i] <= last for one in said[i])
-        for kind, (against, count) in sorted(_tally(one for i in group.rows for one in said[i]).items()):
-            if count < trust.least:
-                continue
+        for kind, (against, count) in mine.items():
             usual_share = _share(before.get(kind, (0, 0)))
             beside = others.get(kind, (0, 0))
             alone = beside[1] < trust.least
-            limit = max(usual_share, 0.0 if alone else _share(beside)) + (
-                max(_LONE, trust.contradicting) if alone else trust.contradicting
-            )
-            if lower_bound(against, count) <= limit:
+            base = max(usual_share, 0.0 if alone else _share(beside))
+            surely = lower_bound(against, count)
+            if alone:
+                doubted = surely > base + max(_LONE, trust.contradicting)
+            else:
+                doubted = surely > base and against / count > base + trust.contradicting
+            if not doubted:
                 continue
             compared = (
                 "there are no others of that time to compare with"
@@ -225,8 +235,10 @@ def _contradicting(
 
 
 def _answers(kind: str) -> str:
-    said = kind.removeprefix("answers").strip()
-    return f"confident answers {said!r}" if said else "answers by more than a usual error"
+    if kind == _VALUES:
+        return "answers by more than a usual error"
+    said = kind.removeprefix(_ANSWERS).strip()
+    return f"confident answers {said!r}" if said else "confident answers"
 
 
 def _bursts(examples: pd.DataFrame, groups: Sequence[_Group], trust: Trust) -> Iterator[_Group]:
