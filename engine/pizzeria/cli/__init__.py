@@ -13,6 +13,7 @@ from pizzeria.cli.data import data
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
 from pizzeria.cli.simulate import simulate
+from pizzeria.cli.ui import ui
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -39,7 +40,7 @@ for _command in (
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain, watching.approve, watching.cycle),
-    *(alerts, simulate),
+    *(alerts, simulate, ui),
     labels.labels,
     *(plugins.plugins, authoring.schema),
 ):

@@ -1,0 +1,1 @@
+"""The pages: each module has functions from a request to an answer."""

@@ -1,0 +1,296 @@
+"""/<name>/monitoring: performance and drift over a range of chunks, with alarms marked and each chunk a link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pizzeria.clock import utcnow
+from pizzeria.errors import DataError
+from pizzeria.monitoring.history import Binned, Chunk
+from pizzeria.report.wording import moment, number, plural
+from pizzeria.ui import charts
+from pizzeria.ui.charts import Chart, Column, Scale
+from pizzeria.ui.projects import Project
+from pizzeria.ui.rendering import render
+from pizzeria.ui.shop import shop_of
+
+_BINS = 240
+"""Columns at most; with more chunks, some share one."""
+_ROWS = 40
+_LISTED = 25
+_SPANS = {"100": "last 100 chunks", "7d": "7 days", "30d": "30 days", "90d": "90 days", "365d": "a year", "all": "all"}
+_OTHERS = ("drift", "multivariate_drift", "quality", "concept")
+_SURE = 1.96
+"""Standard errors to either side of an estimate: 95% of a normal distribution."""
+
+Bins = Sequence[Sequence[Chunk]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A chart of one subject.
+
+    Attributes:
+        subjects: All that there are of its kind.
+    """
+
+    chart: Chart
+    kind: str
+    subject: str
+    subjects: Sequence[str]
+    latest: Binned | None
+    method: str
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    subject: str
+    kind: str
+    alarms: int
+
+
+@dataclass(frozen=True)
+class Heat:
+    """All other subjects at once.
+
+    Attributes:
+        more: Rows that are not shown.
+    """
+
+    chart: Chart
+    rows: Sequence[HeatRow]
+    more: int
+
+
+def monitoring(request: Request) -> Response:
+    shop = shop_of(request)
+    project = shop.project(request.path_params["name"])
+    asked = request.query_params
+    if project.history is None:
+        return render(request, "monitoring", project=project, bins=[])
+    since, until, last, show = _range(request)
+    chunks = project.history.chunks(since=since, until=until, last=last)
+    bins = binned(chunks)
+    wanted = asked.get("subject", "")
+    column = asked.get("column", "")
+    every = asked.get("rows") == "all"
+    return render(
+        request,
+        "monitoring",
+        project=project,
+        bins=bins,
+        chunks=chunks,
+        listed=_listed(project, chunks),
+        spans=_SPANS,
+        show=show,
+        since=asked.get("since", ""),
+        until=asked.get("until", ""),
+        plot=performance(project, bins, wanted),
+        heat=_heat(project, bins, every),
+        single=curve(project, bins, _OTHERS, column) if column else None,
+        asked=dict(asked.items()),
+        alarms=sum(len(found) for found in project.history.alarms(chunks).values()),
+    )
+
+
+def binned(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+    """The chunks in order, so many to a bin that the bins fit the width."""
+    size = max(1, -(-len(chunks) // _BINS))
+    return [list(chunks[i : i + size]) for i in range(0, len(chunks), size)]
+
+
+def performance(project: Project, bins: Bins, subject: str) -> Plot | None:
+    """Estimated and realised performance; of the first metric where no other is asked for."""
+    return curve(project, bins, ("performance",), subject)
+
+
+def curve(project: Project, bins: Bins, kinds: Sequence[str], subject: str) -> Plot | None:
+    """One subject over the bins; None where nothing was found of it."""
+    if project.history is None or not bins:
+        return None
+    subjects = subjects_of(project, bins, kinds)
+    if not subjects:
+        return None
+    subject = subject if subject in subjects else subjects[0]
+    found = [one for one in project.history.binned(bins, kinds) if one.subject == subject]
+    by_bin = {one.bin: one for one in found}
+    rows = [by_bin.get(i) for i in range(len(bins))]
+    latest = next((one for one in reversed(rows) if one is not None), None)
+    kind = found[0].kind if found else kinds[0]
+    return Plot(_chart(project, bins, rows, subject), kind, subject, subjects, latest, latest.method if latest else "")
+
+
+def subjects_of(project: Project, bins: Bins, kinds: Sequence[str]) -> list[str]:
+    """Subjects of a kind in the latest chunks: the shortest names, which are those of the whole model, first."""
+    assert project.history is not None
+    latest = [chunk for chunks in bins[-5:] for chunk in chunks[-2:]]
+    found = project.history.findings(latest)
+    names = {one.subject: None for some in found.values() for one in some if one.kind in kinds}
+    return sorted(names, key=lambda name: (" of " in name, name))
+
+
+def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject: str) -> Chart:
+    values = [None if one is None else one.value for one in rows]
+    realised = [None if one is None else one.realised for one in rows]
+    below, above = ([None if one is None else getattr(one, side) for one in rows] for side in ("low", "high"))
+    errors = [None if one is None else one.error for one in rows]
+    lows, highs = (
+        [None if v is None or e is None else v + way * _SURE * e for v, e in zip(values, errors, strict=True)]
+        for way in (-1, 1)
+    )
+    scale = Scale.around([*values, *realised, *below, *above, *lows, *highs])
+    chart = Chart(
+        width=len(bins),
+        ticks=[_tick(tick, scale.step) for tick in scale.ticks()],
+        labels=charts.spread([chunks[0].start[:10] for chunks in bins], 4),
+        columns=_columns(project, bins, rows),
+        words=_words(subject, rows, bins),
+        grid=scale.grid(),
+    )
+    alarms = [(i, one.value if one.value is not None else scale.low) for i, one in enumerate(rows) if one and one.alert]
+    unsure = [(i, scale.low) for i, one in enumerate(rows) if one and one.value is None and not one.alert]
+    for name, key, path in (
+        ("band", "95% of the estimate", charts.band(lows, highs, scale)),
+        ("rule", "rule", charts.steps(below, scale) + charts.steps(above, scale)),
+        ("real", "realised, by labels", charts.line(realised, scale)),
+        ("curve", "estimated" if any(value is not None for value in realised) or any(lows) else "measured",
+         charts.line(values, scale)),
+        ("unsure", "undecided", charts.dots(unsure, scale)),
+        ("alarm", "alarm", charts.dots(alarms, scale)),
+    ):  # fmt: skip
+        if path:
+            chart.shapes.append((name, path))
+            chart.key.append((name, key))
+    return chart
+
+
+def _columns(project: Project, bins: Bins, rows: Sequence[Binned | None]) -> list[Column]:
+    out = []
+    for chunks, one in zip(bins, rows, strict=True):
+        said = []
+        if one is not None:
+            said.append("undecided" if one.value is None else number(one.value))
+            if one.realised is not None:
+                said.append(f"realised {number(one.realised)}")
+            if one.alert:
+                said.append("alarm")
+        out.append(Column(f"{_named(chunks)}: {', '.join(said) or 'nothing found'}", _href(project, chunks)))
+    return out
+
+
+def _heat(project: Project, bins: Bins, every: bool) -> Heat | None:
+    """How far each subject is from its rule, by chunk."""
+    assert project.history is not None
+    groups: dict[tuple[str, str], list[Binned]] = {}
+    for one in project.history.binned(bins, _OTHERS):
+        groups.setdefault((one.kind, one.subject), []).append(one)
+    if not groups:
+        return None
+
+    def worst(key: tuple[str, str]) -> tuple[float, ...]:
+        found = groups[key]
+        reach = max((one.reach for one in found if one.reach is not None), default=0.0)
+        return (-sum(one.alert for one in found), -reach)
+
+    ordered = sorted(groups, key=lambda key: (*worst(key), key))
+    shown = ordered if every else ordered[:_ROWS]
+    levels: dict[str, list[tuple[int, int]]] = {}
+    alarms = [0] * len(bins)
+    for row, key in enumerate(shown):
+        for one in groups[key]:
+            levels.setdefault(_level(one), []).append((row, one.bin))
+    for found in groups.values():
+        for one in found:
+            alarms[one.bin] += one.alert
+    columns = [
+        Column(f"{_named(chunks)}: {plural(alarms[i], 'alarm')}", _href(project, chunks))
+        for i, chunks in enumerate(bins)
+    ]
+    keys = {"unknown": "undecided", "far": "far from its rule", "half": "half way", "near": "near", "hot": "alarm"}
+    chart = Chart(
+        width=len(bins),
+        ticks=[],
+        labels=charts.spread([chunks[0].start[:10] for chunks in bins], 4),
+        columns=columns,
+        words=f"{plural(len(shown), 'subject')} in {plural(len(bins), 'column')}; cells with an alarm: {sum(alarms)}",
+        shapes=[(level, charts.cells(places)) for level, places in levels.items()],
+        key=[(level, words) for level, words in keys.items() if level in levels],
+        height=len(shown),
+    )
+    rows = [HeatRow(subject, kind, sum(one.alert for one in groups[kind, subject])) for kind, subject in shown]
+    return Heat(chart, rows, len(ordered) - len(shown))
+
+
+def _level(one: Binned) -> str:
+    if one.alert:
+        return "hot"
+    if one.value is None:
+        return "unknown"
+    if one.reach is None or one.reach < 0.5:
+        return "far"
+    return "half" if one.reach < 0.8 else "near"
+
+
+def _range(request: Request) -> tuple[str, str | None, int | None, str]:
+    """Since when, until when, how many at most, and the name of the range."""
+    asked = request.query_params
+    since, until = _day(asked.get("since", ""), 0), _day(asked.get("until", ""), 1)
+    if since or until:
+        return since or "", until, None, "dates"
+    show = asked.get("show", "100")
+    show = show if show in _SPANS else "100"
+    if show.endswith("d"):
+        begin = utcnow() - timedelta(days=int(show[:-1]))
+        return begin.isoformat(timespec="seconds"), None, None, show
+    return "", None, None if show == "all" else int(show), show
+
+
+def _day(text: str, later: int) -> str | None:
+    """A day, or a moment as the links have it, as text that sorts like the chunks' times."""
+    if not text:
+        return None
+    if "T" in text:
+        return text
+    try:
+        return (date.fromisoformat(text) + timedelta(days=later)).isoformat()
+    except (ValueError, OverflowError):
+        raise DataError(f"{text!r} is no day", hint="write it as 2026-11-26") from None
+
+
+def _href(project: Project, chunks: Sequence[Chunk]) -> str:
+    if len(chunks) == 1:
+        return f"/{project.name}/chunks/{chunks[0].id}"
+    return f"/{project.name}/monitoring?{urlencode({'since': chunks[0].start, 'until': chunks[-1].start + 'Z'})}"
+
+
+def _named(chunks: Sequence[Chunk]) -> str:
+    first = f"chunk {chunks[0].name}" if len(chunks) == 1 else f"chunks {chunks[0].name} to {chunks[-1].name}"
+    return f"{first}, {moment(chunks[0].start)}"
+
+
+def _words(subject: str, rows: Sequence[Binned | None], bins: Bins) -> str:
+    known = [one.value for one in rows if one is not None and one.value is not None]
+    alarms = sum(1 for one in rows if one is not None and one.alert)
+    span = f" between {number(min(known))} and {number(max(known))}" if known else " never measured"
+    return f"{subject} over {plural(sum(map(len, bins)), 'chunk')}:{span}, {plural(alarms, 'alarm')}"
+
+
+def _tick(value: float, step: float) -> str:
+    digits = 0
+    while digits < 6 and abs(round(step, digits) - step) > step * 1e-6:
+        digits += 1
+    return f"{value:.{digits}f}"
+
+
+def _listed(project: Project, chunks: Sequence[Chunk]) -> list[tuple[Chunk, int, int]]:
+    """The latest chunks, the newest first, each with its alarms and what is undecided in it."""
+    assert project.history is not None
+    latest = list(chunks[-_LISTED:])[::-1]
+    alarms, findings = project.history.alarms(latest), project.history.findings(latest)
+    return [(chunk, len(alarms[chunk.id]), sum(one.alert is None for one in findings[chunk.id])) for chunk in latest]

@@ -1,0 +1,323 @@
+"""Figures of every run in one SQLite file, so that ten thousand of them are sorted, filtered and shown in pages.
+
+A run's folder is read once, and again when its spec or its links to stages have changed. The file may be deleted at any
+time. It is brought up to date beside the page that asks: at first that takes some seconds for thousands of runs, and
+the pages show those that were read so far.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pizzeria.report.verdict import ORDER
+from pizzeria.runs.store import Store
+from pizzeria.tasks import NAMES, task
+
+_VERSION = 1
+_STALE_S = 2.0
+_BATCH = 100
+_SCHEMA = """
+create table if not exists runs(
+    id text primary key, name text not null, changed text not null, touched real not null, started text not null,
+    seconds real, outcome text not null, stages text not null, refused text not null, message text not null,
+    task text not null, need text not null, owner text not null, metric text not null, value real,
+    metrics text not null, sha256 text not null, backbone text not null, data text not null) strict;
+create index if not exists runs_by_name on runs(name, touched);
+create index if not exists runs_by_time on runs(touched);
+create index if not exists runs_by_data on runs(name, data, touched);
+"""
+_PROBLEM = re.compile(r"^problem:\n((?:[ \t-].*\n|\n)*)", re.MULTILINE)
+_MODEL = re.compile(r"^model:\n((?:[ \t-].*\n|\n)*)", re.MULTILINE)
+
+Outcome = Literal["deployed", "packaged", "refused", "unfinished"]
+SORTS: Mapping[str, str] = {
+    "time": "touched",
+    "run": "id",
+    "outcome": "outcome",
+    "took": "seconds",
+    "metric": "value",
+    "name": "name",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one run.
+
+    Attributes:
+        touched: When its spec was written last, seconds since 1970: the newest run is the one that was run last.
+        started: ISO 8601, of its earliest stage; empty where none is complete.
+        seconds: That its stages took; also those that an earlier run had done.
+        stages: Complete stages: what each took in seconds.
+        refused: The stage that let it go no further, or empty.
+        metric, value: The main metric of its task on the test split.
+        data: What its data are: the fingerprint of `collect`.
+    """
+
+    id: str
+    name: str
+    changed: str
+    touched: float
+    started: str
+    seconds: float | None
+    outcome: Outcome
+    stages: dict[str, float]
+    refused: str
+    message: str
+    task: str
+    need: str
+    owner: str
+    metric: str
+    value: float | None
+    metrics: dict[str, float]
+    sha256: str
+    backbone: str
+    data: str
+
+
+_FIELDS = [field.name for field in fields(Facts)]
+_INSERT = f"insert or replace into runs values ({', '.join('?' * len(_FIELDS))})"  # noqa: S608
+
+
+class RunIndex:
+    """The index of a store's runs.
+
+    Args:
+        store: Its file is `.ui/runs.sqlite` there; where that cannot be written, it is kept in memory.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._busy = threading.Lock()
+        self._fresh_at_s = -_STALE_S
+        self._connection = self._open()
+        self.unread = 0
+        """Runs that wait to be read."""
+
+    def _open(self) -> sqlite3.Connection:
+        path = self._store.root / ".ui" / f"runs.{_VERSION}.sqlite"
+        for _ in range(2):
+            try:
+                path.parent.mkdir(exist_ok=True)
+                connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = off")  # it can be made anew
+                connection.executescript(_SCHEMA)
+                return connection
+            except sqlite3.DatabaseError:  # damaged: made anew
+                path.unlink(missing_ok=True)
+            except OSError:
+                break
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        connection.executescript(_SCHEMA)
+        return connection
+
+    def freshen(self, wait_s: float = 0.3) -> None:
+        """See which runs are new, gone or changed, in a thread; waits a moment for it."""
+        if time.monotonic() - self._fresh_at_s < _STALE_S or self._busy.locked():
+            return
+        thread = threading.Thread(target=self.read_all, daemon=True, name="reads runs")
+        thread.start()
+        thread.join(wait_s)
+
+    def read_all(self) -> None:
+        """Bring the index up to date."""
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            there = dict(self._seen())
+            known = dict(self._rows("select id, changed from runs"))
+            gone = [id for id in known if id not in there]
+            new = [id for id, (changed, _) in there.items() if known.get(id) != changed]
+            new.sort(key=lambda id: -there[id][1])  # the newest first
+            self.unread = len(new)
+            self._write("delete from runs where id = ?", [(id,) for id in gone])
+            for i in range(0, len(new), _BATCH):
+                rows = [self._row(id, *there[id]) for id in new[i : i + _BATCH]]
+                self._write(_INSERT, rows)
+                self.unread = len(new) - i - len(rows)
+            self._fresh_at_s = time.monotonic()
+        finally:
+            self.unread = 0
+            self._busy.release()
+
+    def page(
+        self,
+        name: str | None = None,
+        *,
+        outcome: str = "",
+        text: str = "",
+        sort: str = "time",
+        down: bool = True,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> tuple[list[Facts], int]:
+        """Some runs, and how many there are in all.
+
+        Args:
+            outcome: Only those with it.
+            text: Only those whose id, message or owner has it.
+            sort: A key of `SORTS`; runs without that figure come last.
+        """
+        like = "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
+        where = "(? is null or name = ?) and (? = '' or outcome = ?)"
+        values: list[Any] = [name, name, outcome, outcome]
+        if text:
+            where += " and (id like ? escape '\\' or message like ? escape '\\' or backbone like ? escape '\\')"
+            values += [like] * 3
+        column, way = SORTS.get(sort, "touched"), "desc" if down else "asc"
+        order = f"{column} is null, {column} {way}, touched desc, id"
+        if sort == "time":
+            order = f"touched {way}, id"
+        query = f"select * from runs where {where} order by {order} limit ? offset ?"  # noqa: S608
+        rows = self._rows(query, [*values, limit, offset])
+        [(total,)] = self._rows(f"select count(*) from runs where {where}", values)  # noqa: S608
+        return [_facts(row) for row in rows], int(total)
+
+    def of(self, id: str) -> Facts | None:
+        """One run, as it is now."""
+        seen = self._look(self._store.root / id)
+        if seen is None:
+            return None
+        found = self._rows("select * from runs where id = ? and changed = ?", [id, seen[0]])
+        return _facts(found[0]) if found else _facts(self._row(id, *seen))
+
+    def versions(self, name: str, *, offset: int = 0, limit: int = 20) -> tuple[list[tuple[Facts, int, float]], int]:
+        """Data that runs of a name were made of, the newest first: the newest run of each, how many there are, and when
+        the first of them was run; and how many such versions there are in all."""
+        query = """
+            select data, count(*), min(touched), max(touched) from runs where name = ? and data <> ''
+            group by data order by min(touched) desc limit ? offset ?
+        """
+        out = []
+        for data, count, first, last in self._rows(query, [name, limit, offset]):
+            newest = "select * from runs where name = ? and data = ? and touched = ? limit 1"
+            out.append((_facts(self._rows(newest, [name, data, last])[0]), int(count), float(first)))
+        [(total,)] = self._rows("select count(distinct data) from runs where name = ? and data <> ''", [name])
+        return out, int(total)
+
+    def newest(self, name: str) -> Facts | None:
+        rows = self._rows("select * from runs where name = ? order by touched desc limit 1", [name])
+        return _facts(rows[0]) if rows else None
+
+    def names(self) -> dict[str, int]:
+        """Names of specs, with how many runs each has; the one that was run last first."""
+        return dict(self._rows("select name, count(*) from runs group by name order by max(touched) desc, name"))
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def _write(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
+        with self._lock:
+            self._connection.execute("begin")
+            self._connection.executemany(query, rows)
+            self._connection.execute("commit")
+
+    def _seen(self) -> Iterator[tuple[str, tuple[str, float]]]:
+        with os.scandir(self._store.root) as entries:
+            for entry in entries:
+                if entry.name[:1] != ".":
+                    seen = self._look(Path(entry.path))
+                    if seen is not None:
+                        yield entry.name, seen
+
+    @staticmethod
+    def _look(folder: Path) -> tuple[str, float] | None:
+        """What changes with the run, and when it was run last; None where there is none."""
+        try:
+            spec = os.stat(f"{folder}/spec.yaml")  # noqa: PTH116 - ten thousand of them
+        except OSError:
+            return None
+        try:
+            stages = os.stat(f"{folder}/stages").st_mtime_ns  # noqa: PTH116
+        except OSError:
+            stages = 0
+        return f"{spec.st_mtime_ns}-{stages}", spec.st_mtime
+
+    def _row(self, id: str, changed: str, touched: float) -> tuple[Any, ...]:
+        plain = vars(_read(self._store.root / id, changed, touched))
+        return tuple(json.dumps(value) if isinstance(value, dict) else value for value in plain.values())
+
+
+def _facts(row: Sequence[Any]) -> Facts:
+    plain = dict(zip(_FIELDS, row, strict=True))
+    return Facts(**plain | {"stages": json.loads(plain["stages"]), "metrics": json.loads(plain["metrics"])})
+
+
+def _read(folder: Path, changed: str, touched: float) -> Facts:
+    try:
+        text = (folder / "spec.yaml").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    problem, model = _part(text, _PROBLEM), _part(text, _MODEL)
+    results = {stage: found for stage in ORDER if (found := _json(folder / "stages" / stage / "result.json"))}
+    refused = next((stage for stage in ORDER if isinstance(results.get(stage, {}).get("refusal"), dict)), "")
+    message = str(results[refused]["refusal"].get("message", "")) if refused else ""
+    seconds = {stage: float(one["seconds"]) for stage, one in results.items() if _is_number(one.get("seconds"))}
+    started = [str(one["started"]) for one in results.values() if one.get("started")]
+    metrics = (results.get("evaluate", {}).get("facts") or {}).get("metrics") or {}
+    kind = str(problem.get("task") or "")
+    metric = task(kind).MAIN_METRIC if kind in NAMES else ""
+    figures = {str(name): float(value) for name, value in metrics.items() if _is_number(value)}
+    outcome: Outcome = "refused" if refused else "unfinished"
+    if not refused and "package" in results:
+        outcome = "deployed" if "deploy" in results else "packaged"
+    return Facts(
+        id=folder.name,
+        name=folder.name.rpartition("-")[0] or folder.name,
+        changed=changed,
+        touched=touched,
+        started=min(started, default=""),
+        seconds=sum(seconds.values()) if seconds else None,
+        outcome=outcome,
+        stages=seconds,
+        refused=refused,
+        message=message,
+        task=kind,
+        need=str(problem.get("need") or ""),
+        owner=str(problem.get("owner") or ""),
+        metric=metric,
+        value=figures.get(metric),
+        metrics=figures,
+        sha256=str((results.get("package", {}).get("facts") or {}).get("sha256") or ""),
+        backbone=str(model.get("backbone") or model.get("use") or ""),
+        data=str(results.get("collect", {}).get("fingerprint") or ""),
+    )
+
+
+def _part(text: str, section: re.Pattern[str]) -> dict[str, Any]:
+    """One section of a resolved spec; reading all of it takes ten times as long."""
+    import yaml
+
+    found = section.search(text)
+    if found is None:
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        plain = yaml.load(found[1], Loader=loader)  # noqa: S506 - both are safe
+    except yaml.YAMLError:
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

@@ -1,0 +1,80 @@
+"""The application over a store with a history, and a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pizzeria.conformance.asking import free_port
+from pizzeria.runs.store import Store
+from pizzeria.ui.access import Access
+from pizzeria.ui.app import make_app
+
+from ...plugins.servers import conftest as services
+from .pantry import Pantry, fill
+
+detection_bundle = services.detection_bundle
+tabular_bundle = services.tabular_bundle
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, detection_bundle: Path, tabular_bundle: Path) -> Pantry:
+    """Made once, and only read."""
+    store = Store(tmp_path_factory.mktemp("pantry") / "runs")
+    return fill(Pantry(store, {"object_detection": detection_bundle, "tabular_regression": tabular_bundle}))
+
+
+class Served:
+    """The application in a thread, on a port of its own."""
+
+    def __init__(self, store: Store, **access: Any) -> None:
+        import uvicorn
+
+        self.access = Access("127.0.0.1", free_port(), **access)
+        self.url = f"http://127.0.0.1:{self.access.port}"
+        config = uvicorn.Config(make_app(store, self.access), port=self.access.port, log_level="warning")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.02)
+
+    def client(self, **more: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60, **more)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+@pytest.fixture(scope="session")
+def pages(filled: Pantry) -> Iterator[Served]:
+    """Read-only, over the filled store."""
+    served = Served(filled.store)
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if chromium is None or driver is None:
+        pytest.skip("chromium or chromedriver is not installed (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()
