@@ -200,9 +200,9 @@ def test_the_smallest_plugin_of_the_docs_works(kitchen: Kitchen) -> None:
     assert "bell" in ringing
     try:
         (kitchen.only_run / "spec.yaml").write_text(ringing)
-        monitored = kitchen.run("monitor", "amenities")
+        tried = kitchen.run("alerts", "amenities", "--test")
     finally:
         (kitchen.only_run / "spec.yaml").write_text(spec)
         shutil.rmtree(kitchen.folder / "plugins")
-    assert monitored.returncode == 10, monitored.stdout + monitored.stderr
-    assert (kitchen.folder / "ring.txt").read_text().startswith("amenities: ")
+    assert (tried.returncode, tried.stdout) == (0, "bell: sent\n"), tried.stdout + tried.stderr
+    assert (kitchen.folder / "ring.txt").read_text().startswith("decided: amenities: this is a test")
