@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     "--labels", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Share of predictions that get one."
 )
 @click.option("--metric", help="Of the task, to compare policies by.  [default: the task's main one]")
+@click.option(
+    "--traffic",
+    metavar="SPEC",
+    help="Photos: a spec (with its overrides, in quotes) whose photos are replayed after all of the others.",
+)
 @click.option("--fresh", is_flag=True, help="Begin anew, instead of going on where an earlier try stopped.")
 def simulate(
     spec: tuple[str, ...],
@@ -47,6 +52,7 @@ def simulate(
     delay: str,
     labels: float,
     metric: str | None,
+    traffic: str | None,
     fresh: bool,
 ) -> None:
     """What monitoring and maintenance would have done with a history, under several policies.
@@ -54,6 +60,7 @@ def simulate(
     The first model learns the first part. The rest is replayed as traffic, labels come late, and monitor and maintain
     run as `pizzeria cycle` would run them, at the times of the history. Nothing is deployed, and nobody is told.
     """
+    import shlex
     from datetime import timedelta
 
     from pizzeria.loading import load_spec
@@ -68,7 +75,8 @@ def simulate(
     if not pace.every:
         raise click.BadParameter("0 is no interval; write 1d, say", param_hint="--every")
     chosen = [read_policy(text) for text in dict.fromkeys(policies or DEFAULT)]
-    plan = Plan(load_spec(spec), chosen, time, start, pace, metric)
+    shifted = None if traffic is None else load_spec(shlex.split(traffic))
+    plan = Plan(load_spec(spec), chosen, time, start, pace, metric, shifted)
     found = with_progress(lambda progress: replay(plan, open_store(), progress, fresh=fresh))
     click.echo(_table(found.outcomes))
     click.echo()

@@ -20,6 +20,7 @@ from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 Times = NDArray[np.datetime64]
@@ -98,7 +99,7 @@ def cut_rows(tables: Tables, problem: Problem, column: str, start: str, folder: 
     times = _times(table, column)
     order = np.argsort(times, kind="stable")
     times, table = times[order], table.take(pa.array(order))
-    at = _place(times, start)
+    at = place_of(times, start)
     file = folder / "past.parquet"
     _write_parquet(table.slice(0, at), file)
     rest = table.slice(at)
@@ -157,8 +158,19 @@ def as_time(moment: datetime) -> np.datetime64:
     return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
 
 
+def times_in(frame: pd.DataFrame, column: str) -> Times:
+    """The same of a frame's rows."""
+    import pyarrow as pa
+
+    return _times(pa.table({name: pa.array(frame[name]) for name in frame if name == column}), column)
+
+
 def _times(table: pa.Table, column: str) -> Times:
-    """datetime64[us] of each row."""
+    """Time of each row.
+
+    Raises:
+        DataError: there is no such column, or it holds something else.
+    """
     import pyarrow as pa
 
     if column not in table.column_names:
@@ -182,7 +194,7 @@ def _times(table: pa.Table, column: str) -> Times:
     return np.asarray(values.cast(pa.timestamp("us")).to_numpy(), "datetime64[us]")
 
 
-def _place(times: Times, start: str) -> int:
+def place_of(times: Times, start: str) -> int:
     """Number of rows before the start."""
     share = _share(start)
     if share is not None:

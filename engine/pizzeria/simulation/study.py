@@ -22,10 +22,11 @@ from typing import Any
 
 from pizzeria import atomic, registry
 from pizzeria.contracts import Progress
-from pizzeria.errors import Fault, SpecError
+from pizzeria.errors import Fault, SpecError, nearest
 from pizzeria.execution import execute
 from pizzeria.runs.store import Store
 from pizzeria.simulation.drawing import draw
+from pizzeria.simulation.photos import cut_photos
 from pizzeria.simulation.policies import Policy
 from pizzeria.simulation.replaying import Pace, Replay
 from pizzeria.simulation.results import Outcome, outcome
@@ -34,6 +35,7 @@ from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins
 from pizzeria.spec.spec import Spec
 from pizzeria.tables import read_tables
+from pizzeria.tasks import task
 
 FOLDER = "simulations"
 _KEPT_OF_DATA = ("repair", "validator", "expectations", "split", "leakage")
@@ -47,6 +49,7 @@ class Plan:
         time: Column with the time of each row; None takes `data.split.order_by`.
         start: Where the replay begins: a share of the history, or a date.
         metric: Of the task, by which policies are compared; None takes the task's main one.
+        shifted: A spec whose photos are replayed after all of the others; nothing else of it is looked at.
     """
 
     spec: Spec
@@ -55,6 +58,7 @@ class Plan:
     start: str
     pace: Pace
     metric: str | None = None
+    shifted: Spec | None = None
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,27 @@ def simulate(plan: Plan, store: Store, progress: Progress, *, fresh: bool = Fals
     """
     spec = plan.spec
     column = plan.time or spec.data.split.order_by
-    if spec.problem.task.startswith("tabular") and column is None:
-        hint = "say which column has the time of each row: --time COLUMN, or data.split.order_by"
-        raise SpecError([Fault("--time", "the history has no order in time", hint, "command line")])
+    tabular = spec.problem.task.startswith("tabular")
+    _require_sense(plan, column)
     metric = _metric(plan)
-    collected = execute(spec, store, progress, until="collect").results["collect"]
-    folder = store.root / FOLDER / f"{spec.name}-{_digest(plan, column, collected.fingerprint)}"
+    collected = [
+        execute(one, store, progress, until="collect").results["collect"]
+        for one in (spec, plan.shifted)
+        if one is not None
+    ]
+    folder = store.root / FOLDER / f"{spec.name}-{_digest(plan, column, [one.fingerprint for one in collected])}"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     (folder / ".cache").mkdir(parents=True, exist_ok=True)
-    assert column is not None
-    cut = cut_rows(read_tables(collected.folder), spec.problem, column, plan.start, folder)
-    progress.say(f"{cut.learnt} rows to learn from, {len(cut.stream)} to replay, in {folder}")
+    tables, *others = (read_tables(one.folder) for one in collected)
+    if tabular:
+        assert column is not None
+        cut = cut_rows(tables, spec.problem, column, plan.start, folder)
+    else:
+        shifted = others[0] if others else None
+        cut = cut_photos(tables, spec.problem, column, plan.start, plan.pace.every, shifted, folder)
+    what = "rows" if tabular else "photos"
+    progress.say(f"{cut.learnt} {what} to learn from, {len(cut.stream)} to replay, in {folder}")
     outcomes = []
     for policy in plan.policies:
         replay = Replay(spec_for(spec, policy, cut.data), policy, plan.pace, cut.stream, _store(folder, policy))
@@ -119,10 +132,23 @@ def spec_for(spec: Spec, policy: Policy, data: Mapping[str, Any]) -> Spec:
     return check(Composed(found, Origins), registry.load)
 
 
-def _metric(plan: Plan) -> str:
-    from pizzeria.errors import nearest
-    from pizzeria.tasks import task
+def _require_sense(plan: Plan, column: str | None) -> None:
+    tabular = plan.spec.problem.task.startswith("tabular")
+    faults = []
+    if tabular and column is None:
+        hint = "say which column has the time of each row: --time COLUMN, or data.split.order_by"
+        faults.append(Fault("--time", "the history has no order in time", hint, "command line"))
+    if tabular and plan.shifted is not None:
+        hint = "rows that are shifted belong into the table itself, with their times"
+        faults.append(Fault("--traffic", "it is for photos, and the spec learns from rows", hint, "command line"))
+    if not plan.pace.labelled:
+        hint = "give a share above 0; the truth of the history decides what each policy is worth"
+        faults.append(Fault("--labels", "without labels no policy can learn anything", hint, "command line"))
+    if faults:
+        raise SpecError(faults)
 
+
+def _metric(plan: Plan) -> str:
     found = task(plan.spec.problem.task)
     if plan.metric is None:
         return found.MAIN_METRIC if found.JUDGED != "presence" else "f1"
@@ -142,11 +168,11 @@ def _store(folder: Path, policy: Policy) -> Store:
     return Store(root)
 
 
-def _digest(plan: Plan, column: str | None, collected: str) -> str:
+def _digest(plan: Plan, column: str | None, collected: Sequence[str]) -> str:
     """What decides how a replay goes, but for the policy."""
     decides = {
         "spec": plan.spec.resolved(),
-        "data": collected,
+        "data": list(collected),
         "time": column,
         "start": plan.start,
         "every_s": plan.pace.every.total_seconds(),
