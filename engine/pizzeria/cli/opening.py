@@ -34,9 +34,10 @@ def open_run(name: str) -> tuple[Store, Run, Spec]:
 
 def render_report(run: Run) -> Path:
     """Write the run's page anew; returns where it is."""
+    from pizzeria.monitoring.watched import watched
     from pizzeria.report import render
 
-    return render(run.folder)
+    return render(run.folder, watched(run.folder))
 
 
 def with_progress(work: Callable[[Progress], T]) -> T:

@@ -39,8 +39,40 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
         "unit": "rows" if run.task.startswith("tabular") else "photos",
         "count": None if test is None else len(test.keys),
         "tiles": tiles,
+        "parts": _parts(run),
         "classes": _class_table(run, (report or {}).get("per_class") or {}, test),
         "figures": _figures(run, (report or {}).get("curves") or {}, test),
+    }
+
+
+_PARTS = {
+    "frozen": "The test rows of the first model, on which all its successors are compared",
+    "window": "The newest labelled predictions, which no model has learnt from",
+}
+
+
+def _parts(run: RunFolder) -> dict[str, Any] | None:
+    """One row for each part of the test split, where it has parts: what was, and what is now."""
+    parts = run.json("evaluate", "parts.json")
+    if not parts:
+        return None
+    names = list(dict.fromkeys(name for part in parts.values() for name in part["metrics"]))
+    plain = [
+        name
+        for name in names
+        if all(isinstance(part["metrics"].get(name), int | float | None) for part in parts.values())
+    ]
+    return {
+        "columns": [{"title": metric_title(name), "meaning": metric_meaning(run.task, name)} for name in plain],
+        "rows": [
+            {
+                "name": name,
+                "meaning": _PARTS.get(name, ""),
+                "count": part["count"],
+                "values": [part["metrics"].get(metric) for metric in plain],
+            }
+            for name, part in parts.items()
+        ],
     }
 
 

@@ -49,13 +49,14 @@ TITLES = {
 HERE = Path(__file__).parent
 
 
-def render(run: Path) -> Path:
+def render(run: Path, watched: monitoring.Watched | None = None) -> Path:
     """Write `<run>/report.html`: one file that needs nothing else, whole or not at all.
 
     Sections of stages that did not run are left out, so a run that stopped early has a report as well.
 
     Args:
         run: `runs/<id>`.
+        watched: What the history knows of its bundle's traffic.
 
     Returns:
         The path of the report.
@@ -66,14 +67,14 @@ def render(run: Path) -> Path:
         PizzeriaError: jinja2 or plotly is not installed.
     """
     path = run / "report.html"
-    atomic.write_bytes(path, page(RunFolder(run)).encode())
+    atomic.write_bytes(path, page(RunFolder(run), watched).encode())
     return path
 
 
-def page(run: RunFolder) -> str:
+def page(run: RunFolder, watched: monitoring.Watched | None = None) -> str:
     """The report as HTML text."""
     environment = _environment()
-    found = {name: content for name, content in _sections(run).items() if content is not None}
+    found = {name: content for name, content in _sections(run, watched).items() if content is not None}
     body_scripts = _scripts() if _has_figure(found) else []
     started = [run.result(stage).get("started") for stage in run.stages if run.result(stage).get("started")]
     return str(
@@ -97,7 +98,7 @@ def page(run: RunFolder) -> str:
     )
 
 
-def _sections(run: RunFolder) -> dict[str, Any]:
+def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, Any]:
     test, album = tested(run), Album(run)
     spec = run.path / "spec.yaml"
     found = {
@@ -110,7 +111,7 @@ def _sections(run: RunFolder) -> dict[str, Any]:
         "examples": gallery.examples(run, test, album),
         "mistakes": gallery.mistakes(run, test, album),
         "listings": listings.section(run, test, album),
-        "monitoring": monitoring.section(run),
+        "monitoring": monitoring.section(run, watched, album),
         "cost": cost.cost(run),
         "parity": cost.parity(run),
         "lineage": cost.lineage(run),
@@ -138,7 +139,8 @@ def _environment() -> Any:
 
 def _has_figure(found: dict[str, Any]) -> bool:
     plots = [plot for name in ("data", "training", "evaluation") if name in found for plot in found[name]["figures"]]
-    plots += [plot for one in found.get("monitoring", {}).get("passes", ()) for plot in one["plots"]]
+    watched = found.get("monitoring", {"passes": (), "history": None})
+    plots += [plot for one in (*watched["passes"], watched["history"]) if one for plot in one["plots"]]
     return bool(plots)
 
 

@@ -75,8 +75,13 @@ class Album:
         """The photo and its scale (small pixels for one original pixel); None when the file is gone or broken."""
         if (key, side) not in self._made:
             path = self._paths.get(key)
-            self._made[key, side] = None if path is None else _shrink(Path(path), side)
+            self._made[key, side] = None if path is None else _shrink(Path(path), side, Path(path).name)
         return self._made[key, side]
+
+    def of_bytes(self, data: bytes, name: str, side: int = SIDE) -> Photo | None:
+        """A photo that a client sent, small; None when it is none that can be read."""
+        made = _shrink(io.BytesIO(data), side, name)
+        return None if made is None else made[0]
 
     def cut(self, key: str, box: NDArray[np.float32] | None) -> str | None:
         """A square of the photo around a box in original pixels (of its middle without one), as a data URI."""
@@ -102,19 +107,19 @@ class Album:
         return Mark(x0, y0, round(x1 - x0, 1), round(y1 - y0, 1), colour(name, self._classes), text, dashed)
 
 
-def _shrink(path: Path, side: int) -> tuple[Photo, float] | None:
-    image = _open(path)
+def _shrink(source: Path | io.BytesIO, side: int, name: str) -> tuple[Photo, float] | None:
+    image = _open(source)
     if image is None:
         return None
     full = image.width
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return Photo(_uri(image), image.width, image.height, path.name), image.width / full
+    return Photo(_uri(image), image.width, image.height, name), image.width / full
 
 
-def _open(path: Path) -> Image.Image | None:
+def _open(source: Path | io.BytesIO) -> Image.Image | None:
     """The photo, upright and in RGB; None when it is gone or broken, which is no reason to have no report."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(source) as opened:
             return ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, Image.DecompressionBombError):
         return None

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LATEST_PASSES = 20
+"""A cycle leaves one each hour, and what they found is in the history."""
+
+
 class RunFolder:
     """What the report reads of a run. Everything that is absent is None, or empty.
 
@@ -127,10 +131,10 @@ class RunFolder:
 
     @cached_property
     def verdicts(self) -> list[tuple[str, dict[str, Any]]]:
-        """(time, verdict) of each monitoring pass, oldest first."""
+        """(time, verdict) of the latest monitoring passes, oldest first."""
         folder = self.path / "monitoring"
         passes = sorted(folder.glob("*/verdict.json")) if folder.is_dir() else []
-        return [(path.parent.name, read_json(path)) for path in passes]
+        return [(path.parent.name, read_json(path)) for path in passes[-LATEST_PASSES:]]
 
 
 def read_json(path: Path) -> Any:
