@@ -75,6 +75,17 @@ def open_fixed(connection: duckdb.DuckDBPyConnection, file: Path, key: str) -> N
             )
 
 
+def parts_of(file: Path) -> pd.DataFrame | None:
+    """`key` and `part` (`frozen`, `window`) of the test rows; None where the file does not tell parts apart."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    if "part" not in pq.read_schema(file).names:
+        return None
+    found = pd.read_parquet(file, columns=["key", "split", "part"])
+    return found.loc[found["split"].eq("test") & found["part"].notna(), ["key", "part"]].reset_index(drop=True)
+
+
 def check_groups(connection: duckdb.DuckDBPyConnection, group: str) -> None:
     """See that no group of the table `u` has rows on two of the sides that `fixed` says.
 

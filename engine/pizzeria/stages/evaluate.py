@@ -10,13 +10,14 @@ from pizzeria.datasets import open_dataset
 from pizzeria.errors import GateError, PizzeriaError
 from pizzeria.predictions import Predictions, save_predictions
 from pizzeria.spec.spec import Spec
+from pizzeria.stages.split import test_parts
 from pizzeria.stages.stage import Job, Outcome
 from pizzeria.stages.train import train_job
 from pizzeria.tables import read_tables
 from pizzeria.tasks import task
 
 NAME = "evaluate"
-INPUTS = ("collect", "features", "train")
+INPUTS = ("collect", "split", "features", "train")
 AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = GateError
@@ -63,6 +64,10 @@ def run(job: Job) -> Outcome:
         evaluation["verdicts"] = evaluator.verdict_figures(
             spec.problem, found["test"], true["test"], calibration, listings["test"]
         )
+    parts = _parts(job, evaluator, found["test"], true["test"], calibration)
+    if parts:
+        atomic.write_json(job.folder / "parts.json", parts)
+    # The criteria are asked of the whole test split: a model must hold on what was, and on what is now.
     verdict = gate.judge(spec.problem.success, evaluation)
     atomic.write_json(job.folder / "calibration.json", calibration)
     atomic.write_json(job.folder / "metrics.json", evaluation)
@@ -76,6 +81,22 @@ def run(job: Job) -> Outcome:
             hint="train longer, bring more data, or change problem.success if less is enough",
         )
     return Outcome({"metrics": evaluation["metrics"]}, refusal)
+
+
+def _parts(
+    job: Job, evaluator: Any, found: Predictions, true: Predictions, calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Rows and metrics of each part of the test split; empty where it has none."""
+    spec, out = job.spec, {}
+    there = set(found.keys)
+    for name, keys in test_parts(job.inputs["split"].folder).items():
+        mine = tuple(key for key in keys if key in there)
+        if mine:
+            evaluated = evaluator.evaluate(
+                spec.evaluation.options, spec.problem, found.of(mine), true.of(mine), calibration
+            )
+            out[name] = {"count": len(mine), "metrics": evaluated["metrics"]}
+    return out
 
 
 def _listings(job: Job, found: Mapping[str, Predictions]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pizzeria import atomic, parity, registry
 from pizzeria.datasets import open_dataset
@@ -17,16 +17,22 @@ from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.sample import answer_sample
 from pizzeria.predictions import Predictions, load_predictions
 from pizzeria.spec.spec import Spec
+from pizzeria.stages.split import test_parts
 from pizzeria.stages.stage import Job, Outcome
 from pizzeria.tables import read_tables
 from pizzeria.tasks import task
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 NAME = "package"
-INPUTS = ("collect", "features", "train", "evaluate")
+INPUTS = ("collect", "split", "features", "train", "evaluate")
 AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = ParityError
 
+LEAST_REFERENCE = 300
+"""With fewer rows in the window, the whole test split is what traffic is compared with."""
 METRIC_TOLERANCE = 0.005
 """How far the main metric of bundle and trained model may lie apart; relative for a metric above 1."""
 
@@ -68,7 +74,8 @@ def run(job: Job) -> Outcome:
     report["milliseconds"] = answered.milliseconds
     model.unlink()
     atomic.write_json(job.folder / "parity.json", report)
-    reference(spec.problem.task, answered, truth).to_parquet(job.folder / "reference.parquet", index=False)
+    whole = reference(spec.problem.task, answered, truth)
+    newest_of(whole, test_parts(job.inputs["split"].folder)).to_parquet(job.folder / "reference.parquet", index=False)
     refusal = None
     if not (report["passed"] and report["metrics"]["passed"]):
         refusal = ParityError(
@@ -77,6 +84,20 @@ def run(job: Job) -> Outcome:
         )
     size = sum(path.stat().st_size for path in (job.folder / "bundle").rglob("*") if path.is_file())
     return Outcome({"sha256": sha256, "bytes": size, "milliseconds": answered.milliseconds}, refusal)
+
+
+def newest_of(reference: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """What traffic is compared with: the newest labelled rows that the model has not learnt, where they are enough.
+
+    After a new model was trained on data of today, its traffic is to be like them, and not like the data of long ago
+    that the frozen part of the test split is made of.
+
+    Args:
+        reference: Records of the whole test split, with `input_id`.
+        parts: Keys of the parts of the test split.
+    """
+    newest = reference[reference["input_id"].isin(parts.get("window", ()))]
+    return newest.reset_index(drop=True) if len(newest) >= LEAST_REFERENCE else reference
 
 
 def _describe(job: Job, calibration: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> dict[str, Any]:

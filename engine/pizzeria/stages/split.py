@@ -10,6 +10,7 @@ from pizzeria.errors import PizzeriaError
 from pizzeria.spec.spec import Spec
 from pizzeria.spec.split import CLASSES
 from pizzeria.splitting import assign
+from pizzeria.splitting.fixed import parts_of
 from pizzeria.stages.stage import Job, Outcome, framing
 from pizzeria.tables import read_tables
 
@@ -18,6 +19,9 @@ INPUTS = ("collect",)
 AFTER: tuple[str, ...] = ("validate",)
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = None
+
+PARTS = "parts.parquet"
+"""Key and part of the test rows, where `data.split.fixed` tells parts apart."""
 
 
 def reads(spec: Spec) -> dict[str, Any]:
@@ -44,10 +48,27 @@ def data(spec: Spec) -> Sequence[Path]:
     return [path for path in named if isinstance(path, Path)]
 
 
+def test_parts(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The keys of each part of the test split, by the part's name; empty where it has no parts.
+
+    Args:
+        folder: Of this stage.
+    """
+    if not (folder / PARTS).exists():
+        return {}
+    import pandas as pd
+
+    found = pd.read_parquet(folder / PARTS)
+    return {str(name): tuple(one["key"].astype(str)) for name, one in found.groupby("part", sort=True)}
+
+
 def run(job: Job) -> Outcome:
     split = job.spec.data.split
     tables = read_tables(job.inputs["collect"].folder)
     distance = job.spec.data.leakage.distance
     with assign(tables, split, job.spec.problem, distance=distance, folder=job.folder) as assigned:
         assigned.write(job.folder / "splits.parquet")
+        parts = parts_of(split.fixed) if split.fixed is not None else None
+        if parts is not None:
+            parts.to_parquet(job.folder / PARTS, index=False)
         return Outcome({**assigned.counts, **assigned.left_out})

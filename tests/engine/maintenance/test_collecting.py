@@ -119,6 +119,11 @@ def test_rows_from_labels_to_a_second_and_a_third_model(model: Model) -> None:
     assert set(json.loads((done.results["features"].folder / "preprocessing.json").read_text())["numeric"][0]) >= {
         "name"
     }
+    parts_of = json.loads((done.results["evaluate"].folder / "parts.json").read_text())
+    assert (parts_of["frozen"]["count"], parts_of["window"]["count"]) == (len(frozen), 10)
+    assert "accuracy" in parts_of["window"]["metrics"]
+    reference = pd.read_parquet(done.results["package"].folder / "reference.parquet")
+    assert len(reference) == len(frozen) + 10, "so small a window alone would be no reference"
     assert all(step.result is not None for step in plan(version.spec, model.store) if step.name != "deploy")
 
     second = model.train(version.spec)
