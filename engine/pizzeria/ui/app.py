@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.applications import Starlette
@@ -39,6 +39,7 @@ POLICY = (
     "frame-ancestors 'self'; base-uri 'none'"
 )
 _YEAR_S = 31_536_000
+_LONGEST_FORM = 65_536
 
 
 def make_app(store: Store, access: Access) -> Starlette:
@@ -115,6 +116,10 @@ class _Guard:
         if not self._access.knows(request.headers.get("host", "")):
             text = "this name is not one of this application's; `pizzeria ui --name` adds one\n"
             return PlainTextResponse(text, status_code=421)
+        if request.method == "POST":
+            length = request.headers.get("content-length", "")
+            if not length.isdigit() or int(length) > _LONGEST_FORM:
+                return PlainTextResponse("a form says how long it is, and is short\n", status_code=413)
         open_to_all = request.url.path in ("/-/in", "/-/style.css", "/-/health")
         if self._access.asks_readers and not open_to_all and self._access.session(request.cookies) is None:
             text = "open the link that `pizzeria ui` printed when it started\n"
@@ -182,6 +187,3 @@ def _fault(request: Request, error: Exception) -> Response:
     """Something that nobody foresaw: the page says what, and the server's own output has the rest."""
     message = f"{type(error).__name__}: {error}"
     return render(request, "trouble", status=500, title="A fault of this page", message=message, hint="")
-
-
-Handler = Callable[[Request], Response | Awaitable[Response]]

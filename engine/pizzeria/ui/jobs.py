@@ -70,9 +70,9 @@ class Jobs:
                 raise PizzeriaError(f"{busy.title} is at work on {name} since {busy.began}", hint="wait for its end")
             job = Job(secrets.token_hex(8), name, title, now())
             self._jobs[job.id] = job
-            for old in list(self._jobs)[:-_KEPT]:
+            for old in list(self._threads)[:-_KEPT]:
                 if self._jobs[old].state != "at work":
-                    del self._jobs[old]
+                    del self._jobs[old], self._threads[old]
             thread = threading.Thread(target=_work, args=(job, work), name=title, daemon=True)
             self._threads[job.id] = thread
         thread.start()

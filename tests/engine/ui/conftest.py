@@ -25,10 +25,31 @@ tabular_bundle = services.tabular_bundle
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory, detection_bundle: Path, tabular_bundle: Path) -> Pantry:
+def former_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the same model as `tabular_bundle`, with other metrics: another bundle."""
+    folder = tmp_path_factory.mktemp("former")
+    services.regressor(folder / "model.onnx")
+    columns = [{"name": name, "median": 1, "mean": 0, "std": 1} for name in ("rooms", "beds")]
+    target = {"name": "price", "mean": 0, "std": 1}
+    about = services.describe(
+        "tabular_regression",
+        name="prices",
+        classes=[],
+        preprocessing={"kind": "columns", "numeric": columns, "categorical": [], "target": target},
+        calibration={"method": "none"},
+        metrics={"mae": 0.5},
+    )
+    return services.bundle_of(folder, about, ("request.json", b'{"rows": [{"rooms": 2, "beds": 1}]}'))
+
+
+@pytest.fixture(scope="session")
+def filled(
+    tmp_path_factory: pytest.TempPathFactory, detection_bundle: Path, tabular_bundle: Path, former_bundle: Path
+) -> Pantry:
     """Made once, and only read."""
     store = Store(tmp_path_factory.mktemp("pantry") / "runs")
-    return fill(Pantry(store, {"object_detection": detection_bundle, "tabular_regression": tabular_bundle}))
+    bundles = {"object_detection": detection_bundle, "tabular_regression": tabular_bundle, "former": former_bundle}
+    return fill(Pantry(store, bundles))
 
 
 class Served:

@@ -35,7 +35,7 @@ def deployment(request: Request) -> Response:
         back_to=_ways_back(project.champion.sha256, found) if project.champion else set(),
         health=now,
         traffic=asked,
-        chart=None if asked is None or asked.value is None else _bars(asked.value),
+        chart=_bars(asked.value) if asked is not None and asked.value is not None and any(asked.value.counts) else None,
         hours=hours,
         spans=_HOURS,
         job=shop.jobs.at_work(project.name),
@@ -53,14 +53,14 @@ def _ways_back(live: str, found: list[Happening]) -> set[int]:
 
 
 def _bars(hours: Hours) -> Chart:
-    scale = Scale.around([float(count) for count in hours.counts], least=0.0)
+    scale = Scale.around([float(max(max(hours.counts), 4))], least=0.0)
     columns = [
         Column(f"{begin[:16].replace('T', ' ')} UTC: {count:,}", "")
         for begin, count in zip(hours.begins, hours.counts, strict=True)
     ]
     return Chart(
         width=len(hours.counts),
-        ticks=[f"{tick:,.0f}" if tick == int(tick) else f"{tick:g}" for tick in scale.ticks()],
+        ticks=[f"{tick:,g}" for tick in scale.ticks()],
         labels=charts.spread([begin[5:16].replace("T", " ") for begin in hours.begins], 4),
         columns=columns,
         words=f"{sum(hours.counts):,} predictions in {len(hours.counts)} hours",

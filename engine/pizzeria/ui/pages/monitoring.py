@@ -148,19 +148,19 @@ def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject:
     chart = Chart(
         width=len(bins),
         ticks=[_tick(tick, scale.step) for tick in scale.ticks()],
-        labels=charts.spread([chunks[0].start[:10] for chunks in bins], 4),
+        labels=_labels(bins),
         columns=_columns(project, bins, rows),
         words=_words(subject, rows, bins),
         grid=scale.grid(),
     )
     alarms = [(i, one.value if one.value is not None else scale.low) for i, one in enumerate(rows) if one and one.alert]
     unsure = [(i, scale.low) for i, one in enumerate(rows) if one and one.value is None and not one.alert]
+    estimated = any(one is not None and one.kind == "performance" for one in rows)
     for name, key, path in (
-        ("band", "95% of the estimate", charts.band(lows, highs, scale)),
+        ("band", "95% of its samples", charts.band(lows, highs, scale)),
         ("rule", "rule", charts.steps(below, scale) + charts.steps(above, scale)),
         ("real", "realised, by labels", charts.line(realised, scale)),
-        ("curve", "estimated" if any(value is not None for value in realised) or any(lows) else "measured",
-         charts.line(values, scale)),
+        ("curve", "estimated" if estimated else "measured", charts.line(values, scale)),
         ("unsure", "undecided", charts.dots(unsure, scale)),
         ("alarm", "alarm", charts.dots(alarms, scale)),
     ):  # fmt: skip
@@ -216,7 +216,7 @@ def _heat(project: Project, bins: Bins, every: bool) -> Heat | None:
     chart = Chart(
         width=len(bins),
         ticks=[],
-        labels=charts.spread([chunks[0].start[:10] for chunks in bins], 4),
+        labels=_labels(bins),
         columns=columns,
         words=f"{plural(len(shown), 'subject')} in {plural(len(bins), 'column')}; cells with an alarm: {sum(alarms)}",
         shapes=[(level, charts.cells(places)) for level, places in levels.items()],
@@ -272,6 +272,14 @@ def _href(project: Project, chunks: Sequence[Chunk]) -> str:
 def _named(chunks: Sequence[Chunk]) -> str:
     first = f"chunk {chunks[0].name}" if len(chunks) == 1 else f"chunks {chunks[0].name} to {chunks[-1].name}"
     return f"{first}, {moment(chunks[0].start)}"
+
+
+def _labels(bins: Bins) -> list[str]:
+    """Times along the chart; hours too, where it spans a few days."""
+    begins = [chunks[0].start for chunks in bins]
+    if not begins[0][11:16] or begins[0][:10] == begins[-1][:10] or len({begin[:10] for begin in begins}) < 8:
+        return charts.spread([begin[5:16].replace("T", " ") for begin in begins], 4)
+    return charts.spread([begin[:10] for begin in begins], 4)
 
 
 def _words(subject: str, rows: Sequence[Binned | None], bins: Bins) -> str:
