@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pizzeria.spec.deployment import Schedule
-from pizzeria.spec.monitoring import Monitoring
+from pizzeria.spec.monitoring import Alert, Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options
 from pizzeria.spec.stages import Serving
@@ -315,6 +315,8 @@ class Release:
     """Folder of the run that packed the bundle, for what watches the model from where it is deployed."""
     schedule: Schedule = field(default_factory=Schedule)
     """What the target is to run again and again."""
+    alerts: tuple[Alert, ...] = ()
+    """Whom that tells."""
 
 
 class Server(Plugin, Protocol):

@@ -72,6 +72,7 @@ def release_of(spec: Spec, bundle: Path, sha256: str, store: Store, run: Run | N
         task=spec.problem.task,
         run=None if run is None else run.folder,
         schedule=spec.deployment.schedule,
+        alerts=spec.monitoring.alerts,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pizzeria import registry
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
+from pizzeria.spec.monitoring import Alert
 
 
 def _log(release: Release) -> tuple[Any, Any]:
@@ -32,12 +33,24 @@ def keeps_local_files(release: Release) -> bool:
     return bool(asked(options)) if asked is not None else False
 
 
-def secret_names(release: Release) -> tuple[str, ...]:
-    """Environment variables that the service needs, and whose values nobody but the service may see."""
+def secret_names(release: Release, *, watching: bool = False) -> tuple[str, ...]:
+    """Environment variables that the service needs, and whose values nobody but the service may see.
+
+    Args:
+        watching: Also those of the alert channels, where the schedule has something that tells them.
+    """
     plugin, options = _log(release)
     asked = getattr(plugin, "secrets", None)
     names = [*([release.serving.keys_from] if release.serving.keys_from else []), *(asked(options) if asked else ())]
+    if watching and (release.schedule.monitor is not None or release.schedule.maintain is not None):
+        names += [name for alert in release.alerts for name in _alert_secrets(alert)]
     return tuple(dict.fromkeys(names))
+
+
+def _alert_secrets(alert: Alert) -> Sequence[str]:
+    plugin = registry.load("alerts", alert.use)
+    asked = getattr(plugin, "secrets", None)
+    return tuple(asked(plugin.Options() if alert.options is None else alert.options)) if asked is not None else ()
 
 
 def values_of(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -202,6 +202,7 @@ def _published(release: Release, options: Options, folder: Path, progress: Progr
     """The function with the release as its newest version, which no request reaches yet."""
     files.check_release(release, options)
     secrets = values_of(secret_names(release), os.environ)
+    watching = values_of(secret_names(release, watching=True), os.environ)
     account = account_of(options)
     function = Function(account, files.function_name(release.name, options), options)
     function.check_ours(release.name)
@@ -225,7 +226,8 @@ def _published(release: Release, options: Options, folder: Path, progress: Progr
         progress.say(f"publishing a version of {function.name} in {account.region}")
         function.bring_to(Wanted(release.name, code, configuration, packed))
         version = function.publish(release.sha256)
-        bring_jobs(account, function.name, release, options, configuration)
+        told = {**configuration, "Environment": {"Variables": {**options.environment, **watching}}}
+        bring_jobs(account, function.name, release, options, told)
     finally:
         if code is not None:
             code.unlink(missing_ok=True)

@@ -193,7 +193,7 @@ def _with_secret(
     cluster: Cluster, release: Release, options: Options, who: Identity, wanted: memory.Remembered
 ) -> memory.Remembered:
     """See to the Secret, and mark the pods with its version."""
-    names, name = secret_names(release), secrets_name(options, release.name)
+    names, name = secret_names(release, watching=True), secrets_name(options, release.name)
     if not names:
         return wanted
     if options.secret is None:

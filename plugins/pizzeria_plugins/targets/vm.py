@@ -189,6 +189,7 @@ def _request(operation: str, release: Release, options: Options, parts: Parts) -
         "keys_from": release.serving.keys_from,
         "secrets": secrets,
         "secrets_text": variables_file(secrets),
+        "watch_secrets_text": variables_file(values_of(secret_names(release, watching=True), os.environ)),
         "schedule": vm_request.schedule(release, options, identity.tools, identity.package),
     }
 

@@ -28,8 +28,11 @@ from pizzeria.shipment import (
     write_wheel,
     write_zip,
 )
+from pizzeria.spec.deployment import Schedule
+from pizzeria.spec.monitoring import Alert
 from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria.spec.verification import Verification
+from pizzeria_plugins.alerts import webhook
 from pizzeria_plugins.prediction_logs import parquet, postgresql, sqlite
 from pizzeria_plugins.servers import bentoml
 
@@ -144,6 +147,13 @@ def test_what_a_release_needs_is_known_from_its_log_and_keys(release: Release) -
     keyed = replace(database, serving=database.serving.model_copy(update={"keys_from": "KEYS"}))
     assert not keeps_local_files(keyed)
     assert secret_names(keyed) == ("KEYS", "LOG_DSN")
+    channels = (Alert(use="slack"), Alert(use="webhook", options=webhook.Options(headers={"Authorization": "TOKEN"})))
+    told = replace(keyed, alerts=channels)
+    assert secret_names(told, watching=True) == ("KEYS", "LOG_DSN"), "nothing watches from there"
+    watched = replace(told, schedule=Schedule(monitor="1h"))
+    everything = ("KEYS", "LOG_DSN", "SLACK_WEBHOOK_URL", "PIZZERIA_WEBHOOK_URL", "TOKEN")
+    assert secret_names(watched, watching=True) == everything
+    assert secret_names(watched) == ("KEYS", "LOG_DSN"), "the service needs no channel's secret"
     assert keeps_local_files(logging_to(release, "parquet", parquet.Options()))
     assert not keeps_local_files(logging_to(release, "parquet", parquet.Options(url="s3://bucket/x")))
 

@@ -40,7 +40,8 @@ def compose(release: Release, options: Options, image: str, *, monitor: bool) ->
     services: dict[str, Any] = {"service": _service(options, image, secrets, local, bool(database))}
     volumes: dict[str, Any] = {"predictions": {}} if local else {}
     if monitor:
-        services["monitor"] = _monitor(release, options, image, secrets, local)
+        watching = _secrets(secret_names(release, watching=True))
+        services["monitor"] = _monitor(release, options, image, watching, local)
         volumes["store"] = {}
     if database:
         services["postgres"] = _postgres(str(options.postgres))

@@ -151,7 +151,7 @@ def _pod(release: Release, options: Options, who: Identity, work: Work, image: s
                 "name": work,
                 "command": [places.PYTHON, "-m", "pizzeria.cli", work, literal(release.name)],
                 **shared,
-                "env": [*shared["env"], *secret_variables(secret_names(release), options, release)],
+                "env": [*shared["env"], *secret_variables(secret_names(release, watching=True), options, release)],
             }
         ],
         "volumes": volumes,

@@ -165,7 +165,7 @@ def parameters(release: Release) -> dict[str, str]:
     """Names of the template's parameters by the secrets that they carry; they take letters and digits alone."""
     return {
         name: f"Secret{number}{''.join(filter(str.isalnum, name.title()))}"
-        for number, name in enumerate(secret_names(release), start=1)
+        for number, name in enumerate(secret_names(release, watching=True), start=1)
     }
 
 
@@ -173,7 +173,9 @@ def template(release: Release, options: Options) -> dict[str, Any]:
     """The SAM template, as plain data."""
     name = function_name(release.name, options)
     secrets = parameters(release)
-    variables: dict[str, Any] = {**options.environment, **{key: {"Ref": ref} for key, ref in secrets.items()}}
+    watching: dict[str, Any] = {**options.environment, **{key: {"Ref": ref} for key, ref in secrets.items()}}
+    own = {*options.environment, *secret_names(release)}
+    variables = {key: value for key, value in watching.items() if key in own}
     group = f"/aws/lambda/{name}"
     function: dict[str, Any] = {
         "FunctionName": name,
@@ -213,7 +215,7 @@ def template(release: Release, options: Options) -> dict[str, Any]:
                 "Timeout": SCHEDULED_S,
                 "EphemeralStorage": {"Size": 4096},
                 **({"Role": options.role} if options.role is not None else {}),
-                **({"Environment": {"Variables": variables}} if variables else {}),
+                **({"Environment": {"Variables": watching}} if watching else {}),
                 "Events": {
                     "Again": {"Type": "Schedule", "Properties": {"Schedule": rate(getattr(release.schedule, what))}}
                 },

@@ -152,7 +152,7 @@ class Takeover:
         for name, text in schedule.get("scripts", {}).items():
             write(self.folder / name, text, 0o755)
         owner = None if self.supervisor.kind == "systemd" else owner_of(self.settings.get("user"))
-        write(self.folder / schedule["secrets"], self.request["secrets_text"], 0o600, owner)
+        write(self.folder / schedule["secrets"], self.request["watch_secrets_text"], 0o600, owner)
         self.supervisor.install(texts)
         for name in schedule["start"][self.supervisor.kind]:
             self.supervisor.start(name)
