@@ -217,7 +217,7 @@ class Calendar:
     def _period(self, number: int) -> Any:
         import pandas as pd
 
-        return pd.Period._from_ordinal(number * self.count, freq=self.unit)  # type: ignore[attr-defined]
+        return pd.Period(ordinal=number * self.count, freq=self.unit)
 
 
 def _behind(pieces: Iterable[Times], edge: Edge) -> Iterator[tuple[Times, Times]]:

@@ -264,11 +264,9 @@ def _with_times(traffic: Traffic, monitoring: Monitoring) -> tuple[Traffic, bool
     from pizzeria_plugins.monitors.reading import Numbered
 
     first = next(iter(traffic.batches(columns=["timestamp"])), None)
-    if first is None or (len(first) and "timestamp" in first):
+    if first is not None and "timestamp" in first:
         return traffic, True
-    if "timestamp" not in first and not len(first.columns):
-        first = next(iter(traffic.batches()), first)
-    if monitoring.chunk.period is not None and len(first):
+    if monitoring.chunk.period is not None and first is not None:
         raise DataError(
             f"monitoring.chunk.period is {monitoring.chunk.period}, but the records have no timestamp",
             hint="set monitoring.chunk.size instead, such as chunk: {size: 500}",

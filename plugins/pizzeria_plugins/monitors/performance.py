@@ -109,7 +109,7 @@ class Performance:
                 if part.name in known.fresh:
                     finding, text = self._judge(rule, part, rows[place], limits[place])
                     findings.append(finding)
-                    if finding.alert is None:
+                    if finding.alert is None and rule.metric in self.estimator.usual:
                         undecided.append(f"{rule.metric} cannot be estimated in {part}")
                     if text:
                         worst = self._worst(rule, readings[place][1])

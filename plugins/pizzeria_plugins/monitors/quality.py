@@ -42,6 +42,7 @@ class Before:
         low: Least number; NaN of a category.
         high: Largest number.
         rows: With a value.
+        alike: Rows that count as one, since photos of one listing look alike: at least 1.
     """
 
     missing: float
@@ -49,6 +50,7 @@ class Before:
     low: float
     high: float
     rows: int
+    alike: float = 1.0
 
 
 @dataclass
@@ -123,7 +125,8 @@ class Quality:
         once / M is to be expected, with `once` the categories that one of M rows has (Good 1953, "The population
         frequencies of species and the estimation of population parameters"), give or take three sampling errors. Out
         of range: of M numbers and one more, each is equally likely to be the largest, so that 2 / (M + 1) is to be
-        expected, and either tail beyond the reference holds 1 / M give or take 1 / M.
+        expected, and either tail beyond the reference holds 1 / M give or take 1 / M. Photos of one listing look alike,
+        so it is listings that are counted.
         """
         before = self.before[name]
         if sort == "missing":
@@ -134,8 +137,9 @@ class Quality:
             error = math.sqrt(before.once * (1 - before.once) / rows)
             usual = before.once + noise.DEVIATIONS * error
             return usual, max(usual, self.rule.unseen_above)
-        share = 2 / (before.rows + 1)
-        error = math.sqrt(share * (1 - share) / rows + 2 / before.rows**2)
+        count = before.rows / before.alike
+        share = 2 / (count + 1)
+        error = math.sqrt(share * (1 - share) * before.alike / rows + 2 / count**2)
         usual = share + noise.DEVIATIONS * error
         return usual, max(usual, self.rule.outside_above)
 
@@ -165,14 +169,15 @@ def fit(context: Context) -> Quality | None:
     schema = context.schema
     if not schema.columns:
         return None
-    before = {column.name: _before(column, context.numbers.values[column.name]) for column in schema.columns}
+    alike = len(context.reference) / len(noise.groups(context.reference))
+    before = {column.name: _before(column, context.numbers.values[column.name], alike) for column in schema.columns}
     return Quality(context.monitoring.quality, schema, before, {})
 
 
-def _before(column: Column, values: NDArray[np.float64]) -> Before:
+def _before(column: Column, values: NDArray[np.float64], alike: float) -> Before:
     known = values[~np.isnan(values)]
     missing = 1 - len(known) / len(values)
     if column.categorical:
         counts = np.bincount(known.astype(np.int64))
-        return Before(missing, float((counts == 1).sum() / len(known)), math.nan, math.nan, len(known))
-    return Before(missing, 0.0, float(known.min()), float(known.max()), len(known))
+        return Before(missing, float((counts == 1).sum() / len(known)), math.nan, math.nan, len(known), alike)
+    return Before(missing, 0.0, float(known.min()), float(known.max()), len(known), alike)

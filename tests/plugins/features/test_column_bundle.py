@@ -24,7 +24,7 @@ from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.features import columns
 from pizzeria_plugins.models import tabular_network
-from pizzeria_plugins.monitors.columns import read_columns
+from pizzeria_plugins.monitors import schema as monitored
 
 DELAY = problem(task="tabular_regression", classes=[], target="arr_delay", success=[{"metric": "mae", "at_most": 99}])
 
@@ -91,11 +91,13 @@ def test_a_bundle_speaks_of_the_tables_own_columns(shared_data: Path, tmp_path: 
     assert known["feature:scheduled"].dtype.kind == "M"
     assert known["feature:scheduled"].tolist() == [inputs[key]["scheduled"] for key in inputs]
     traffic = pd.DataFrame.from_records([one.record() for one in answered.answers.values()])
-    seen = read_columns(known, traffic, Problem.model_validate(DELAY.model_dump()))
-    assert "scheduled" not in seen.inputs  # it never comes again, and that is no drift
-    assert not seen.undecided
-    assert "note" not in seen.categories  # each is another: they are compared by their length
-    assert "carrier" in seen.categories
+    fitted, _ = monitored.fit(known, Problem.model_validate(DELAY.model_dump()))
+    seen = {column.name: column.kind for column in fitted.columns}
+    assert "scheduled" not in seen  # it never comes again, and that is no drift
+    assert not fitted.undecided
+    assert not fitted.read(traffic).surplus
+    assert seen["note"] == "length"  # each is another
+    assert seen["carrier"] == "category"
 
 
 def test_dates_help_to_foresee_real_delays(shared_data: Path, tmp_path: Path, progress: Any) -> None:

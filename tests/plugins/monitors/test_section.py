@@ -22,8 +22,11 @@ SHIPPED = Path(__file__).parents[3] / "conf" / "monitoring" / "nannyml.yaml"
         (Chunk, {"period": "fortnight"}, "should match pattern"),
         (PerformanceThreshold, {"metric": "f2"}, "Input should be 'f1'"),
         (PerformanceThreshold, {"metric": "f1", "below": 0.8, "above": 0.2}, "each would raise an alert"),
-        (DriftThreshold, {"method": "wasserstein"}, "jensen_shannon"),
-        (DriftThreshold, {"above": 1.5}, "less than or equal to 1"),
+        (PerformanceThreshold, {"metric": "f1", "below": 0.8, "deviations": 2}, "exclude each other"),
+        (DriftThreshold, {"numbers": "chi2"}, "jensen_shannon"),
+        (DriftThreshold, {"above": 1.5}, "it goes from 0 to 1"),
+        (Monitoring, {"workers": 0}, "greater than or equal to 1"),
+        (Monitoring, {"runner": "dask"}, "'processes' or 'ray'"),
     ],
 )
 def test_refused(section: Any, values: dict[str, Any], message: str) -> None:
@@ -38,3 +41,15 @@ def test_shipped_settings_are_the_defaults() -> None:
     assert set(own) == set(nannyml.Options.model_fields)
     alerts = tuple(Alert(**alert) for alert in shipped.pop("alerts"))
     assert Monitoring(**shipped, alerts=alerts) == Monitoring()
+
+
+def test_performance_is_one_rule_or_a_list_with_the_headline_first() -> None:
+    f1, auc = PerformanceThreshold(metric="f1"), PerformanceThreshold(metric="roc_auc", below=0.8)
+    assert Monitoring().rules == ()
+    assert Monitoring(performance=f1).rules == (f1,)
+    assert Monitoring.model_validate(
+        {"performance": [{"metric": "f1"}, {"metric": "roc_auc", "below": 0.8}]}
+    ).rules == (
+        f1,
+        auc,
+    )
