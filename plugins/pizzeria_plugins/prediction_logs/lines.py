@@ -7,35 +7,31 @@ others in it are passed over. With `path` the lines go to a file instead, which 
 from __future__ import annotations
 
 import base64
-import fcntl
-import glob
-import gzip
 import json
-import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from pizzeria.errors import DataError, PluginError
-from pizzeria.inference.records import unpack
-from pizzeria.inference.truth import Label, LabelCounts, moment, sift
+from pizzeria.clock import utcnow
+from pizzeria.errors import DataError
+from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.prediction_logs import line_index, sqlite
+from pizzeria_plugins.prediction_logs.line_files import files_of, lines_of, locked
 from pizzeria_plugins.prediction_logs.line_format import Entry, entries, label_lines, to_lines
-from pizzeria_plugins.prediction_logs.rows import as_frame, as_row, utc
-from pizzeria_plugins.prediction_logs.truth import with_truth
+from pizzeria_plugins.prediction_logs.rows import as_row, join, utc
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_logger = logging.getLogger(__name__)
 _FEW = 20
 _output = threading.Lock()
 """Held while lines go to standard output, as labels come from another thread than records."""
@@ -109,9 +105,38 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
     Raises:
         DataError: nothing says where the lines are, or they cannot be read.
     """
-    found: list[Label] = []
-    frame = as_frame(flat for record in _records(options, folder, sha256, found) for flat in unpack(record))
-    return with_truth(frame.sort_values("timestamp", kind="stable", ignore_index=True), found)
+    return join(list(batches(options, folder, sha256=sha256)))
+
+
+def batches(
+    options: Options,
+    folder: Path,
+    *,
+    sha256: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Records in pieces; see `pizzeria.contracts.Traffic`, and `line_index` of how they come in order.
+
+    Raises:
+        ValueError: a moment has no time zone.
+        DataError, PluginError: as for `read`.
+    """
+    with _index(options, folder) as place:
+        asked: Any = {"sha256": sha256, "since": since, "until": until, "columns": columns}
+        yield from sqlite.batches(line_index.OPTIONS, place, **asked)
+
+
+def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256: str | None = None) -> Sequence[int]:
+    """How many records lie between edges; see `pizzeria.contracts.Traffic`.
+
+    Raises:
+        ValueError: an edge has no time zone.
+        DataError, PluginError: as for `read`.
+    """
+    with _index(options, folder) as place:
+        return sqlite.counts(line_index.OPTIONS, place, edges, sha256=sha256)
 
 
 def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> LabelCounts:
@@ -123,7 +148,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
     Raises:
         OSError: the lines cannot be written; a file has none of them.
     """
-    now = datetime.now(UTC)
+    now = utcnow()
     if options.path is None:
         fresh, counts = sift((), labels, now)
         _say("".join(line for label in fresh for line in label_lines(label, moment(now))))
@@ -157,7 +182,27 @@ def labels(options: Options, folder: Path) -> Sequence[Label]:
     Raises:
         DataError: as `read`.
     """
-    return [entry.label for entry in _entries(options, folder) if entry.label is not None]
+    return [label for _, label in labels_since(options, folder, "")]
+
+
+def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[str, Label]]:
+    """Labels that came at that time or later; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError, PluginError: as for `read`.
+    """
+    with _index(options, folder) as place:
+        yield from sqlite.labels_since(line_index.OPTIONS, place, since)
+
+
+def times(options: Options, folder: Path, keys: Collection[Key], *, sha256: str | None = None) -> list[datetime]:
+    """When the records were made that labels of these keys are of; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError, PluginError: as for `read`.
+    """
+    with _index(options, folder) as place:
+        return sqlite.times(line_index.OPTIONS, place, keys, sha256=sha256)
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -166,8 +211,10 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
     Raises:
         DataError: as `read`.
     """
-    for entry in _entries(options, folder):
-        if entry.photo is not None and entry.prediction_id == prediction_id:
+    address = _address(options)
+    starts = {one.name: 0 for one in files_of(address, folder)}
+    for entry in entries(lines_of(address, folder, starts)):
+        if entry is not None and entry.photo is not None and entry.prediction_id == prediction_id:
             return base64.b64decode(entry.photo)
     return None
 
@@ -187,7 +234,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
     path = folder / options.path
     if not path.exists():
         return 0
-    with _locked(path, "rb") as stream:
+    with locked(path, "rb") as stream:
         kept, went, dropped = [], 0, 0
         for entry, lines in _grouped(stream):
             if entry is None or datetime.fromisoformat(entry.timestamp) >= limit:
@@ -202,6 +249,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
+            line_index.forget(folder)
     return went
 
 
@@ -226,73 +274,26 @@ def _is_last_part(line: bytes) -> bool:
     return number == count - 1
 
 
-def _records(options: Options, folder: Path, sha256: str | None, labels: list[Label]) -> Iterator[Mapping[str, Any]]:
-    """The records; the labels between them are added to `labels`."""
-    seen: set[str] = set()
-    for entry in _entries(options, folder):
-        if entry.label is not None:
-            labels.append(entry.label)
-        if entry.record is None or entry.prediction_id in seen:
-            continue
-        seen.add(entry.prediction_id)
-        if sha256 is None or entry.record["sha256"] == sha256:
-            yield entry.record
+@contextmanager
+def _index(options: Options, folder: Path) -> Iterator[Path]:
+    """The folder of the SQLite log with all that the lines hold."""
+    address = _address(options)
+
+    def found(starts: Mapping[str, int]) -> Iterator[Entry | None]:
+        return entries(lines_of(address, folder, starts))
+
+    with line_index.following(folder, files_of(address, folder), found) as place:
+        yield place
 
 
-def _entries(options: Options, folder: Path) -> Iterator[Entry]:
-    cut_off = 0
-    for entry in entries(_lines(options, folder)):
-        if entry is None:
-            cut_off += 1
-        else:
-            yield entry
-    if cut_off:
-        _logger.warning("%d prediction records are cut off in the lines that were read, and are passed over", cut_off)
-
-
-def _lines(options: Options, folder: Path) -> Iterator[str]:
-    if options.read_from is None and options.path is None:
+def _address(options: Options) -> str:
+    address = options.read_from or options.path
+    if address is None:
         raise DataError(
             "the prediction log writes lines to standard output, and nothing says where they are collected",
             hint="export the platform's log, and write serving.log.read_from=s3://bucket/exported/** (or a path)",
         )
-    if options.read_from is None or "://" not in options.read_from:
-        yield from _lines_of_files(str(folder / (options.read_from or options.path or "")))
-    else:
-        yield from _lines_elsewhere(options.read_from)
-
-
-def _lines_of_files(pattern: str) -> Iterator[str]:
-    found = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute or not)
-    paths = [one for name in found for one in ([Path(name)] if Path(name).is_file() else sorted(Path(name).rglob("*")))]
-    for path in filter(Path.is_file, paths):
-        try:
-            if path.suffix == ".gz":
-                with gzip.open(path, "rt", encoding="utf-8", errors="replace") as zipped:
-                    yield from zipped
-            else:
-                with _locked(path, "rb", shared=True) as stream:
-                    yield from (line.decode("utf-8", "replace") for line in stream)
-        except (OSError, EOFError) as error:
-            raise DataError(f"{path} cannot be read: {error}") from error
-
-
-def _lines_elsewhere(address: str) -> Iterator[str]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise PluginError(f"{address} needs fsspec: {error}", hint="pip install 'pizzeria[parquet]'") from None
-    try:
-        system, path = fsspec.core.url_to_fs(address)
-        names = system.glob(path) if "*" in path else system.find(path)
-        for name in sorted(names):
-            if system.isfile(name):
-                with fsspec.core.OpenFile(system, name, "rt", "infer", "utf-8", "replace") as stream:
-                    yield from stream
-    except ImportError as error:
-        raise PluginError(f"{address} needs a library: {error}", hint="pip install what it names") from None
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{address} cannot be read: {error}") from error
+    return address
 
 
 def _say(text: str) -> None:
@@ -304,7 +305,7 @@ def _say(text: str) -> None:
 @contextmanager
 def _appending(path: Path) -> Iterator[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path, "ab") as stream:
+    with locked(path, "ab") as stream:
         yield stream
 
 
@@ -319,14 +320,3 @@ def _append(stream: Any, data: bytes) -> None:
         with suppress(OSError):
             os.ftruncate(stream.fileno(), before)
         raise
-
-
-@contextmanager
-def _locked(path: Path, mode: str, *, shared: bool = False) -> Iterator[Any]:
-    """The open file, with the others kept out; it is the one that is there now, and not one that `prune` replaced."""
-    while True:
-        with open(path, mode, buffering=0 if mode == "ab" else -1) as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-            if path.exists() and path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
-                yield stream
-                return

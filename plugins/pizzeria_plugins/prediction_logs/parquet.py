@@ -175,7 +175,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
     import pyarrow as pa
 
     with PartIndex.of(options.url, folder) as index:
-        fresh, counts = sift(index.labels_of({label.name for label in labels}), labels, now)
+        fresh, counts = sift(index.labels_named({label.name for label in labels}), labels, now)
     if fresh:
         columns = zip(*(as_values(label, moment(now)) for label in fresh), strict=True)
         table = pa.table({name: pa.array(values) for name, values in zip(LABEL_COLUMNS, columns, strict=True)})

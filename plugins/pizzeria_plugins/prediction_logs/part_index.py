@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from pizzeria.inference.truth import Label
 from pizzeria_plugins.prediction_logs.parts import Store
-from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label
+from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, Names, as_label, labels_among
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet as pq
 
 _FILE = ".parquet-index.sqlite"
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 create table parts(
     kind text not null, name text not null, first integer, last integer, primary key (kind, name)) strict;
@@ -42,6 +42,7 @@ create table labels(
 create index labels_by_name on labels(name);
 create index labels_by_time on labels(received);
 create index labels_by_part on labels(part);
+create index labels_of_inputs on labels(subject) where subject = 'input_id';
 create table store(root text not null) strict;
 """
 _AT_ONCE = 1_000
@@ -132,11 +133,13 @@ class PartIndex:
     def has_labels(self) -> bool:
         return self._connection.execute("select 1 from labels limit 1").fetchone() is not None
 
-    def labels_of(self, names: Collection[str]) -> Iterator[Label]:
-        """The labels of some predictions and inputs."""
-        query = (
-            f"select distinct {', '.join(LABEL_COLUMNS[1:])} from labels where name in (select value from json_each(?))"  # noqa: S608
-        )
+    def labels_of(self, names: Names) -> Iterator[Label]:
+        """The labels of some records."""
+        return labels_among(self._connection, names)
+
+    def labels_named(self, names: Collection[str]) -> Iterator[Label]:
+        """The labels of these predictions or inputs."""
+        query = f"select {', '.join(LABEL_COLUMNS[1:])} from labels where name in (select value from json_each(?))"  # noqa: S608
         for values in self._connection.execute(query, (json.dumps(list(names)),)):
             yield as_label(*values)
 
@@ -234,11 +237,8 @@ def _unit(file: pq.ParquetFile, part: str, number: int) -> Unit:
             ends[name] = extremes["min"], extremes["max"]
         else:
             ends[name] = found.min, found.max
-    least, most = ends["sha256"]
-    # A statistic may be cut short where a text is long; one of both ends tells of one value only when it is whole.
-    return Unit(
-        part, number, group.num_rows, *(microseconds(at) for at in ends["timestamp"]), least if least == most else None
-    )
+    (first, last), (least, most) = map(microseconds, ends["timestamp"]), ends["sha256"]
+    return Unit(part, number, group.num_rows, first, last, least if least == most else None)
 
 
 def microseconds(at: datetime) -> int:

@@ -158,7 +158,8 @@ def _sorted(rest: pd.DataFrame | None, held: Sequence[tuple[int, pa.Table]]) -> 
 
 def _times(frame: pd.DataFrame) -> NDArray[np.int64]:
     """In microseconds."""
-    return frame["timestamp"].dt.tz_convert(None).to_numpy().astype("M8[us]").astype(np.int64)
+    times: NDArray[np.int64] = frame["timestamp"].dt.tz_convert(None).to_numpy().astype("M8[us]").astype(np.int64)
+    return times
 
 
 def _given(frame: pd.DataFrame, wanted: Sequence[str] | None) -> pd.DataFrame:

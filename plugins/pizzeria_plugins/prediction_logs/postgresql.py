@@ -7,20 +7,29 @@ comes first; where the database does not allow that, they may be made beforehand
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pizzeria.clock import utcnow
 from pizzeria.errors import DataError, DeploymentError, PluginError
-from pizzeria.inference.records import unpack
-from pizzeria.inference.truth import Label, LabelCounts, sift
+from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, Row, as_frame, as_row, utc
-from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, with_truth
+from pizzeria_plugins.prediction_logs.rows import CHUNK, COLUMNS, Row, as_row, frames, from_json, join, utc
+from pizzeria_plugins.prediction_logs.truth import (
+    LABEL_COLUMNS,
+    Names,
+    as_label,
+    as_values,
+    needed,
+    times_of_inputs,
+    told,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +66,7 @@ _LABELS = (
         truth text NOT NULL
     )""",
     "CREATE INDEX IF NOT EXISTS {labels_by_name} ON {labels} (name)",
+    "CREATE INDEX IF NOT EXISTS {labels_by_time} ON {labels} (received)",
 )
 """Made with the first label."""
 _INSERT_LABEL = f"INSERT INTO {{labels}} ({', '.join(LABEL_COLUMNS)}) VALUES (%s, %s, %s, %s, %s, %s)"  # noqa: S608
@@ -72,6 +82,8 @@ _INSERT_PHOTO = "INSERT INTO {photos} (prediction_id, photo) VALUES (%s, %b) ON 
 _DELETE = """
 DELETE FROM {table} WHERE prediction_id IN (SELECT prediction_id FROM {table} WHERE timestamp < %s LIMIT %s)
 """
+_AT_ONCE = 1_000
+"""Records, of up to thousands of rows each, that are read in one statement."""
 _SLICE = 5_000
 """Records that `prune` deletes in one statement."""
 _NAME = r"^[ -$&-~]{1,40}$"
@@ -130,11 +142,59 @@ def read(options: Options, folder: Path, *, sha256: str | None = None) -> pd.Dat
         DataError: the database cannot be reached or read.
         PluginError, DeploymentError: as for `writer`.
     """
+    return join(list(batches(options, folder, sha256=sha256)))
+
+
+def batches(
+    options: Options,
+    folder: Path,
+    *,
+    sha256: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Records in pieces; see `pizzeria.contracts.Traffic`. No transaction stays open between two of them, as the
+    database could not clean up behind it. Those of one moment are in order of their ids.
+
+    Raises:
+        ValueError: a moment has no time zone.
+        DataError, PluginError, DeploymentError: as for `read`.
+    """
+    wanted = needed(columns)
     with _reading(options) as connection:
         if not _there(connection, options):
-            return as_frame(())
-        frame = as_frame(_records(connection, options, sha256))
-        return with_truth(frame, _labels(connection, options))
+            return
+        labels_of = partial(_labels_among, connection, options) if _there(connection, options, "labels") else None
+        start, end = (None if at is None else utc(at) for at in (since, until))
+        records = _records(connection, options, sha256, start, end, wanted)
+        yield from told(frames(records, wanted), columns, labels_of)
+
+
+def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256: str | None = None) -> Sequence[int]:
+    """How many records lie between edges; see `pizzeria.contracts.Traffic`. The database counts, and reads each record
+    for it, as it must look how many rows there are in one.
+
+    Raises:
+        ValueError: an edge has no time zone.
+        DataError, PluginError, DeploymentError: as for `read`.
+    """
+    limits = list(map(utc, edges))
+    out = [0] * max(len(limits) - 1, 0)
+    query = """
+        SELECT width_bucket(timestamp, %(edges)s::timestamptz[]) AS place,
+            sum(coalesce((record ->> 'rows')::bigint, 1))::bigint
+        FROM {table} WHERE timestamp >= %(first)s AND timestamp < %(last)s
+            AND (%(sha256)s::text IS NULL OR sha256 = %(sha256)s)
+        GROUP BY place
+    """
+    with _reading(options) as connection:
+        if not out or not _there(connection, options):
+            return out
+        asked = {"edges": limits, "first": limits[0], "last": limits[-1], "sha256": sha256}
+        for place, count in connection.execute(_filled(query, options), asked):
+            out[place - 1] += count
+    return out
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -158,7 +218,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
         psycopg.Error: the database did not take them; nothing was written.
         PluginError, DeploymentError: as for `writer`.
     """
-    now = datetime.now(UTC)
+    now = utcnow()
     with closing(_connect(_address(options), options)) as connection:
         if not _there(connection, options, "labels"):
             with _alone(connection):
@@ -176,8 +236,45 @@ def labels(options: Options, folder: Path) -> Sequence[Label]:
     Raises:
         DataError, PluginError, DeploymentError: as for `read`.
     """
+    return [label for _, label in labels_since(options, folder, "")]
+
+
+def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[str, Label]]:
+    """Labels that came at that time or later; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError, PluginError, DeploymentError: as for `read`.
+    """
     with _reading(options) as connection:
-        return _labels(connection, options)
+        if not _there(connection, options, "labels"):
+            return
+        where, arguments = ("WHERE received >= %s", (since,)) if since else ("", ())
+        query = f"SELECT {', '.join(LABEL_COLUMNS)} FROM {{labels}} {where} ORDER BY received"  # noqa: S608
+        with connection.transaction(), connection.cursor("labels") as cursor:
+            cursor.itersize = CHUNK
+            for received, *values in cursor.execute(_filled(query, options), arguments):
+                yield moment(received), as_label(*values)
+
+
+def times(options: Options, folder: Path, keys: Collection[Key], *, sha256: str | None = None) -> list[datetime]:
+    """When the records were made that labels of these keys are of; see `pizzeria.contracts.LabelLog`.
+
+    Raises:
+        DataError, PluginError, DeploymentError: as for `read`.
+    """
+    own = {name for by, name in keys if by == "prediction_id"}
+    inputs = {name for by, name in keys if by == "input_id"}
+    records = own | {name.rpartition("/")[0] for name in own}  # of a request with rows
+    query = """
+        SELECT DISTINCT timestamp FROM {table}
+        WHERE prediction_id = ANY(%(names)s) AND (%(sha256)s::text IS NULL OR sha256 = %(sha256)s)
+    """
+    with _reading(options) as connection:
+        if not _there(connection, options):
+            return []
+        found = connection.execute(_filled(query, options), {"names": list(records), "sha256": sha256}).fetchall()
+    at = [utc(time) for (time,) in found]
+    return at + times_of_inputs(batches(options, folder, sha256=sha256, columns=("timestamp", "input_id")), inputs)
 
 
 def prune(options: Options, folder: Path, before: datetime) -> int:
@@ -251,13 +348,36 @@ def _insert(connection: Connection, options: Options, rows: Sequence[Row]) -> No
             cursor.executemany(_filled(_INSERT_PHOTO, options), photos)
 
 
-def _records(connection: Connection, options: Options, sha256: str | None) -> Iterator[dict[str, Any]]:
-    where, arguments = ("WHERE sha256 = %s", (sha256,)) if sha256 else ("", ())
-    query = f"SELECT {', '.join(COLUMNS)}, record FROM {{table}} {where} ORDER BY timestamp, prediction_id"  # noqa: S608
-    with connection.transaction(), connection.cursor("records") as cursor:
-        cursor.itersize = CHUNK
-        for *fixed, rest in cursor.execute(_filled(query, options), arguments):
-            yield from unpack(dict(zip(COLUMNS, fixed, strict=True)) | rest)
+def _records(
+    connection: Connection,
+    options: Options,
+    sha256: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    wanted: Sequence[str] | None,
+) -> Iterator[dict[str, Any]]:
+    """Records, flat or of tables, oldest first. What is not wanted and may be large stays in the database."""
+    rest = "record"
+    if wanted is not None and set(wanted) <= set(COLUMNS):
+        rest = "CASE WHEN record ? 'columns' THEN record ELSE '{{}}'::jsonb END"
+    elif wanted is not None and "embedding" not in wanted:
+        rest = "record - 'embedding'"
+    of_all = {"sha256 = %(sha256)s": sha256, "timestamp < %(until)s": until}
+    at: dict[str, Any] = {"sha256": sha256, "since": since, "until": until}
+    begin = "true" if since is None else "timestamp >= %(since)s"
+    while True:
+        where = " AND ".join((begin, *(one for one, value in of_all.items() if value is not None)))
+        query = (
+            f"SELECT {', '.join(COLUMNS)}, ({rest})::text FROM {{table}} WHERE {where} "  # noqa: S608
+            f"ORDER BY timestamp, prediction_id LIMIT {_AT_ONCE}"
+        )
+        found = connection.execute(_filled(query, options), at).fetchall()
+        for *fixed, text in found:
+            yield dict(zip(COLUMNS, fixed, strict=True)) | from_json(text)
+        if len(found) < _AT_ONCE:
+            return
+        at |= {"after": found[-1][0], "id": found[-1][2]}
+        begin = "(timestamp, prediction_id) > (%(after)s, %(id)s)"
 
 
 def _make_tables(connection: Connection, options: Options) -> None:
@@ -278,13 +398,17 @@ def _alone(connection: Connection) -> Iterator[None]:
         yield
 
 
-def _labels(connection: Connection, options: Options, names: Sequence[str] | None = None) -> list[Label]:
-    """All of them, or those of some predictions and inputs."""
+def _labels(connection: Connection, options: Options, names: Collection[str]) -> list[Label]:
+    """Those of some predictions and inputs."""
     if not _there(connection, options, "labels"):
         return []
-    where, arguments = ("", ()) if names is None else (" WHERE name = ANY(%s)", (list(names),))
-    found = connection.execute(_filled(_LABELS_OF + where, options), arguments).fetchall()
-    return [as_label(*values) for values in found]
+    where = " WHERE name = ANY(%s)"
+    return [as_label(*values) for values in connection.execute(_filled(_LABELS_OF + where, options), (list(names),))]
+
+
+def _labels_among(connection: Connection, options: Options, names: Names) -> list[Label]:
+    """Those of some records."""
+    return _labels(connection, options, {name for one in names for name in one.dropna()} - {""})
 
 
 def _there(connection: Connection, options: Options, table: str = "photos") -> bool:
@@ -305,6 +429,7 @@ def _filled(statement: str, options: Options) -> sql.Composed:
         photos=sql.Identifier(schema, f"{table}_photos"),
         labels=sql.Identifier(schema, f"{table}_labels"),
         labels_by_name=sql.Identifier(f"{table}_labels_by_name"),
+        labels_by_time=sql.Identifier(f"{table}_labels_by_time"),
         of_bundle=sql.Identifier(f"{table}_of_bundle"),
         by_time=sql.Identifier(f"{table}_by_time"),
     )

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pizzeria.inference.records import pack, plain_column, predictions_in
 
 if TYPE_CHECKING:
@@ -194,6 +196,13 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     for name in ("prediction_id", "embedding"):
         if name in frame:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    empty = [
+        name
+        for name, kind in frame.dtypes.items()
+        if kind.name == "object" and name not in ("prediction_id", "embedding") and frame[name].isna().all()
+    ]
+    if empty:
+        frame[empty] = np.nan
     return frame
 
 

@@ -25,7 +25,15 @@ from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_row, frames, from_json, join, utc
-from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, as_label, as_values, needed, times_of_inputs, told
+from pizzeria_plugins.prediction_logs.truth import (
+    LABEL_COLUMNS,
+    as_label,
+    as_values,
+    labels_among,
+    needed,
+    times_of_inputs,
+    told,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +80,7 @@ _LABELS = (
         PRIMARY KEY (name, subject, said_at, truth, source)
     )""",
     "CREATE INDEX IF NOT EXISTS labels_by_time ON labels (received)",
+    "CREATE INDEX IF NOT EXISTS labels_of_inputs ON labels (subject) WHERE subject = 'input_id'",
 )
 """Made with the first label, so that a Pizzeria which knows none goes on with the file."""
 _INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -167,7 +176,7 @@ def batches(
     with _reading(options, folder) as connection:
         if connection is None:
             return
-        labels_of = partial(_labels_of, connection) if _has_labels(connection) else None
+        labels_of = partial(labels_among, connection) if _has_labels(connection) else None
         start, end = (None if at is None else _limit(at) for at in (since, until))
         records = _records(connection, sha256, start, end, wanted)
         yield from told(frames(records, wanted), columns, labels_of)
@@ -231,6 +240,20 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
             fresh, counts = sift(known, labels, now)
             connection.executemany(_INSERT_LABEL, (as_values(label, moment(now)) for label in fresh))
     return counts
+
+
+def copy_labels(options: Options, folder: Path, labels: Sequence[tuple[str, Label]]) -> None:
+    """Add labels that another log sifted and keeps, each behind the time at which it came there.
+
+    Raises:
+        sqlite3.Error, OSError: the file cannot be written; nothing was.
+    """
+    with _connect(str(_file(options, folder)), options) as connection:
+        _bring_up_to_date(connection, options)
+        with _transaction(connection):
+            for statement in _LABELS:
+                connection.execute(statement)
+            connection.executemany(_INSERT_LABEL, (as_values(label, received) for received, label in labels))
 
 
 def labels(options: Options, folder: Path) -> Sequence[Label]:
@@ -329,7 +352,7 @@ def _records(
         return
     fixed = ", ".join(name if name in known else f"NULL AS {name}" for name in COLUMNS)
     rest = "record_json"
-    if "rows" in known and wanted is not None and set(wanted) <= set(COLUMNS):
+    if "rows" in known and wanted is not None and set(wanted) <= set(COLUMNS) - {"prediction_id"}:
         rest = "CASE WHEN rows = 1 THEN '{}' ELSE record_json END"
     conditions = {"sha256 = :sha256": sha256, "timestamp < :until": until}
     where = " AND ".join(["(timestamp, id) > (:after, :id)", *(one for one, value in conditions.items() if value)])
@@ -344,13 +367,6 @@ def _records(
 def _columns(connection: sqlite3.Connection) -> set[str]:
     """Those of the table of records; none where it is not there."""
     return {name for _, name, *_ in connection.execute("PRAGMA table_info(predictions)")}
-
-
-def _labels_of(connection: sqlite3.Connection, names: Collection[str]) -> Iterator[Label]:
-    """The labels of some predictions and inputs."""
-    where = " WHERE name IN (SELECT value FROM json_each(?))"
-    for values in connection.execute(_LABELS_OF + where, (json.dumps(list(names)),)):
-        yield as_label(*values)
 
 
 def _labels(connection: sqlite3.Connection, name: str | None = None) -> Iterator[Label]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from pizzeria.inference.truth import Label, holding, latest, true_columns
 
@@ -14,6 +18,9 @@ if TYPE_CHECKING:
 LABEL_COLUMNS = ("received", "subject", "name", "said_at", "source", "truth")
 """A label as a log keeps it: when it came, what `name` is, when it was said, by whom, and what."""
 _SAYS = "pred:"
+_LABELS = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608
+_BETWEEN = f"{_LABELS} WHERE name BETWEEN ? AND ?"
+_NAMED = f"{_LABELS} WHERE name IN (SELECT value FROM json_each(?))"  # noqa: S608
 
 
 def as_values(label: Label, received: str) -> tuple[str, ...]:
@@ -52,23 +59,54 @@ def is_truth(column: object) -> bool:
 def told(
     frames: Iterable[pd.DataFrame],
     columns: Sequence[str] | None,
-    labels_of: Callable[[set[str]], Iterable[Label]] | None,
+    labels_of: Callable[[Names], Iterable[Label]] | None,
 ) -> Iterator[pd.DataFrame]:
     """Frames of records with the truth where it is known, piece by piece.
 
     Args:
         frames: With the columns that `needed` says.
         columns: That are asked for; all by default.
-        labels_of: The labels of some predictions and inputs by their names; None where there is no label at all.
+        labels_of: The labels of some predictions and inputs; None where there is no label at all.
     """
-    there: dict[Any, None] = {}
+    there: dict[Any, Any] = {}
     for frame in frames:
         if labels_of is not None and (columns is None or any(map(is_truth, columns))):
-            names = {name for key in ("prediction_id", "input_id") for name in frame[key] if isinstance(name, str)}
-            frame = with_truth(frame, labels_of(names - {""}))
-        there |= dict.fromkeys(frame)
-        names_now = list(there) if columns is None else [name for name in dict.fromkeys(columns) if name in there]
-        yield frame.reindex(columns=names_now)
+            frame = with_truth(frame, labels_of(Names(frame["prediction_id"], frame["input_id"])))
+        there = dict(frame.dtypes) | there
+        names = list(there) if columns is None else [name for name in dict.fromkeys(columns) if name in there]
+        frame = frame.reindex(columns=names)
+        for column, kind in frame.dtypes.items():
+            before = there[column]
+            if kind != before and before.kind not in "iub" and frame[column].isna().all():
+                frame[column] = frame[column].astype(before)  # who joins pieces gets no mixture
+        yield frame
+
+
+class Names(NamedTuple):
+    """By what the labels of some records may be known."""
+
+    prediction_ids: pd.Series[Any]
+    input_ids: pd.Series[Any]
+
+
+def labels_among(connection: sqlite3.Connection, names: Names) -> Iterator[Label]:
+    """The labels of some records, from a table `labels` with the columns `LABEL_COLUMNS` and an index of names.
+
+    Prediction ids sort by the time of their making, so that those of a piece lie together: where there are not many
+    labels between the first and the last of them, all of those are given, which is much faster than to look for each.
+    """
+    own = list(names.prediction_ids.dropna())
+    ends = (min(own), max(own)) if own else ("", "")
+    many = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name BETWEEN ? AND ? LIMIT ?)"
+    if connection.execute(many, (*ends, 2 * len(own) + 1)).fetchone()[0] <= 2 * len(own):
+        rows = connection.execute(_BETWEEN, ends).fetchall()
+    else:
+        rows = connection.execute(_NAMED, (json.dumps(own),)).fetchall()
+    if connection.execute("SELECT 1 FROM labels WHERE subject = 'input_id' LIMIT 1").fetchone() is not None:
+        inputs = [name for name in names.input_ids.dropna().unique() if name]
+        rows += connection.execute(_NAMED, (json.dumps(inputs),)).fetchall()
+    for values in rows:
+        yield as_label(*values)
 
 
 def times_of_inputs(frames: Iterable[pd.DataFrame], names: Collection[str]) -> list[datetime]:
@@ -92,11 +130,13 @@ def with_truth(frame: pd.DataFrame, labels: Iterable[Label]) -> pd.DataFrame:
         return frame
     import pandas as pd
 
-    found = [
-        holding(current, prediction_id, input_id)
-        for prediction_id, input_id in zip(frame["prediction_id"], frame["input_id"], strict=True)
-    ]
-    rows = [i for i, label in enumerate(found) if label is not None]
+    names = {by: [name for kind, name in current if kind == by] for by in ("prediction_id", "input_id")}
+    likely = frame["prediction_id"].isin(names["prediction_id"]) | frame["input_id"].isin(names["input_id"])
+    found = {
+        i: holding(current, frame["prediction_id"].iat[i], frame["input_id"].iat[i])
+        for i in np.flatnonzero(likely.to_numpy()).tolist()
+    }
+    rows = [i for i, label in found.items() if label is not None]
     if not rows:
         return frame
     # Records of two models may lie in one log: a label speaks of the classes that its own record has.
@@ -108,5 +148,5 @@ def with_truth(frame: pd.DataFrame, labels: Iterable[Label]) -> pd.DataFrame:
         assert label is not None
         told.append(true_columns(label.says(), [name for name in classes if known[name][i]]))
     truth = pd.DataFrame(told, index=rows).reindex(range(len(frame)))
-    names = [f"true:{name}" for name in classes if f"true:{name}" in truth] + ["true"] * ("true" in truth)
-    return pd.concat([frame.drop(columns=[name for name in names if name in frame]), truth[names]], axis="columns")
+    columns = [f"true:{name}" for name in classes if f"true:{name}" in truth] + ["true"] * ("true" in truth)
+    return pd.concat([frame.drop(columns=[name for name in columns if name in frame]), truth[columns]], axis="columns")

@@ -24,7 +24,7 @@ ODD = {"input_id": "Küche \u2028 \U0001f355.jpg", "feature:a\nb": 1}
 
 def written(capsys: pytest.CaptureFixture[str], *records: dict[str, Any]) -> list[str]:
     """The lines that a service would leave on its standard output."""
-    lines.writer(lines.Options(), Path("/nowhere"))(records)
+    lines.writer(lines.Options(), Path("unused"))(records)
     out = capsys.readouterr().out
     assert out.isascii()
     assert out == "" or out.endswith("\n")
@@ -68,12 +68,12 @@ def test_what_platforms_make_of_the_lines_is_read(
         zipped.write("\n".join([*map(platform, later), *map(platform, first)]))
     for address in (str(folder), f"{folder}/**/*.log*", f"file://{folder}/**", f"file://{folder}"):
         options = lines.Options(read_from=address)
-        frame = lines.read(options, Path("/nowhere"))
+        frame = lines.read(options, tmp_path)
         assert frame["input_id"].tolist() == ["photo-1.jpg", ODD["input_id"], "photo-3.jpg", "photo-3.jpg"], address
         assert frame["feature:a\nb"].tolist()[1] == 1
         assert frame["pred"].tolist()[2:] == ["a", "b"]
         name = frame["prediction_id"][0]
-        assert lines.photo(options, Path("/nowhere"), name) == PHOTO
+        assert lines.photo(options, tmp_path, name) == PHOTO
 
 
 def test_no_line_is_longer_than_platforms_take(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
