@@ -146,6 +146,7 @@ class Features(Plugin, Protocol):
     - `MODEL_OPTIONS: Sequence[str]`: those of the model's options that decide what it builds, such as `image_size`, so
       that they stand in one place of a spec; `build` gets their values.
     - `inputs(model: Mapping[str, Any]) -> Sequence[Path]`: files that those options name and it reads.
+    - `files(options) -> Sequence[Path]`: the same for its own options.
     """
 
     TASKS: frozenset[str]
@@ -180,6 +181,9 @@ class TrainJob:
     folder: Path
     """Where to write; kept when the run is cut off, so that checkpoints in it can be resumed from."""
     progress: Progress
+    start: Path | None = None
+    """Weights to begin from, as `train` leaves them. `start.json` beside them may say of which `classes` and
+    `preprocessing` they are; weights that do not fit are a `DataError`."""
 
 
 class Model(Plugin, Protocol):

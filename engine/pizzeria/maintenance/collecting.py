@@ -272,6 +272,8 @@ def _make(
     tests = sides[sides["split"] == "test"]
     tests[["key", "part"]].to_parquet(folder / PARTS, index=False)
     examples.drop(columns=["fresh", "before"]).to_parquet(folder / EXAMPLES, index=False)
+    if spec.maintenance.start == "warm":
+        joined_source.write_start(run, spec, folder)
     (folder / "spec.yaml").write_text(joined_source.spec_text(spec, use, final, replace=replace))
     load_resolved(folder / "spec.yaml")  # what does not pass is told now
     why = Counter(text for text in examples["why"] if text)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PHOTOS, ANNOTATIONS, LABELS, ROWS = "photos", "annotations.json", "labels.csv", "rows.parquet"
+START = "start"
 _LEAST_PIXELS = 1.0
 _SOURCE = "source"
 
@@ -187,16 +188,23 @@ def _times(values: Sequence[Any]) -> pa.Array:
     return pa.array([None if one is None else round(one * 1e6) for one in seconds], pa.int64()).cast(pa.timestamp("us"))
 
 
-def spec_text(spec: Spec, use: str, folder: Path, *, replace: bool, start: Path | None = None) -> str:
+def write_start(run: Run, spec: Spec, folder: Path) -> None:
+    """The champion's weights, and what they were trained with, so that a training can begin from them."""
+    target = folder / START
+    target.mkdir()
+    preprocessing = run.stage("features") / "preprocessing.json"
+    _link(run.stage("train") / "model.safetensors", target / "model.safetensors")
+    shutil.copyfile(preprocessing, target / "preprocessing.json")
+    about = {"classes": list(spec.problem.classes), "preprocessing": json.loads(preprocessing.read_text())}
+    atomic.write_json(target / "start.json", about)
+
+
+def spec_text(spec: Spec, use: str, folder: Path, *, replace: bool) -> str:
     """The champion's spec as resolved, with the further source and the sides of all rows.
 
     Args:
         folder: Where the version will lie.
         replace: The spec's last source is of an earlier version, whose place this one takes.
-        start: Weights to begin from.
-
-    Raises:
-        DataError: the tables have a column that the join would take.
     """
     import yaml
 
@@ -216,6 +224,13 @@ def spec_text(spec: Spec, use: str, folder: Path, *, replace: bool, start: Path 
     if use == "table" and "drop" in features and _SOURCE not in features["drop"]:
         # Where a row came from is no feature: a request has no such column.
         features["drop"] = [*features["drop"], _SOURCE]
-    if start is not None:
-        plain["training"]["start"] = str(start)
+    warm = spec.maintenance.start == "warm"
+    collected = str(folder.parent)  # what an earlier version set is no wish of the spec
+    for section, name, file in (
+        ("training", "start", "model.safetensors"),
+        ("features", "fitted", "preprocessing.json"),
+    ):
+        known = section == "training" or "fitted" in features
+        if known and (warm or str(plain[section].get(name) or "").startswith(collected)):
+            plain[section][name] = str(folder / START / file) if warm else None
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -54,6 +55,8 @@ def _plain(value: Any) -> Any:
         return plain
     if isinstance(value, Section):
         return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -34,6 +35,11 @@ class Training(PluginSection):
 
     use: str = Field(default="lightning", description="Trainer plugin.")
     seed: int = Field(default=0, ge=0, description="Seed of weights, order and augmentation.")
+    start: Path | None = Field(
+        default=None,
+        description="Weights to begin from: a model.safetensors of a train stage of the same model, classes and "
+        "columns. null: pretrained or random ones, as the model says.",
+    )
 
 
 class Evaluation(PluginSection):

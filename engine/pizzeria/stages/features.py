@@ -36,8 +36,10 @@ def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
 
 def data(spec: Spec) -> Sequence[Path]:
     """Files that the plugin reads besides the tables, such as the weights of a backbone."""
-    inputs = getattr(registry.load("features", spec.features.use), "inputs", None)
-    return inputs(_of_model(spec)) if inputs is not None else []
+    plugin = registry.load("features", spec.features.use)
+    inputs, files = (getattr(plugin, name, None) for name in ("inputs", "files"))
+    of_model = list(inputs(_of_model(spec))) if inputs is not None else []
+    return [*of_model, *(files(spec.features.options) if files is not None else [])]
 
 
 def run(job: Job) -> Outcome:

@@ -20,7 +20,10 @@ REFUSAL: type[PizzeriaError] | None = None
 
 
 def reads(spec: Spec) -> dict[str, Any]:
-    return framing(spec) | {"model": spec.model.resolved(), "training": spec.training.resolved()}
+    training = spec.training.resolved()
+    if spec.training.start is not None:
+        training["start"] = spec.training.start.name  # what it holds is what decides, wherever it lies
+    return framing(spec) | {"model": spec.model.resolved(), "training": training}
 
 
 def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
@@ -28,9 +31,13 @@ def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
 
 
 def data(spec: Spec) -> Sequence[Path]:
-    """Files that the model's options name, such as pretrained weights."""
+    """Weights to begin from, and files that the model's options name."""
     inputs = getattr(registry.load("models", spec.model.use), "inputs", None)
-    return inputs(spec.model.options) if inputs is not None else []
+    found = list(inputs(spec.model.options)) if inputs is not None else []
+    start = spec.training.start
+    if start is not None:
+        found += [start, *(path for path in (start.with_name("start.json"),) if path.exists())]
+    return found
 
 
 def run(job: Job) -> Outcome:
@@ -49,4 +56,5 @@ def train_job(spec: Spec, features: Path, folder: Path, progress: Progress) -> T
         features=features,
         folder=folder,
         progress=progress,
+        start=spec.training.start,
     )

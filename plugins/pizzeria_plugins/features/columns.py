@@ -7,7 +7,7 @@ once for each column that is fitted, and once to encode it, so that memory holds
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,12 +17,13 @@ from pydantic import Field, field_validator
 
 from pizzeria.contracts import Progress
 from pizzeria.datasets import SPLITS
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, require_known
 from pizzeria.inference.column_inputs import (
     TEXT_PARTS,
     YEAR_1,
     YEAR_9999,
     category_codes,
+    column_names,
     columns_of,
     date_inputs,
     layout,
@@ -96,6 +97,12 @@ class Options(_Options):
         description="What goes in of dates, in UTC: month, weekday and hour as circles, or as categories; the trend.",
     )
 
+    fitted: Path | None = Field(
+        default=None,
+        description="A preprocessing.json of an earlier features stage: its columns, scales and codes are kept as they "
+        "are, and nothing is fitted; values that it does not know stay unknown. For training.start.",
+    )
+
     @field_validator("clip")
     @classmethod
     def _in_order(cls, clip: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -140,12 +147,43 @@ def build(
     if not train.any():
         raise DataError("no row is in the training split", hint="make data.split.validation and test smaller")
     target = write_targets(pieces, problem, train, folder / "targets.npy")
-    chosen = choose(pieces.schema, options, str(problem.target))
-    if chosen.left_out:
-        progress.say(f"left out: {', '.join(chosen.left_out)}; features.dates takes times")
-    preprocessing = _fit(pieces, chosen, options, train, folder, progress) | {"target": target}
+    if options.fitted is not None:
+        preprocessing = _fitted(options.fitted, pieces, target)
+    else:
+        chosen = choose(pieces.schema, options, str(problem.target))
+        if chosen.left_out:
+            progress.say(f"left out: {', '.join(chosen.left_out)}; features.dates takes times")
+        preprocessing = _fit(pieces, chosen, options, train, folder, progress) | {"target": target}
     _encode(pieces, preprocessing, folder, progress)
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing, indent=2, allow_nan=False))
+
+
+def files(options: Options) -> Sequence[Path]:
+    """What an earlier stage has fitted, where it is kept."""
+    return [] if options.fitted is None else [options.fitted]
+
+
+def _fitted(file: Path, pieces: Pieces, target: Mapping[str, Any]) -> dict[str, Any]:
+    """What was fitted before.
+
+    Raises:
+        DataError: it cannot be read, or is of other columns, or of another target or other classes.
+    """
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+        names = column_names(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"features.fitted: {file} cannot be read: {error}", hint="name a preprocessing.json of a features stage"
+        ) from None
+    require_known(names, pieces.schema.names, what="column", where=f"the data, which {file} was fitted on")
+    before = found.get("target", {})
+    if [before.get(key) for key in ("name", "classes")] != [target.get(key) for key in ("name", "classes")]:
+        raise DataError(
+            f"features.fitted: {file} is of another target or of other classes",
+            hint="take features.fitted out, and fit anew",
+        )
+    return found
 
 
 def _fit(

@@ -69,7 +69,7 @@ def train(job: TrainJob) -> Mapping[str, Any]:
         device, precision.
 
     Raises:
-        DataError: the training or validation split is empty.
+        DataError: the training or validation split is empty, or the weights to begin from do not fit.
         TrainingError: the loss is not a number, or a checkpoint cannot be written.
         KeyboardInterrupt: Ctrl-C; the next call goes on from the last whole epoch.
     """

@@ -28,6 +28,7 @@ from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest
 from pizzeria_plugins.trainers.device import device_name, precision_name
 from pizzeria_plugins.trainers.fit import Fit
 from pizzeria_plugins.trainers.history import History
+from pizzeria_plugins.trainers.start import begin_from
 
 
 def run(job: TrainJob) -> dict[str, Any]:
@@ -48,7 +49,11 @@ def run(job: TrainJob) -> dict[str, Any]:
         epoch=len(history.epochs),
         workers=options.workers,
     )
-    network = job.model.build(job.model_options, job.problem, data.preprocessing, pretrained=checkpoint is None)
+    fresh = checkpoint is None and job.start is None
+    network = job.model.build(job.model_options, job.problem, data.preprocessing, pretrained=fresh)
+    if checkpoint is None and job.start is not None:
+        begin_from(network, job, data.preprocessing)
+        job.progress.say(f"beginning from {job.start}")
     fit = Fit(job, network, data, history, len(batches), _identity(job))
     if len(history.epochs) == options.max_epochs or history.stalled:
         assert checkpoint is not None
@@ -108,6 +113,8 @@ def _identity(job: TrainJob) -> str:
         "training": job.options.model_dump(mode="json"),
         "seed": job.seed,
     }
+    if job.start is not None:
+        parts["start"] = hashlib.sha256(job.start.read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

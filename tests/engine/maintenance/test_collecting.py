@@ -162,16 +162,22 @@ def test_the_latest_label_holds_and_a_changed_one_is_new(model: Model) -> None:
     assert changed.loc[ids[0], "split"] != "test", "the champion has learnt from it"
 
 
-def test_memory_leaves_old_rows_out_and_never_moves_the_test(model: Model) -> None:
+def test_memory_leaves_old_rows_out_and_a_warm_start_keeps_the_columns(model: Model) -> None:
     send(model, 40, 2)
     run, spec = model.champion
-    spec = spec.model_copy(update={"maintenance": spec.maintenance.model_copy(update={"memory": 100})})
+    spec = spec.model_copy(update={"maintenance": spec.maintenance.model_copy(update={"memory": 100, "start": "warm"})})
     version = collect_labelled("kitchen", spec, run, model.store, Quiet())
     counts = version.manifest["counts"]
     assert counts["train"] + counts["validation"] == 100
     assert counts["frozen"] == sum(pd.read_parquet(run.stage("split") / "splits.parquet")["split"].eq("test"))
     found = execute(version.spec, model.store, Quiet(), until="split").results["split"]
     splits = pd.read_parquet(found.folder / "splits.parquet")
+    assert version.spec.training.start == version.folder / "start" / "model.safetensors"
+    warm = execute(version.spec, model.store, Quiet(), until="train").results
+    fitted = [
+        json.loads((one / "preprocessing.json").read_text()) for one in (warm["features"].folder, run.stage("features"))
+    ]
+    assert fitted[0] == fitted[1], "the champion's scales and codes are kept"
     old = splits[splits["key"].str.startswith("table:") & (splits["split"] == "train")]
     rows = pd.read_parquet(run.stage("collect") / "rows.parquet").set_index("row_id")["day"]
     left = [rows[key.partition(":")[2]] for key in old["key"]]
