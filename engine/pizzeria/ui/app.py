@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pizzeria.errors import NotFoundError, PizzeriaError
+from pizzeria.errors import DataError, NotFoundError, PizzeriaError
 from pizzeria.runs.store import Store
 from pizzeria.ui.access import Access
 from pizzeria.ui.pages import (
@@ -171,9 +171,14 @@ async def _theme(request: Request) -> Response:
 
 
 def _trouble(request: Request, error: PizzeriaError) -> Response:
-    status = 404 if isinstance(error, NotFoundError) else 409 if request.method == "POST" else 500
-    return render(request, "trouble", status=status, title="Not there" if status == 404 else "That did not work",
-                  message=error.message, hint=error.hint or "")  # fmt: skip
+    if isinstance(error, NotFoundError):
+        status = 404
+    elif isinstance(error, DataError):
+        status = 400
+    else:
+        status = 409 if request.method == "POST" else 500
+    title = "Not there" if status == 404 else "That did not work"
+    return render(request, "trouble", status=status, title=title, message=error.message, hint=error.hint or "")
 
 
 def _refused(request: Request, error: HTTPException) -> Response:

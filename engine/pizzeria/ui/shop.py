@@ -54,7 +54,7 @@ class Shop:
         self.runs.freshen()
         of_runs = self.runs.names()
         if not _NAME.fullmatch(name) or (name not in of_runs and not self.ledger.entries(name, last=1)):
-            raise NotFoundError(f"there is no project {name!r}", hint=nearest(name, self.names(), "there are:"))
+            raise NotFoundError(f"there is no project {name!r}", hint=nearest(name, self.names()))
         return Project(name, self.store, self.ledger, self.runs.newest(name), of_runs.get(name, 0))
 
     def run(self, name: str, id: str) -> Facts:

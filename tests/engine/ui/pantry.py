@@ -65,7 +65,16 @@ class Pantry:
         return Ledger(self.store.root)
 
     def run(
-        self, name: str, id: str, task: str, at: datetime, *, worse: float = 0.0, need: str = "", **more: Any
+        self,
+        name: str,
+        id: str,
+        task: str,
+        at: datetime,
+        *,
+        worse: float = 0.0,
+        need: str = "",
+        told: bool = True,
+        **more: Any,
     ) -> Run:
         """A run as its stages leave it, up to its bundle, whose sha256 the metrics make another one."""
         problem: dict[str, Any] = {
@@ -89,7 +98,8 @@ class Pantry:
         metrics = {key: round(value * (1 - worse), 4) for key, value in _METRICS[task].items()}
         with clock.at(at):
             run = self.store.open_run(f"{name}-{id}", yaml.safe_dump(spec, sort_keys=False))
-            self.ledger.add("run_started", name, run=run.id, detail={"stages": ["collect"]})
+            if told:
+                self.ledger.add("run_started", name, run=run.id, detail={"stages": ["collect"]})
         done: dict[str, dict[str, Any]] = {
             "collect": {"rows": 500 + len(id)},
             "validate": {"expectations": 4},
@@ -103,15 +113,17 @@ class Pantry:
             folder = run.folder / "stages" / stage
             folder.mkdir(parents=True)
             started = (at + timedelta(seconds=i)).isoformat()
-            plain = {"stage": stage, "fingerprint": hashlib.sha256(f"{stage} {len(id)} {worse > 0.04}".encode()).hexdigest(), "seconds": 1.5 + i,
-                     "started": started, "facts": facts, "ingredients": {}, "refusal": None}  # fmt: skip
+            fingerprint = hashlib.sha256(f"{stage} {len(id)} {worse > 0.04}".encode()).hexdigest()
+            plain = {"stage": stage, "fingerprint": fingerprint, "seconds": 1.5 + i, "started": started}
+            plain |= {"facts": facts, "ingredients": {}, "refusal": None}
             (folder / "result.json").write_text(json.dumps(plain))
         value = next(iter(metrics.values()))
         gate = [problem["success"][0] | {"of_class": None, "value": value, "passed": True}]
         (run.folder / "stages" / "evaluate" / "gate.json").write_text(json.dumps(gate))
         os.utime(run.folder / "spec.yaml", (at.timestamp(), at.timestamp()))
-        with clock.at(at + timedelta(minutes=1)):
-            self.ledger.add("run_finished", name, run=run.id)
+        if told:
+            with clock.at(at + timedelta(minutes=1)):
+                self.ledger.add("run_finished", name, run=run.id)
         return run
 
     def pack(self, run: Run, bundle: str) -> str:
@@ -153,10 +165,10 @@ class Pantry:
             incidents.note(self.store, spec.name)
             telling.send_waiting(spec, self.store)
 
-    def decide(self, name: str, run: Run, sha256: str, at: datetime, action: str, why: str, **evidence: Any) -> None:
+    def decide(self, run: Run, sha: str, at: datetime, action: str, why: str, **evidence: Any) -> None:
         with clock.at(at):
             detail = {"action": action, "why": why, "evidence": evidence}
-            self.ledger.add("decided", name, run=run.id, sha256=sha256, detail=detail)
+            self.ledger.add("decided", run.id.rpartition("-")[0], run=run.id, sha256=sha, detail=detail)
 
 
 def hourly(
@@ -222,10 +234,11 @@ def fill(pantry: Pantry) -> Pantry:
     return pantry
 
 
-def prices(pantry: Pantry) -> None:
+def prices(pantry: Pantry, runs: int = 60) -> tuple[Run, Run]:
+    """Two runs were live one after the other, and others never; returns the former and the live one."""
     task = "tabular_regression"
-    for i in range(60):
-        pantry.run("prices", f"{i:08x}", task, BEGIN - timedelta(days=60 - i), worse=0.002 * i)
+    for i in range(runs):
+        pantry.run("prices", f"{i:08x}", task, BEGIN - timedelta(days=60 - i), worse=0.002 * i, told=False)
     former = pantry.run("prices", "aaaa0001", task, BEGIN - timedelta(days=2))
     run = pantry.run("prices", "bbbb0002", task, BEGIN - timedelta(days=1), worse=0.05)
     shas = [pantry.pack(former, "former"), pantry.pack(run, task)]
@@ -234,17 +247,18 @@ def prices(pantry: Pantry) -> None:
     ids = _log_rows(pantry, run, shas[1])
     reference = [
         {"input_id": f"u{i}", "pred": 2.0 + i, "true": 2.1 + i, "feature:rooms": i % 3, "feature:beds": 1}
-        for i in range(9)
+        for i in range(40)
     ]
     pd.DataFrame(reference).to_parquet(run.stage("package") / "reference.parquet")
     columns = ["rooms", "beds", EVIL, "distance", "month", "nights"]
     verdict = hourly(columns, "mae", breaks=58, ids=ids, usual=["u1", "u2", EVIL])
     pantry.record(run, shas[1], verdict, BEGIN + timedelta(hours=HOURS))
     late = BEGIN + timedelta(hours=HOURS)
-    pantry.decide("prices", run, shas[1], BEGIN, "kept", "no incident is open")
+    pantry.decide(run, shas[1], BEGIN, "kept", "no incident is open")
     why = f"12 new labels are there, and 100 are asked: {EVIL}"
-    pantry.decide("prices", run, shas[1], late, "lacking", why, labels=12,
+    pantry.decide(run, shas[1], late, "lacking", why, labels=12,
                   least=100, open=["drift", "performance"], sources={"review": 12, EVIL: 0})  # fmt: skip
+    return former, run
 
 
 def _log_rows(pantry: Pantry, run: Run, sha256: str) -> list[str]:
@@ -257,6 +271,11 @@ def _log_rows(pantry: Pantry, run: Run, sha256: str) -> list[str]:
             about = {"timestamp": at.isoformat(timespec="milliseconds"), "sha256": sha256, "prediction_id": id}
             sent = {"input_id": EVIL if i else f"row {hour}", "listing_id": "", "latency_ms": 1.0}
             records.append(about | sent | {"pred": 2.5 + i, "feature:rooms": 4 + i, "feature:beds": 2})
+    lately = clock.utcnow() - timedelta(hours=3)
+    for i in range(30):
+        at = lately + timedelta(minutes=4 * i)
+        now = {"timestamp": at.isoformat(timespec="milliseconds"), "prediction_id": f"now-{i}", "feature:rooms": 40}
+        records.append(records[0] | now)
     write(records)
     return [f"{HOURS - 1:04d}-{i}" for i in range(3)]
 
