@@ -32,7 +32,7 @@ RESULT = "result.json"
 
 def default_root() -> Path:
     """`$PIZZERIA_STORE`, or `runs` in the working folder."""
-    return Path(os.environ.get("PIZZERIA_STORE", "runs"))
+    return Path(os.environ.get("PIZZERIA_STORE") or "runs")
 
 
 @dataclass(frozen=True)
