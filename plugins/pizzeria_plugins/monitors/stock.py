@@ -143,8 +143,7 @@ def _touched(chunks: Sequence[Remembered], labelled: Sequence[datetime]) -> list
 
     if not len(labelled) or not chunks:
         return []
-    stamps = pd.DatetimeIndex(list(labelled)).tz_convert(None).to_numpy("M8[us]").view("int64")
-    stamps.sort()
+    stamps = np.sort(pd.DatetimeIndex(list(labelled)).tz_convert(None).to_numpy("M8[us]").view("int64"))
     firsts = np.searchsorted(stamps, [microseconds(one.cut.first.moment) for one in chunks], "left")
     # Of a moment that two chunks share, nobody knows whose record it is.
     lasts = np.searchsorted(stamps, [microseconds(one.cut.last.moment) + (one.cut.last.rows > 0) for one in chunks])
