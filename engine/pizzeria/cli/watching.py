@@ -121,8 +121,9 @@ def approve(name: str, declined: bool, reason: str, yes: bool) -> None:
         done = with_progress(lambda progress: decline(name, store, progress, reason=reason, sha256=meant))
         click.echo(f"{name}: declined: {done.sha256[:12]}")
         return
-    if found is not None and not found.stale and not yes:
-        click.confirm(f"let {found.sha256[:12]} take over?", abort=True)
+    if found is not None and not (found.stale or yes or click.confirm(f"let {found.sha256[:12]} take over?")):
+        click.echo(f"{name}: nothing was done; {found.sha256[:12]} goes on waiting")
+        sys.exit(1)
     decision = with_progress(lambda progress: let_it(name, store, progress, reason=reason, sha256=meant))
     click.echo(f"{name}: {decision.action}: {decision.why}")
 

@@ -182,7 +182,6 @@ class _Pass:
         passes = [one for one in ledger.entries(self.name, "monitored") if one.sha256 == self.entry.sha256]
         evidence: dict[str, Any] = {
             "incidents": [{"kind": one.kind, "subject": one.subject, "text": one.text} for one in incidents],
-            "reasons": list(kinds),
             "alerts": [one.text for one in incidents],
         }
         evidence |= {"monitored": passes[-1].at} if passes else {}
@@ -192,7 +191,7 @@ class _Pass:
             if utcnow() - last >= interval(settings.retrain_every):
                 kinds.append(f"{settings.retrain_every} have passed since {plainly(last)}")
         if kinds:
-            return kinds, evidence, ""
+            return kinds, evidence | {"reasons": kinds}, ""
         if settings.retrain_on and not passes:
             return [], {}, "the model has not been monitored yet; run pizzeria monitor first"
         none = f"no open alert on {' or '.join(settings.retrain_on)}" if settings.retrain_on else "it is not time yet"

@@ -1,0 +1,114 @@
+"""What maintenance decides, pass by pass, with real stages and the target `replay`."""
+
+from __future__ import annotations
+
+import pytest
+
+from pizzeria.errors import DataError, NotFoundError
+from pizzeria.maintenance.decisions import maintain
+from pizzeria.progress import PlainProgress
+
+from .conftest import Place, new_world, old_world, write
+
+
+def test_no_alarm_no_model(place: Place) -> None:
+    assert "not been monitored yet" in place.maintain().why
+    place.traffic(old_world(40, 5))
+    place.ring(False)
+    found = place.maintain()
+    assert (found.action, found.why) == ("kept", "no open alert on performance or drift")
+    assert place.decided() == ["kept", "kept"]
+    with pytest.raises(NotFoundError, match="nothing named 'price'"):
+        maintain("price", place.store, PlainProgress())
+
+
+def test_it_waits_then_lacks_labels(place: Place) -> None:
+    place.traffic(new_world(100, 6), labelled=False)
+    place.ring()
+    waiting = place.maintain()
+    assert waiting.action == "waiting"
+    assert "at most every 12h" in waiting.why
+    place.later(hours=12)
+    lacking = place.maintain()
+    assert lacking.action == "lacking", lacking.why
+    assert "pizzeria labels" in lacking.why
+    assert place.decided() == ["waiting", "lacking"]
+
+
+def test_a_challenger_takes_over_and_settles(promoted: Place) -> None:
+    [row] = promoted.ledger.entries("prices", "decided")
+    evidence = row.detail["evidence"]
+    assert row.detail["action"] == "promoted"
+    assert promoted.sha256() == evidence["sha256"] != row.sha256 == evidence["instead_of"]
+    assert evidence["window"]["low"] > 0
+    assert evidence["frozen"]["rows"] == 75
+    assert (evidence["version"]["new"], evidence["version"]["window"]) == (300, 90)
+    assert (evidence["incidents"][0]["text"], evidence["reasons"]) == ("the bell rings", ["drift"])
+    assert promoted.ledger.entries("prices", "sent") != []
+
+    # The alarm that went on belongs to the former; on probation the new one is left alone, and then it has settled.
+    promoted.traffic(new_world(100, 8))
+    promoted.ring()
+    watched = promoted.maintain()
+    assert watched.action == "kept"
+    assert "on probation until" in watched.why
+    assert watched.evidence["how"] == "side by side"
+    promoted.ring(False)
+    promoted.later(days=2)
+    settled = promoted.maintain()
+    assert settled.action == "settled"
+    assert "does no worse" in settled.why
+    assert promoted.maintain().why == "no open alert on performance or drift"
+
+
+def test_what_is_refused_is_not_trained_again(place: Place) -> None:
+    """It got old, and the new labels teach nothing new."""
+    place.settings(retrain_on=[], retrain_every="30d")
+    place.traffic(old_world(200, 9))
+    assert place.maintain().why == "it is not time yet"
+    place.later(days=31)
+    assert place.maintain(dry_run=True).action == "would train"
+    found = place.maintain()
+    assert found.action == "refused", found.why
+    assert place.last()["evidence"]["reasons"] == ["30d have passed since 2026-03-01 00:00 UTC"]
+    assert place.maintain().why == "it is not time yet"
+    trained = len(place.ledger.entries("prices", "run_finished"))
+    place.later(days=31)
+    again = place.maintain()
+    assert again.action == "lacking"
+    assert "which was refused" in again.why
+    assert len(place.ledger.entries("prices", "run_finished")) == trained
+
+
+def test_labels_that_are_not_believed_train_nothing(due: Place) -> None:
+    due.settings(trust={"trusted": []})
+    trained = len(due.ledger.entries("prices", "run_started"))
+    assert due.maintain().action == "refused"
+    assert "not believed" in due.last()["why"]
+    assert due.last()["evidence"]["doubts"][0]["source"] == "tests"
+    assert len(due.ledger.entries("prices", "run_started")) == trained
+
+
+def test_failures_wait_longer_and_longer(due: Place) -> None:
+    first = due.sha256()
+    (due.folder / "prices.csv").unlink()
+    for _ in range(3):
+        due.later(days=3)
+        with pytest.raises(DataError, match=r"prices\.csv"):
+            due.maintain()
+        assert due.maintain().action == "waiting"
+    assert "longer after 3 failures in a row" in due.last()["why"]
+    assert due.decided() == ["failed", "waiting"] * 3
+    assert due.sha256() == first
+
+
+def test_changed_data_of_the_spec_are_new_data_too(place: Place) -> None:
+    first = place.sha256()
+    place.traffic(new_world(100, 6), labelled=False)
+    place.ring()
+    place.later(hours=12)
+    write(place.folder / "prices.csv", old_world(500, 1) + new_world(400, 3))
+    found = place.maintain()
+    assert found.action == "promoted", found.why
+    assert {"frozen", "window"} <= set(found.evidence)  # rows that the champion never had are the window
+    assert place.sha256() != first
