@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pizzeria import clock
+from pizzeria.cycle import due
 from pizzeria.deployments import turn
 from pizzeria.progress import PlainProgress
 
@@ -78,3 +81,45 @@ def test_mistakes(stall: Stall, arguments: list[str], said: str) -> None:
     done = pizzeria("cycle", *arguments)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+def test_a_second_cycle_is_told_of_the_first(stall: Stall) -> None:
+    ok("deploy", "prices-a")
+    with turn("prices", "cycle prices", stall.store, PlainProgress(), of="cycle"):
+        done = stall.command("cycle", "prices")
+    assert done.returncode == 8
+    assert "`pizzeria cycle prices` (process" in done.stderr
+
+
+def test_a_cycle_goes_on_in_the_rhythm_of_the_one_before(stall: Stall) -> None:
+    """What was made a moment ago is not made again because the machine has restarted."""
+    ok("deploy", "prices-a")
+    before = datetime.now(UTC)
+    stall.ledger.add("monitored", "prices")
+    assert due("monitor", "prices", stall.store, 3600) >= before + timedelta(seconds=3600)
+    assert due("maintain", "prices", stall.store, 3600) <= datetime.now(UTC)
+    with clock.at(before + timedelta(days=9)):
+        assert due("monitor", "prices", stall.store, 3600) == before + timedelta(days=9)
+    process = stall.popen("cycle", "prices")
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    assert "monitor of prices every 3600 s, next at " in lines[0]
+    assert lines[1].endswith("maintain of prices every 86400 s, next at once\n")
+    assert "maintain of prices: done" in lines[2]
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    assert "monitor of prices: " not in rest
+
+
+def test_monitoring_waits_for_no_training(stall: Stall) -> None:
+    ok("deploy", "prices-a")
+    with turn("prices", "maintain prices", stall.store, PlainProgress(), of="maintain"):  # hours of training
+        process = stall.popen("cycle", "prices", "--monitor", "1s")
+        assert process.stdout is not None
+        process.stdout.readline(), process.stdout.readline()
+        for _ in range(2):
+            assert "monitor of prices: " in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, rest
+    assert stall.ledger.entries("prices", "decided") == []
