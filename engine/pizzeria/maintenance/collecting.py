@@ -267,7 +267,7 @@ def _make(
         split=examples["key"].map(side_of).fillna("none"), why=examples["key"].map(why_of).fillna(DOUBTED)
     )
     learnt = examples[examples["split"] != "none"]
-    joined_source.write(use, learnt, root / "kept" / PHOTOS, folder, served, run, spec)
+    joined_source.write(use, learnt, root / "kept" / PHOTOS, folder, run, spec)
     sides.drop(columns="why").to_parquet(folder / FIXED, index=False)
     tests = sides[sides["split"] == "test"]
     tests[["key", "part"]].to_parquet(folder / PARTS, index=False)

@@ -56,7 +56,7 @@ def ids(examples: pd.DataFrame, use: str) -> list[str]:
     return [str(one) for one in examples["file" if use == "image_folder" else "prediction_id"]]
 
 
-def write(use: str, examples: pd.DataFrame, photos: Path, folder: Path, served: Served, run: Run, spec: Spec) -> None:
+def write(use: str, examples: pd.DataFrame, photos: Path, folder: Path, run: Run, spec: Spec) -> None:
     """Write what the source reads.
 
     Args:
@@ -76,7 +76,7 @@ def write(use: str, examples: pd.DataFrame, photos: Path, folder: Path, served: 
         _link(photos / file, folder / PHOTOS / file)
     if use == "coco":
         drawn = [_drawn(one) for one in examples.to_dict("records")]
-        content = coco(drawn, served.bundle.classes)
+        content = coco(drawn, spec.problem.classes)
         by_number = {image["id"]: image["prediction_id"] for image in content["images"]}
         for image in content["images"]:  # ids that stay the same whatever photos come later
             image["id"] = image.pop("prediction_id")

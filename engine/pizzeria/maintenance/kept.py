@@ -106,21 +106,18 @@ def _pieces(
 
 def _times_of_new(served: Served, labels: Mapping[Key, Label], there: set[str]) -> tuple[datetime, datetime] | None:
     """From when to when the predictions were made that have a label and are not kept yet."""
+    ids = {name for by, name in labels if by == "prediction_id"} - there
+    inputs = {name for by, name in labels if by == "input_id"}
+    if not ids and not inputs:
+        return None  # without a look at the log, which may be long
     first: datetime | None = None
     last: datetime | None = None
-    if not labels:
-        return None
     for piece in _pieces(served, _HEAD):
-        ids, inputs = piece["prediction_id"].tolist(), piece["input_id"].tolist()
-        rows = [
-            i
-            for i, (name, input_id) in enumerate(zip(ids, inputs, strict=True))
-            if name and name not in there and holding(labels, name, input_id) is not None
-        ]
-        if rows:
-            times = piece["timestamp"].iloc[rows]
-            first = times.min() if first is None else min(first, times.min())
-            last = times.max() if last is None else max(last, times.max())
+        names = piece["prediction_id"]
+        new = piece[(names.isin(ids) | piece["input_id"].isin(inputs)) & ~names.isin(there)]
+        if len(new):
+            first = new["timestamp"].min() if first is None else min(first, new["timestamp"].min())
+            last = new["timestamp"].max() if last is None else max(last, new["timestamp"].max())
     return None if first is None or last is None else (first, last)
 
 
@@ -136,7 +133,10 @@ def _records(
     photos = Photos(served) if served.bundle.takes_photos else None
     seen = set(there)
     done = 0
+    ids = {name for by, name in labels if by == "prediction_id"} - there
+    inputs = {name for by, name in labels if by == "input_id"}
     for piece in _pieces(served, None, times[0], times[1] + timedelta(microseconds=1)):
+        piece = piece[piece["prediction_id"].isin(ids) | piece["input_id"].isin(inputs)]
         shown = [str(name) for name in piece if str(name).startswith(("feature:", "p:")) or name == "pred"]
         for record in piece.to_dict("records"):
             name, input_id = str(record["prediction_id"]), record["input_id"]
