@@ -263,6 +263,6 @@ def test_electricity_over_time(shared_data: Any, table: Table) -> None:
     rule = Monitoring(chunk=Chunk(size=1000), performance=PerformanceThreshold(metric="roc_auc", below=0.65))
     reference, analysis = records[:6000].reset_index(drop=True), records[30_000:36_000].reset_index(drop=True)
     verdict = judge(table(("down", "up")), reference, analysis, rule)
-    assert kinds(verdict) == ["drift"]
+    assert kinds(verdict) == ["drift", "quality"]
     assert all(f.alert for f in found(verdict, "drift", "nsw_price"))
     assert all(f.value == pytest.approx(f.realised, abs=0.05) for f in found(verdict, "performance", "roc_auc"))
