@@ -132,10 +132,11 @@ def with_truth(frame: pd.DataFrame, labels: Iterable[Label]) -> pd.DataFrame:
 
     names = {by: [name for kind, name in current if kind == by] for by in ("prediction_id", "input_id")}
     likely = frame["prediction_id"].isin(names["prediction_id"]) | frame["input_id"].isin(names["input_id"])
-    found = {
-        i: holding(current, frame["prediction_id"].iat[i], frame["input_id"].iat[i])
-        for i in np.flatnonzero(likely.to_numpy()).tolist()
-    }
+    places = np.flatnonzero(likely.to_numpy())
+    own = zip(
+        places.tolist(), *(frame[name].iloc[places].tolist() for name in ("prediction_id", "input_id")), strict=True
+    )
+    found = {i: holding(current, prediction, sent) for i, prediction, sent in own}
     rows = [i for i, label in found.items() if label is not None]
     if not rows:
         return frame
