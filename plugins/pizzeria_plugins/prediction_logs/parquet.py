@@ -157,7 +157,7 @@ def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256:
         ValueError: an edge has no time zone.
         DataError, PluginError: as for `read`.
     """
-    with PartIndex.of(options.url, folder) as index:
+    with PartIndex.of(options.url, folder, ["predictions"]) as index:
         return counts_between(index, edges, sha256)
 
 
@@ -174,7 +174,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
     store, now = Store.open(options.url, folder), utcnow()
     import pyarrow as pa
 
-    with PartIndex.of(options.url, folder) as index:
+    with PartIndex.of(options.url, folder, ["labels"]) as index:
         fresh, counts = sift(index.labels_named({label.name for label in labels}), labels, now)
     if fresh:
         columns = zip(*(as_values(label, moment(now)) for label in fresh), strict=True)
@@ -198,7 +198,7 @@ def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[s
     Raises:
         DataError, PluginError: as for `read`.
     """
-    with PartIndex.of(options.url, folder) as index:
+    with PartIndex.of(options.url, folder, ["labels"]) as index:
         yield from index.labels_since(since)
 
 

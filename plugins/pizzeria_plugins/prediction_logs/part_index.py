@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet as pq
 
+KINDS = ("predictions", "labels")
 _FILE = ".parquet-index.sqlite"
 _VERSION = 2
 _SCHEMA = """
@@ -82,18 +83,19 @@ class PartIndex:
 
     @classmethod
     @contextmanager
-    def of(cls, url: str, folder: Path) -> Iterator[PartIndex]:
+    def of(cls, url: str, folder: Path, kinds: Sequence[str] = KINDS) -> Iterator[PartIndex]:
         """The index of the log at an address, up to date.
 
         Args:
             folder: The deployment's log folder, where the index lies.
+            kinds: Of parts that matter; what it says of others may be old.
 
         Raises:
             PluginError: a library is missing.
             DataError: a part cannot be read; names it.
         """
         store = Store.open(url, folder)
-        names = {kind: store.parts(kind) for kind in ("predictions", "labels")}
+        names = {kind: store.parts(kind) for kind in kinds}
         file = folder / _FILE
         if not any(names.values()) and not file.exists():  # looking makes no file
             with closing(_made(":memory:", store)) as connection:

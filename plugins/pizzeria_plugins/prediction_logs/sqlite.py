@@ -194,12 +194,18 @@ def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256:
     with _reading(options, folder) as connection:
         if connection is None or not (known := _columns(connection)):
             return [0] * max(len(limits) - 1, 0)
-        of_table = "coalesce(json_extract(record_json, '$.rows'), 1)"
-        size = f"coalesce(rows, {of_table})" if "rows" in known else of_table
-        where = "sha256 = ? AND" if sha256 else ""
-        query = f"SELECT total({size}) FROM predictions WHERE {where} timestamp >= ? AND timestamp < ?"  # noqa: S608
-        one = (sha256,) if sha256 else ()
-        return [int(connection.execute(query, (*one, *ends)).fetchone()[0]) for ends in pairwise(limits)]
+        where = f"{'sha256 = ? AND' if sha256 else ''} timestamp >= ? AND timestamp < ?"
+        rows = "rows" if "rows" in known else "NULL"
+        by_index = f"SELECT total({rows}), count(*) - count({rows}) FROM predictions WHERE {where}"  # noqa: S608
+        unknown = f"SELECT total(coalesce(json_extract(record_json, '$.rows'), 1)) FROM predictions WHERE {where}"  # noqa: S608
+        found = []
+        for ends in pairwise(limits):
+            at = (sha256, *ends) if sha256 else ends
+            count, uncounted = connection.execute(by_index, at).fetchone()
+            if uncounted:
+                count += connection.execute(f"{unknown} AND {rows} IS NULL", at).fetchone()[0]
+            found.append(int(count))
+        return found
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:

@@ -12,22 +12,26 @@ from click.testing import CliRunner
 
 from pizzeria.cli import main
 from pizzeria.cli.labels import labels
+from pizzeria.conformance.asking import Quiet
 
 from .conftest import Kitchen, picture
 
 PAGE = Path(__file__).parents[3] / "docs" / "data" / "labels.md"
 MONITOR = '''
 """Says what it was given."""
-from pizzeria.contracts import Finding, Verdict
+from pizzeria.contracts import Finding, Judged, Verdict
 from pizzeria.spec.section import Options as PluginOptions
 
 class Options(PluginOptions):
     """None."""
 
-def judge(options, monitoring, problem, reference, analysis):
-    known = int(analysis["true"].notna().sum()) if "true" in analysis else 0
-    text = ",".join(analysis["true"].dropna()) if known else ""
-    return Verdict((Finding("performance", text, "1", "", "", None, "", None, float(known)),), (), ())
+def judge(options, monitoring, problem, reference, traffic, memory, progress):
+    rows, told = 0, []
+    for piece in traffic.batches():
+        rows += len(piece)
+        told += piece["true"].dropna().tolist() if "true" in piece else []
+    finding = Finding("performance", ",".join(told), "1", "", "", None, "", None, float(len(told)))
+    return Verdict((finding,), (), (), {}, (Judged("1", "", "", rows, len(told), True),))
 '''
 
 
@@ -71,7 +75,7 @@ def test_a_fault_is_a_message_and_an_exit_code(detection: Kitchen, monkeypatch: 
 def test_monitoring_is_given_the_kept_labels_and_those_of_a_file_before_them(
     classification: Kitchen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from pizzeria.monitoring import monitor
+    from pizzeria.monitoring.passes import monitor
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PIZZERIA_STORE", "")  # `--store` sets it
@@ -91,8 +95,8 @@ def test_monitoring_is_given_the_kept_labels_and_those_of_a_file_before_them(
     result.write_text(json.dumps(stored))
     (classification.store.cache / "package").parent.mkdir(parents=True, exist_ok=True)
     (classification.store.cache / served.package.name).symlink_to(served.package)
-    found = monitor(served.spec, served.run, classification.store).verdict.findings[0]
+    found = monitor(served.spec, served.run, classification.store, Quiet()).verdict.findings[0]
     assert (found.subject, found.realised) == ("bed,bed", 2)
     Path("file.csv").write_text("input_id,true\n1.png,sofa\n2.png,sofa\n")
-    done = monitor(served.spec, served.run, classification.store, labels=Path("file.csv"))
-    assert (done.verdict.findings[0].subject, done.judged) == ("bed,sofa,sofa", 3)
+    done = monitor(served.spec, served.run, classification.store, Quiet(), labels=Path("file.csv"))
+    assert (done.verdict.findings[0].subject, done.verdict.judged) == ("bed,sofa,sofa", 3)
