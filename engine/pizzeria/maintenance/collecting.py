@@ -26,7 +26,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pizzeria import atomic
-from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.errors import LackError
 from pizzeria.fingerprint import digest
@@ -42,9 +40,11 @@ from pizzeria.labels.served import Served, open_served
 from pizzeria.loading import load_resolved
 from pizzeria.maintenance import joined_source
 from pizzeria.maintenance.champion_rows import DOUBTED, Lineage, lineage
+from pizzeria.maintenance.doubts import Known, shown_before
 from pizzeria.maintenance.kept import EXAMPLES, PHOTOS, keep
-from pizzeria.maintenance.poison import Doubted, Known, judge, shown_before
-from pizzeria.maintenance.sides import FORGOTTEN, Rule, settle
+from pizzeria.maintenance.manifest import describe
+from pizzeria.maintenance.poison import Doubted, judge
+from pizzeria.maintenance.sides import Rule, settle
 from pizzeria.maintenance.together import linked
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
@@ -105,7 +105,7 @@ def collect_labelled(name: str, spec: Spec, run: Run, store: Store, progress: Pr
         examples, unusable = _usable(examples, served)
         examples = _fresh(examples, before)
         key = _key(examples, before, spec)
-        found = next((one for one in versions(root) if one.manifest["key"] == key), None)
+        found = next((read_version(one) for one in _folders(root) if _manifest(one)["key"] == key), None)
         if found is not None:
             return found
         _require_labels(examples, unusable, spec)
@@ -120,13 +120,21 @@ def versions(root: Path) -> list[Version]:
     Args:
         root: `runs/.collected/<name>`.
     """
-    numbers = sorted((int(path.name) for path in root.glob("*") if path.name.isdigit()), reverse=True)
-    return [read_version(root / str(number)) for number in numbers]
+    return [read_version(folder) for folder in _folders(root)]
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted((path for path in root.glob("*") if path.name.isdigit()), key=lambda path: -int(path.name))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return found
 
 
 def read_version(folder: Path) -> Version:
     """A version that is there."""
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = _manifest(folder)
     counts = manifest["counts"]
     return Version(
         folder=folder,
@@ -250,7 +258,7 @@ def _make(
     unusable: Mapping[str, int],
     progress: Progress,
 ) -> Version:
-    number = 1 + max((int(path.name) for path in root.glob("*") if path.name.isdigit()), default=0)
+    number = 1 + max((int(path.name) for path in _folders(root)), default=0)
     final, folder = root / str(number), root / f".{number}.partial"
     shutil.rmtree(folder, ignore_errors=True)  # of one that was killed
     folder.mkdir()
@@ -276,41 +284,19 @@ def _make(
         joined_source.write_start(run, spec, folder)
     (folder / "spec.yaml").write_text(joined_source.spec_text(spec, use, final, replace=replace))
     load_resolved(folder / "spec.yaml")  # what does not pass is told now
-    why = Counter(text for text in examples["why"] if text)
-    window = learnt[learnt["split"] == "test"]
-    manifest = {
-        "number": number,
-        "made": now(),
-        "key": key,
-        "name": spec.name,
-        "champion": {"run": run.id, "version": before.version},
-        "counts": {
-            "labels": len(learnt),
-            "new": int(learnt["new"].sum()),
-            "window": len(window),
-            "frozen": int((tests["part"] == "frozen").sum()),
-            **{side: int((sides["split"] == side).sum()) for side in ("train", "validation", "test")},
-            "by_source": _counts(learnt["source"].replace("", "(not said)")),
-            "by_class": _by_class(learnt, spec.problem.target is not None and not spec.problem.classes),
-            "by_day": _counts(learnt["predicted_at"].str[:10]),
-            "by_model": _counts(learnt["model"].str[:12]),
-        },
-        "left_out": {**unusable, **why, **_forgotten_base(sides)},
-        "doubts": list(doubted.texts),
-        "window_since": None if window.empty else window["predicted_at"].min(),
-        "sha256": _hashes(folder),
-    }
+    manifest = describe(number, key, spec, before, examples, sides, unusable, doubted.texts, folder)
     atomic.write_json(folder / MANIFEST, manifest)
     for path in folder.rglob("*"):
         if path.is_file():
             atomic.sync(path)
     atomic.rename(folder, final)
-    for text in (
-        *doubted.texts,
-        *(f"{count} labelled predictions left out: {reason}" for reason, count in why.items()),
-    ):
+    for text in doubted.texts:
         progress.say(text)
-    progress.say(f"version {number} of the data: {len(learnt)} labelled predictions, {len(window)} of them held out")
+    for reason, count in manifest["left_out"].items():
+        progress.say(f"{count} left out: {reason}")
+    counts = manifest["counts"]
+    held = f"{counts['window']} of them held out"
+    progress.say(f"version {number} of the data: {counts['labels']} labelled predictions, {held}")
     return read_version(final)
 
 
@@ -323,31 +309,3 @@ def _rule(spec: Spec) -> Rule:
         memory=spec.maintenance.memory,
         seed=split.seed,
     )
-
-
-def _forgotten_base(sides: pd.DataFrame) -> dict[str, int]:
-    """How many of the champion's own rows `maintenance.memory` leaves out."""
-    count = int(((sides["was"] != "") & (sides["was"] != "none") & (sides["split"] == "none")).sum())
-    return {f"{FORGOTTEN}, of the data before": count} if count else {}
-
-
-def _counts(values: pd.Series[str]) -> dict[str, int]:
-    return {str(name): int(count) for name, count in values.value_counts().sort_index().items()}
-
-
-def _by_class(examples: pd.DataFrame, numbers: bool) -> dict[str, int]:
-    """How many examples show each class; none for values."""
-    found: Counter[str] = Counter()
-    for truth in () if numbers else examples["truth"]:
-        said = json.loads(truth)
-        found.update(said["classes"] if "classes" in said else [said["class"]])
-    return dict(sorted(found.items()))
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    out = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with open(path, "rb") as stream:
-                out[str(path.relative_to(folder))] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return out

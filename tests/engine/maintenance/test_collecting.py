@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from pizzeria.conformance.asking import Quiet
-from pizzeria.errors import LackError
+from pizzeria.errors import LackError, PoisonError
 from pizzeria.execution import execute
 from pizzeria.graph import plan
 from pizzeria.maintenance.collecting import collect_labelled
@@ -54,8 +54,8 @@ def rows(count: int, seed: int, shift: float = 0.0) -> list[dict[str, Any]]:
     return out
 
 
-def state(row: dict[str, Any], above: float = 0.0) -> str:
-    return "hot" if row["heat"] > above else "cold"
+def state(row: dict[str, Any]) -> str:
+    return "hot" if row["heat"] > 0 else "cold"
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +78,13 @@ def model(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mod
     return Model(Store(copy / "runs"), "kitchen")
 
 
-def send(model: Model, count: int, seed: int, source: str = "ann", above: float = 0.0) -> list[str]:
+def send(model: Model, count: int, seed: int, source: str = "ann", *, flip: bool = False) -> list[str]:
     """Predictions of rows, and their labels."""
     sent = [{"heat": row["heat"], "room": row["room"]} for row in rows(count, seed, 0.5)]
     ids = model.rows(sent)
-    model.label({name: {"class": state(row, above)} for name, row in zip(ids, sent, strict=True)}, source)
+    said = [state(row) for row in sent]
+    said = [{"hot": "cold", "cold": "hot"}[one] for one in said] if flip else said
+    model.label({name: {"class": one} for name, one in zip(ids, said, strict=True)}, source)
     return ids
 
 
@@ -160,6 +162,23 @@ def test_the_latest_label_holds_and_a_changed_one_is_new(model: Model) -> None:
     changed = pd.read_parquet(second.folder / "examples.parquet").set_index("prediction_id")
     assert json.loads(changed.loc[ids[0], "truth"])["class"] != truth
     assert changed.loc[ids[0], "split"] != "test", "the champion has learnt from it"
+
+
+def test_what_is_doubted_is_refused_or_left_out_and_asked_again(model: Model) -> None:
+    send(model, 120, 2)
+    send(model, 60, 4, "mal", flip=True)
+    with pytest.raises(PoisonError, match="labels of 'mal' contradict") as caught:
+        model.collect()
+    assert caught.value.evidence["doubts"]
+    run, spec = model.champion
+    trust = spec.maintenance.trust.model_copy(update={"on_doubt": "leave_out"})
+    settings = spec.maintenance.model_copy(update={"trust": trust})
+    version = collect_labelled(
+        "kitchen", run=run, spec=spec.model_copy(update={"maintenance": settings}), store=model.store, progress=Quiet()
+    )
+    assert (version.labels, version.manifest["left_out"]) == (120, {"doubted": 60})
+    assert version.manifest["counts"]["by_source"] == {"ann": 120}
+    assert "labels of 'mal' contradict" in version.manifest["doubts"][0]
 
 
 def test_memory_leaves_old_rows_out_and_a_warm_start_keeps_the_columns(model: Model) -> None:

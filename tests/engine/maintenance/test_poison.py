@@ -13,7 +13,8 @@ import pytest
 
 from pizzeria.errors import PoisonError
 from pizzeria.inference.truth import moment
-from pizzeria.maintenance.poison import Known, judge
+from pizzeria.maintenance.doubts import Known
+from pizzeria.maintenance.poison import judge
 from pizzeria.spec.maintenance import Trust
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
