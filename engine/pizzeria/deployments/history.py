@@ -58,7 +58,7 @@ def history(name: str, store: Store) -> list[Happening]:
         NotFoundError: it was never deployed.
     """
     ledger = Ledger(store.root)
-    entries = ledger.entries(name)
+    entries = ledger.entries(name, ("deploying", *CLOSING, "canary"))
     changes = [entry for entry in entries if entry.event in ("deploying", *CLOSING)]
     if not changes:
         raise NotFoundError(f"{name!r} was never deployed", hint=nearest(name, ledger.names()))

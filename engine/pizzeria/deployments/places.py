@@ -42,7 +42,7 @@ def elsewhere(name: str, store: Store) -> list[tuple[Entry, DeploymentStatus]]:
     if champion is None:
         return []
     others: dict[tuple[str, str], Entry] = {}
-    for entry in ledger.entries(name):
+    for entry in ledger.entries(name, ("promoted", "rolled_back", "stopped")):
         if entry.event == "stopped":
             others = {}
         elif entry.event in ("promoted", "rolled_back") and "deployment" in entry.detail:

@@ -6,7 +6,8 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 from pizzeria.deployments import state_folder
 from pizzeria.maintenance.approval import Pending, pending
@@ -96,7 +97,7 @@ class Project:
     def history(self) -> History | None:
         """What monitoring found; None where it never looked."""
         folder = folder_of(self.store, self.name)
-        return History(folder) if (folder / "history.sqlite").exists() else None
+        return _history(folder) if (folder / "history.sqlite").exists() else None
 
     @cached_property
     def last_chunk(self) -> Chunk | None:
@@ -209,6 +210,12 @@ class Project:
             return "attention", "awaiting approval"
         action = str(self.decided.detail.get("action", ""))
         return "attention" if action in _UNEASY else "done", action
+
+
+@lru_cache(maxsize=256)
+def _history(folder: Path) -> History:
+    """One for each folder: it opens a connection for each question."""
+    return History(folder)
 
 
 def _holder(store: Store, name: str, of: str) -> AtWork | None:

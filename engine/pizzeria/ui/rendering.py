@@ -61,6 +61,7 @@ def render(
             tabs=TABS,
             style=f"/-/style.css?{_style()[1]}",
             unread=shop.runs.unread,
+            ready=shop.runs.ready,
             slices=wheel.slices,
             wheel_words=wheel.summary,
         )

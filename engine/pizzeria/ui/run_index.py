@@ -103,6 +103,8 @@ class RunIndex:
         self._connection = self._open()
         self.unread = 0
         """Runs that wait to be read."""
+        self.ready = False
+        """Whether all were read once since the application began."""
 
     def _open(self) -> sqlite3.Connection:
         path = self._store.root / ".ui" / f"runs.{_VERSION}.sqlite"
@@ -146,7 +148,7 @@ class RunIndex:
                 rows = [self._row(id, *there[id]) for id in new[i : i + _BATCH]]
                 self._write(_INSERT, rows)
                 self.unread = len(new) - i - len(rows)
-            self._fresh_at_s = time.monotonic()
+            self._fresh_at_s, self.ready = time.monotonic(), True
         finally:
             self.unread = 0
             self._busy.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
-from pizzeria.monitoring.history import Binned, Chunk
+from pizzeria.monitoring.history import Binned, Chunk, History, Reach
 from pizzeria.report.wording import moment, number, plural
 from pizzeria.ui import charts
 from pizzeria.ui.charts import Chart, Column, Scale
@@ -118,7 +119,7 @@ def curve(project: Project, bins: Bins, kinds: Sequence[str], subject: str) -> P
     if not subjects:
         return None
     subject = subject if subject in subjects else subjects[0]
-    found = [one for one in project.history.binned(bins, kinds) if one.subject == subject]
+    found = project.history.binned(bins, kinds, subject)
     by_bin = {one.bin: one for one in found}
     rows = [by_bin.get(i) for i in range(len(bins))]
     latest = next((one for one in reversed(rows) if one is not None), None)
@@ -187,8 +188,8 @@ def _columns(project: Project, bins: Bins, rows: Sequence[Binned | None]) -> lis
 def _heat(project: Project, bins: Bins, every: bool) -> Heat | None:
     """How far each subject is from its rule, by chunk."""
     assert project.history is not None
-    groups: dict[tuple[str, str], list[Binned]] = {}
-    for one in project.history.binned(bins, _OTHERS):
+    groups: dict[tuple[str, str], list[Reach]] = {}
+    for one in _reaches(project.history, tuple(map(tuple, bins))):
         groups.setdefault((one.kind, one.subject), []).append(one)
     if not groups:
         return None
@@ -227,10 +228,16 @@ def _heat(project: Project, bins: Bins, every: bool) -> Heat | None:
     return Heat(chart, rows, len(ordered) - len(shown))
 
 
-def _level(one: Binned) -> str:
+@lru_cache(maxsize=8)
+def _reaches(history: History, bins: tuple[tuple[Chunk, ...], ...]) -> list[Reach]:
+    """A year of them takes a while; a chunk that is judged again has another `judged_at`, and so another key."""
+    return history.reaches(bins, _OTHERS)
+
+
+def _level(one: Reach) -> str:
     if one.alert:
         return "hot"
-    if one.value is None:
+    if not one.measured:
         return "unknown"
     if one.reach is None or one.reach < 0.5:
         return "far"

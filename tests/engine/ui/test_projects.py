@@ -1,0 +1,75 @@
+"""The wheel says what has happened, what is at work and what needs somebody."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pizzeria.conformance.asking import Quiet
+from pizzeria.deployments import turn
+from pizzeria.runs.store import Store
+from pizzeria.ui.access import Access
+from pizzeria.ui.shop import Shop
+
+from .pantry import BEGIN, Pantry
+
+
+@pytest.fixture
+def pantry(tmp_path: Path) -> Pantry:
+    return Pantry(Store(tmp_path / "runs"), {})
+
+
+def states(pantry: Pantry) -> dict[str, str]:
+    shop = Shop(pantry.store, Access())
+    shop.runs.read_all()
+    return {phase.title: phase.state for phase in shop.project("prices").phases}
+
+
+def test_a_run_at_work(pantry: Pantry) -> None:
+    run = pantry.store.open_run("prices-01", "name: prices\nproblem:\n  need: Why.\n  task: tabular_regression\n")
+    pantry.ledger.add("run_started", "prices", run=run.id, detail={"stages": ["collect"], "pid": os.getpid()})
+    found = states(pantry)
+    assert (found["Need"], found["Data"], found["Train"], found["Deploy"]) == ("done", "running", "never", "never")
+
+
+def test_a_killed_run_is_not_at_work(pantry: Pantry) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    run = pantry.store.open_run("prices-01", "name: prices\n")
+    pantry.ledger.add("run_started", "prices", run=run.id, detail={"stages": ["collect"], "pid": gone.pid})
+    assert set(states(pantry).values()) == {"never"}
+
+
+def test_a_missed_gate_needs_attention(pantry: Pantry) -> None:
+    run = pantry.run("prices", "01", "tabular_regression", BEGIN)
+    path = run.folder / "stages" / "evaluate" / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"refusal": {"message": "missed", "hint": ""}}))
+    found = states(pantry)
+    assert (found["Evaluate"], found["Train"], found["Package"]) == ("attention", "done", "never")
+
+
+def test_a_command_at_work_is_seen_and_one_that_was_killed_is_not(pantry: Pantry) -> None:
+    pantry.run("prices", "01", "tabular_regression", BEGIN)
+    with turn("prices", "deploy prices", pantry.store, Quiet()):
+        assert states(pantry)["Deploy"] == "running"
+    assert states(pantry)["Deploy"] == "never"
+    with turn("prices", "monitor prices", pantry.store, Quiet(), of="pass"):
+        assert states(pantry)["Monitor"] == "running"
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    left = {"what": "maintain prices", "pid": gone.pid, "since": "2026-05-01T00:00:00.000+00:00"}
+    (pantry.store.root / ".deployments" / ".prices.maintain").write_text(json.dumps(left))
+    assert states(pantry)["Maintain"] == "never"
+
+
+def test_a_failed_change_needs_attention(pantry: Pantry) -> None:
+    run = pantry.run("prices", "01", "tabular_regression", BEGIN)
+    intent = pantry.ledger.add("deploying", "prices", run=run.id, sha256="a" * 64, detail={"action": "deploy"})
+    assert states(pantry)["Deploy"] == "attention"
+    pantry.ledger.add("failed", "prices", run=run.id, sha256="a" * 64, detail={"intent": intent.id, "why": "no"})
+    assert states(pantry)["Deploy"] == "attention"
