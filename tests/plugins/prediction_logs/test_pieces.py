@@ -131,7 +131,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("few_at_once")
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=MOMENTS, low=st.integers(0, 4), high=st.integers(0, 4))
 def test_records_of_one_moment_keep_their_order(
     tmp_path: Path, kind: str, batches: Sequence[Sequence[int]], low: int, high: int
