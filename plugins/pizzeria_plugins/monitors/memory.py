@@ -176,7 +176,8 @@ class Memory:
             listed = json.dumps([[name, key] for name, key in keys.items()])
             connection.execute(
                 """delete from readings where not exists (
-                       select 1 from json_each(?) where value ->> 0 = instrument and value ->> 1 = key)""",
+                       select 1 from json_each(?) as wanted
+                       where wanted.value ->> 0 = readings.instrument and wanted.value ->> 1 = readings.key)""",
                 (listed,),
             )
             found: dict[str, set[int]] = {name: set() for name in keys}

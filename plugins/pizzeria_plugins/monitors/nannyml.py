@@ -206,7 +206,8 @@ def _measure(
     columns = _columns(traffic, problem, instruments, wanted[0][0])
     work = Work(traffic, instruments, columns, options.seed, dated)
     rows = sum(one.cut.rows for one, _ in wanted)
-    each = min(SPAN_ROWS, -(-rows // (2 * (monitoring.workers or 1))))
+    # Who asks for workers gets them busy, also with little to do.
+    each = SPAN_ROWS if (monitoring.workers or 1) == 1 else min(SPAN_ROWS, -(-rows // (2 * monitoring.workers)))
     cut = spans([one.cut for one, _ in wanted], each, SPAN_CHUNKS)
     done = 0
     tasks = [[(one, asked[one.name]) for one in span] for span in cut]
