@@ -28,10 +28,21 @@ Groups = list[NDArray[np.int64]]
 
 
 def groups(reference: pd.DataFrame) -> Groups:
-    """Row numbers that belong together: the photos of a listing, or each row for itself."""
-    if "listing_id" not in reference or not reference["listing_id"].fillna("").astype(str).str.len().any():
+    """Row numbers that belong together: the photos of a listing, or each row for itself.
+
+    Example:
+        >>> import pandas as pd
+        >>> [rows.tolist() for rows in groups(pd.DataFrame({"listing_id": ["L1", "", "L1", None]}))]
+        [[0, 2], [1], [3]]
+    """
+    if "listing_id" not in reference:
         return [np.array([row]) for row in range(len(reference))]
-    return [np.asarray(rows) for rows in reference.groupby("listing_id", sort=True, dropna=False).indices.values()]
+    listings = reference["listing_id"].fillna("").astype(str)
+    named = listings[listings != ""].reset_index(drop=True)
+    places = np.flatnonzero((listings != "").to_numpy())
+    together = [places[rows] for rows in named.groupby(named, sort=True).indices.values()]
+    alone = np.flatnonzero((listings == "").to_numpy())
+    return [*together, *(np.array([row]) for row in alone)]
 
 
 def sample_size(rows: int) -> int:
