@@ -142,7 +142,7 @@ def test_a_column_of_the_chart_leads_to_its_chunk(pages: Served) -> None:
         links = re.findall(r'<a href="(/prices/chunks/\d+)" tabindex="-1"><rect class="hit"[^>]*><title>([^<]*)', html)
         assert len(links) == 2 * HOURS  # the curve and the heat map
         href, title = links[HOURS - 1]
-        assert title.endswith("0.638, alarm")
+        assert title.endswith("0.638, beyond the rule")
         chunk = Sound(client.get(href).text)
     for words in ("Chunk 2026-05-03T23", "2 alarms", "Likely behind it", "rooms", "0071-0", "usual", "still open"):
         assert words in chunk.text

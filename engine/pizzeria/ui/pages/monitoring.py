@@ -154,7 +154,7 @@ def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject:
         words=_words(subject, rows, bins),
         grid=scale.grid(),
     )
-    alarms = [(i, one.value if one.value is not None else scale.low) for i, one in enumerate(rows) if one and one.alert]
+    alarms = [(i, _broken(one, scale)) for i, one in enumerate(rows) if one and one.alert]
     unsure = [(i, scale.low) for i, one in enumerate(rows) if one and one.value is None and not one.alert]
     estimated = any(one is not None and one.kind == "performance" for one in rows)
     for name, key, path in (
@@ -163,12 +163,21 @@ def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject:
         ("real", "realised, by labels", charts.line(realised, scale)),
         ("curve", "estimated" if estimated else "measured", charts.line(values, scale)),
         ("unsure", "undecided", charts.dots(unsure, scale)),
-        ("alarm", "alarm", charts.dots(alarms, scale)),
+        ("alarm", "beyond the rule", charts.dots(alarms, scale)),
     ):  # fmt: skip
         if path:
             chart.shapes.append((name, path))
             chart.key.append((name, key))
     return chart
+
+
+def _broken(one: Binned, scale: Scale) -> float:
+    """Which value is beyond the rule: what was realised, where the estimate is not."""
+    inside = one.value is not None and (one.low is None or one.value >= one.low)
+    inside = inside and (one.high is None or one.value <= one.high)  # type: ignore[operator]
+    if one.realised is not None and (inside or one.value is None):
+        return one.realised
+    return scale.low if one.value is None else one.value
 
 
 def _columns(project: Project, bins: Bins, rows: Sequence[Binned | None]) -> list[Column]:
@@ -180,7 +189,7 @@ def _columns(project: Project, bins: Bins, rows: Sequence[Binned | None]) -> lis
             if one.realised is not None:
                 said.append(f"realised {number(one.realised)}")
             if one.alert:
-                said.append("alarm")
+                said.append("beyond the rule")
         out.append(Column(f"{_named(chunks)}: {', '.join(said) or 'nothing found'}", _href(project, chunks)))
     return out
 
@@ -210,16 +219,16 @@ def _heat(project: Project, bins: Bins, every: bool) -> Heat | None:
         for one in found:
             alarms[one.bin] += one.alert
     columns = [
-        Column(f"{_named(chunks)}: {plural(alarms[i], 'alarm')}", _href(project, chunks))
+        Column(f"{_named(chunks)}: {alarms[i]} beyond their rule", _href(project, chunks))
         for i, chunks in enumerate(bins)
     ]
-    keys = {"unknown": "undecided", "far": "far from its rule", "half": "half way", "near": "near", "hot": "alarm"}
+    keys = {"unknown": "undecided", "far": "far from its rule", "half": "half way", "near": "near", "hot": "beyond it"}
     chart = Chart(
         width=len(bins),
         ticks=[],
         labels=_labels(bins),
         columns=columns,
-        words=f"{plural(len(shown), 'subject')} in {plural(len(bins), 'column')}; cells with an alarm: {sum(alarms)}",
+        words=f"{plural(len(shown), 'subject')} in {plural(len(bins), 'column')}, {sum(alarms)} times beyond their rule",
         shapes=[(level, charts.cells(places)) for level, places in levels.items()],
         key=[(level, words) for level, words in keys.items() if level in levels],
         height=len(shown),
@@ -293,7 +302,7 @@ def _words(subject: str, rows: Sequence[Binned | None], bins: Bins) -> str:
     known = [one.value for one in rows if one is not None and one.value is not None]
     alarms = sum(1 for one in rows if one is not None and one.alert)
     span = f" between {number(min(known))} and {number(max(known))}" if known else " never measured"
-    return f"{subject} over {plural(sum(map(len, bins)), 'chunk')}:{span}, {plural(alarms, 'alarm')}"
+    return f"{subject} over {plural(sum(map(len, bins)), 'chunk')}:{span}, {alarms} beyond the rule"
 
 
 def _tick(value: float, step: float) -> str:

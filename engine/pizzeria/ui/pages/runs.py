@@ -17,6 +17,7 @@ from pizzeria.errors import DataError, NotFoundError
 from pizzeria.report.run_folder import RunFolder
 from pizzeria.report.verdict import criteria, outcome, phases
 from pizzeria.report.wording import higher_is_better, metric_title
+from pizzeria.runs.ledger import CLOSING, Event
 from pizzeria.ui.paging import Page
 from pizzeria.ui.rendering import render
 from pizzeria.ui.run_index import SORTS, Facts
@@ -24,6 +25,10 @@ from pizzeria.ui.shop import Shop, shop_of
 
 _PER_PAGE = 50
 _MOST = 4
+_SHOWN: tuple[Event, ...] = (
+    "run_started", "run_finished", "run_stopped", "deploying", *CLOSING, "approved", "declined",
+)  # fmt: skip
+"""What the page of a run tells of the ledger; passes and decisions have pages of their own."""
 OUTCOMES = ("deployed", "packaged", "refused", "unfinished")
 REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
@@ -98,7 +103,7 @@ def one(request: Request) -> Response:
         outcome=outcome(folder),
         criteria=criteria(folder),
         phases=phases(folder),
-        entries=shop.ledger.entries(run=facts.id, last=20)[::-1],
+        entries=shop.ledger.entries(event=_SHOWN, run=facts.id, last=20)[::-1],
         spec=spec.read_text(encoding="utf-8", errors="replace"),
         report=(folder.path / "report.html").is_file(),
     )
