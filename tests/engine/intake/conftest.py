@@ -34,7 +34,7 @@ def sources(*wanted: Mapping[str, Any], repair: Mapping[str, str] | None = None)
     """A `data` section, each source given as a spec would have it."""
     made = []
     for kind, one in zip((Data, *[Source] * len(wanted)), wanted, strict=False):
-        own = {name: value for name, value in one.items() if name in ("use", "class_map")}
+        own = {name: value for name, value in one.items() if name in ("use", "class_map", "same_listings")}
         options = registry.load("sources", one["use"]).Options(
             **{name: value for name, value in one.items() if name not in own}
         )

@@ -83,6 +83,20 @@ def rows(folder: Path, name: str, frame: pd.DataFrame, **more: object) -> dict[s
     return {"use": "table", "path": str(folder / name), **more}
 
 
+def test_a_listing_may_be_the_same_in_two_sources(tmp_path: Path) -> None:
+    box = [("1", "sofa", 1, 1, 9, 9)]
+    write_coco(tmp_path / "one", {"1": PNG}, box, **{"1": {"listing_id": "L1"}})
+    more = {"1": {"listing_id": "L1"}, "2": {"listing_id": "L2"}}
+    write_coco(tmp_path / "two", {"1": JPEG, "2": PNG, "3": PNG}, box, **more)
+    found = {"use": "coco", "root": str(tmp_path / "one")}
+    other = {"use": "coco", "root": str(tmp_path / "two")}
+    of = problem("object_detection", "sofa")
+    apart = gather(sources(found, other), of, tmp_path / "apart").images
+    same = gather(sources(found, other | {"same_listings": True}), of, tmp_path / "same").images
+    assert [value for value in apart["listing_id"] if isinstance(value, str)] == ["coco:L1", "coco-2:L1", "coco-2:L2"]
+    assert [value for value in same["listing_id"] if isinstance(value, str)] == ["coco:L1", "coco:L1", "coco-2:L2"]
+
+
 def test_rows_are_joined_by_the_names_of_their_columns(tmp_path: Path) -> None:
     one = rows(tmp_path / "d", "one.parquet", pd.DataFrame({"km": [1, 2], "late": ["yes", "nope"], "at": ["x", "y"]}))
     other = rows(tmp_path / "d", "two.parquet", pd.DataFrame({"at": ["z"], "late": ["y"], "km": [2.5]}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from pizzeria.inference.truth import Label, check_truth, moment
 from pizzeria.labels import Served, open_served
 from pizzeria.loading import load_spec
 from pizzeria.maintenance.collecting import Version, collect_labelled
+from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
 
@@ -32,6 +33,7 @@ class Model:
     name: str
     at: datetime = START
     said: list[str] = field(default_factory=list)
+    services: dict[str, tuple[Contract, Callable[[Any], None]]] = field(default_factory=dict)
 
     @property
     def champion(self) -> tuple[Run, Spec]:
@@ -53,17 +55,26 @@ class Model:
         return self._ask({"Content-Type": "image/png"}, data, query, 1.0)
 
     def _ask(self, headers: dict[str, str], body: bytes, query: str, minutes: float) -> str:
-        _, spec = self.champion
-        plugin, options, folder = self.served.log
-        assert spec.serving.log is not None
-        contract = Contract(Predictor(self.served.bundle, 1), Limits(), keep_photos=spec.serving.log.photos)
+        contract, write = self._service()
         reply = contract.answer("POST", f"/predict{query}", headers, body)
         assert reply.status == 200, reply.body
         self.at += timedelta(minutes=minutes)
         stamped = {"timestamp": self.at.isoformat(timespec="milliseconds"), "latency_ms": 1.0}
-        plugin.writer(options, folder)([record | stamped for record in reply.records])
+        write([record | stamped for record in reply.records])
         found = json.loads(reply.body)
         return str(found["predictions"][0]["prediction_id"] if "predictions" in found else found["prediction_id"])
+
+    def _service(self) -> tuple[Contract, Callable[[Any], None]]:
+        """Answers as a service of the champion does, and writes the log."""
+        entry = Ledger(self.store.root).champion(self.name)
+        assert entry is not None
+        if entry.sha256 not in self.services:
+            _, spec = self.champion
+            plugin, options, folder = self.served.log
+            assert spec.serving.log is not None
+            contract = Contract(Predictor(self.served.bundle, 1), Limits(), keep_photos=spec.serving.log.photos)
+            self.services = {entry.sha256: (contract, plugin.writer(options, folder))}
+        return self.services[entry.sha256]
 
     def label(self, truths: Mapping[str, Any], source: str = "ann", at: datetime | None = None) -> None:
         """Say the truth of predictions, a minute apart."""

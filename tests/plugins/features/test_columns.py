@@ -70,6 +70,20 @@ def test_the_training_split_alone_is_fitted(tmp_path: Path, progress: Any) -> No
     assert build(other, tmp_path / "b", progress).preprocessing == dataset.preprocessing
 
 
+def test_what_was_fitted_before_is_kept(tmp_path: Path, progress: Any) -> None:
+    before = build(table(), tmp_path / "a", progress)
+    kept = tmp_path / "a" / "preprocessing.json"
+    other = table(price=[500.0, 600.0, 700.0, 800.0, 900.0, 1.0], day=["fri", "mon", "sat", "sun", "tue", None], new=1)
+    dataset = build(other, tmp_path / "b", progress, fitted=kept)
+    assert dataset.preprocessing == before.preprocessing
+    assert dataset.categorical[:, 0].tolist() == [0, 1, 0, 0, 2, 3], "values that it did not know stay unknown"
+    assert columns.files(columns.Options(fitted=kept)) == [kept]
+    assert "no column 'day' in the data" in refused(other.drop(columns="day"), tmp_path / "c", progress, fitted=kept)
+    swapped = problem(classes=["up", "down"])
+    assert "of other classes" in refused(table(), tmp_path / "c", progress, swapped, fitted=kept)
+    assert "cannot be read" in refused(table(), tmp_path / "c", progress, fitted=tmp_path / "none.json")
+
+
 def test_serving_rows_give_what_training_saw(tmp_path: Path, progress: Any) -> None:
     rows = table(code=[1, 2, 3, 1, 2, 9], share=[1.0, np.nan, 2.0, 2.0, 0.5, 1.0])
     dataset = build(
