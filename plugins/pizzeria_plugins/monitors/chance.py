@@ -101,4 +101,7 @@ def limit(healthy: Sequence[Sequence[float]], deviations: float) -> float:
 def _spread(values: NDArray[np.float64]) -> Spread | None:
     """None when no pair had values on both sides."""
     known = values[~np.isnan(values)]
-    return (float(known.mean()), float(known.std())) if len(known) and math.isfinite(known.mean()) else None
+    if not len(known) or not math.isfinite(known.mean()):
+        return None
+    # Six digits: it stands beside every reading of the size.
+    return float(f"{known.mean():.6g}"), float(f"{known.std():.6g}")

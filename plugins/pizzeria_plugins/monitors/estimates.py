@@ -42,14 +42,17 @@ class Usual:
 class Estimator(Protocol):
     """Estimates metrics of a chunk without labels, and works them out where there are labels. Can be pickled."""
 
-    method: str
-    """`CBPE`, `DLE`."""
+    @property
+    def method(self) -> str:
+        """`CBPE`, `DLE`."""
 
-    usual: Mapping[str, Usual]
-    """By subject; those that can be estimated. A subject of a class has the metric's behind `of`."""
+    @property
+    def usual(self) -> Mapping[str, Usual]:
+        """By subject; those that can be estimated. A subject of a class has the metric's before `of`."""
 
-    undecided: Sequence[str]
-    """What cannot be estimated, and why."""
+    @property
+    def undecided(self) -> Sequence[str]:
+        """What cannot be estimated, and why."""
 
     def wants(self, column: str) -> bool:
         """Whether it reads this column of the records."""

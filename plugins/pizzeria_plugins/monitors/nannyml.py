@@ -132,7 +132,10 @@ def _pass(
         fresh = frozenset(one.cut.name for one in told)
         known = Known(judgeable, fresh, memory.readings(looked))
         few = f"at least {options.least_rows} rows"
-        findings, alarms, undecided, plots = [], [], [], {}
+        findings: list[Finding] = []
+        alarms: list[Alarm] = []
+        undecided: list[str] = []
+        plots: dict[str, Any] = {}
         for one in told:
             if one.cut.rows < options.least_rows:
                 findings.append(one.part.finding("quality", "rows", float(one.cut.rows), few, None))
@@ -207,7 +210,8 @@ def _measure(
     work = Work(traffic, instruments, columns, options.seed, dated)
     rows = sum(one.cut.rows for one, _ in wanted)
     # Who asks for workers gets them busy, also with little to do.
-    each = SPAN_ROWS if (monitoring.workers or 1) == 1 else min(SPAN_ROWS, -(-rows // (2 * monitoring.workers)))
+    workers = monitoring.workers or 1
+    each = SPAN_ROWS if workers == 1 else min(SPAN_ROWS, -(-rows // (2 * workers)))
     cut = spans([one.cut for one, _ in wanted], each, SPAN_CHUNKS)
     done = 0
     tasks = [[(one, asked[one.name]) for one in span] for span in cut]
@@ -253,7 +257,7 @@ def _columns(
     from pizzeria_plugins.monitors.chunks import INSTANT
 
     last = first.cut.last
-    piece: Iterator[Any] = traffic.batches(since=first.cut.first.moment, until=last.moment + INSTANT)  # type: ignore[assignment]
+    piece: Iterator[Any] = traffic.batches(since=first.cut.first.moment, until=last.moment + INSTANT)
     names = [str(name) for name in next(iter(piece), ())]
     truth = ["true", *(f"true:{name}" for name in problem.classes)]
     wanted = [name for name in names if any(one.wants(name) for one in instruments)]

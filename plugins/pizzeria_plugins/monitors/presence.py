@@ -104,7 +104,7 @@ def fit(context: Context, metrics: Sequence[str]) -> Presence:
         if absent or min(with_it, without) < LEAST_OF_EACH:
             undecided += [f"{metric} of {name} cannot be estimated: {why}" for metric in wanted]
             continue
-        found[name] = Cbpe.fit(context.nml, wanted, *columns, frame, context.parts)
+        found[name] = Cbpe.fit(context.nml, wanted, columns[0], columns[1], columns[2], frame, context.parts)
         shares[name] = with_it / len(frame)
     presence = Presence(tuple(wanted), found, shares, tuple(undecided))
     for metric in wanted:

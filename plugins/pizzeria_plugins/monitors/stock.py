@@ -141,7 +141,7 @@ def _touched(chunks: Sequence[Remembered], labelled: Sequence[datetime]) -> list
     """Those that have a record of these times."""
     import pandas as pd
 
-    if not len(labelled) or not chunks:
+    if not chunks or not len(labelled):
         return []
     stamps = np.sort(pd.DatetimeIndex(list(labelled)).tz_convert(None).to_numpy("M8[us]").view("int64"))
     firsts = np.searchsorted(stamps, [microseconds(one.cut.first.moment) for one in chunks], "left")

@@ -68,7 +68,7 @@ class Values:
             else:
                 columns[self.safe[column.name]] = values
         answers = numbers(frame, ["pred", "true"])
-        return pd.DataFrame(columns, index=frame.index).assign(**{name: answers[name] for name in answers})
+        return pd.DataFrame(columns, index=frame.index).assign(**{str(name): answers[name] for name in answers})
 
     def _encoded(self, frame: pd.DataFrame) -> pd.DataFrame:
         """As `DLE._estimate` encodes categories."""

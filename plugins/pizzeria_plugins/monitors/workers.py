@@ -6,6 +6,7 @@ itself, and sends back readings.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import pickle
@@ -56,14 +57,14 @@ class Work:
         done = []
         with library.quiet():
             for cut, frame, moments in chunks_of(self.traffic, [cut for cut, _ in span], self.columns):
-                ends = isoformat((moments[0], moments[-1])) if self.dated and len(moments) else ["", ""]
-                part = Part(cut.name, 0, len(frame), *ends)
+                start, end = isoformat((moments[0], moments[-1])) if self.dated and len(moments) else ("", "")
+                part = Part(cut.name, 0, len(frame), start, end)
                 readings = {}
                 for instrument in self.instruments:
                     if instrument.name in wanted[cut.name]:
                         with library.seeded(self.seed):
                             readings[instrument.name] = plain(instrument.measure(frame, part))
-                done.append(Measured(cut.name, len(frame), labelled(frame), *ends, readings))
+                done.append(Measured(cut.name, len(frame), labelled(frame), start, end, readings))
         return done
 
 
@@ -145,16 +146,21 @@ def _prepare(packed: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = parent_process()
     if parent is not None:
-        # Nobody else would tell it that the one who wants the results was killed.
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     library.load()
     _one_thread()
     _work = pickle.loads(packed)  # noqa: S301  (from the process that started this one)
 
 
+def _die_with(parent: Any) -> None:
+    """Nobody else would tell a worker that the one who wants its results was killed."""
+    parent.join()
+    os._exit(1)
+
+
 def _one_thread() -> None:
     import pyarrow
-    import threadpoolctl
+    import threadpoolctl  # type: ignore[import-untyped]
 
     threadpoolctl.threadpool_limits(1)
     pyarrow.set_cpu_count(1)
@@ -216,12 +222,14 @@ def _by_ray(work: Work, spans: Sequence[Span], workers: int | None) -> Iterator[
         raise PizzeriaError("these records cannot be sent to Ray", hint="set monitoring.runner: processes")
     mine = not ray.is_initialized()
     if mine:
-        where = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers or cores(), "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="ERROR", **where)
+        own: dict[str, Any] = {"num_cpus": workers or cores(), "include_dashboard": False}
+        where = {} if "RAY_ADDRESS" in os.environ else own
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
     try:
         task = ray.remote(num_cpus=1, max_retries=2)(_measure_on_ray)
         shared = ray.put(packed)
-        count = workers or int(ray.cluster_resources().get("CPU", 1))
+        there: Any = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        count = workers or int(there.get("CPU", 1))
         queue = iter(spans)
         running: list[Any] = []
         while True:
