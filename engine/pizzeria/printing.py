@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pizzeria.monitoring.passes import Pass
 
 _COLOURS = {"confirmed": "green", "uncertain": "yellow", "not shown": "red", "seen but not declared": "cyan"}
+_PASSED = 10
 _TOLD_APART = ("unreadable photo", "broken listing")
 
 
@@ -56,8 +57,10 @@ def print_pass(done: Pass) -> None:
         for alarm in verdict.alerts:
             console.print(Text(f"alert: {alarm.text}", style="red"))
     else:
-        for incident in done.changes.resolved:
+        for incident in (*done.changes.resolved, *done.changes.passed[-_PASSED:]):
             console.print(Text(f"over: {incident.text}: {incident.why}", style="green"))
+        if len(done.changes.passed) > _PASSED:
+            console.print(f"{len(done.changes.passed) - _PASSED} more came and went")
         for incident in done.changes.opened:
             console.print(Text(f"alert: {incident.text}", style="red"))
         for incident in done.changes.going_on:

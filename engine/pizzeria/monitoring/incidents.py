@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from itertools import groupby
 from typing import Any
 
 from pizzeria.contracts import Alarm, Kind, Verdict
@@ -26,10 +27,14 @@ create table if not exists incidents(
     first_chunk text not null, first_start text not null, chunk text not null, start text not null, end text not null,
     chunks integer not null, opened_at text not null, updated_at text not null, told_at text not null,
     resolved_at text not null, resolved_by text not null, why text not null, noted integer not null) strict;
-create index if not exists incidents_by_subject on incidents(sha256, kind, subject, id);
+create index if not exists incidents_by_subject on incidents(sha256, kind, subject, first_start, id);
+create index if not exists chunks_of_bundle on chunks(sha256, start, id);
 create index if not exists incidents_open on incidents(id) where resolved_at = '';
 create index if not exists incidents_unnoted on incidents(id) where noted < 2;
 """
+_NOTED = 50
+_END = "~"
+"""After every time in ISO 8601."""
 _AGAIN = "its chunks were judged again, and the alarm is gone"
 _ALARMS = """
     select c.id, c.name, c.start, c.end, a.text, a.causes, a.examples, a.usual from alarms a join chunks c
@@ -91,7 +96,9 @@ class Changes:
     opened: tuple[Incident, ...] = ()
     """Open now, and not before."""
     resolved: tuple[Incident, ...] = ()
-    """Also those that came and went within the pass."""
+    """Open before, and over."""
+    passed: tuple[Incident, ...] = ()
+    """Came and went within the pass."""
     going_on: tuple[Incident, ...] = ()
     """Open before, and still."""
 
@@ -136,10 +143,19 @@ def update(
     """
     prepare(connection)
     before = {incident.id for incident in _open(connection, sha256)}
+    before_all = {id for (id,) in connection.execute("select id from incidents where resolved_at = ''")}
     touched: set[int] = set(before)
-    order = {chunk.name: i for i, chunk in enumerate(verdict.chunks)}
-    for alarm in sorted(verdict.alerts, key=lambda alarm: order.get(alarm.chunk, len(order))):
-        touched.add(_take(connection, alarm, sha256, run, at))
+    rows = connection.execute("select name, start, id from chunks where sha256 = ? order by start, id", (sha256,))
+    places = {name: (i, (start, id)) for i, (name, start, id) in enumerate(rows)}
+    walk: dict[tuple[str, str], tuple[int, int]] = {}  # by trouble: the incident, and where its alarm was last
+    there = (alarm for alarm in verdict.alerts if alarm.chunk in places)
+    for alarm in sorted(there, key=lambda alarm: places[alarm.chunk]):
+        position, place = places[alarm.chunk]
+        id, last = walk.get((alarm.kind, alarm.subject), (0, -2))
+        if not (id and last == position - 1):  # else it goes on from one chunk to the next
+            id = _take(connection, alarm, place, sha256, run, at)
+        walk[alarm.kind, alarm.subject] = id, position
+        touched.add(id)
     touched.discard(0)
     for id in sorted(touched):
         _refresh(connection, id, at)
@@ -151,33 +167,50 @@ def update(
     after = _select(connection, "id in (select value from json_each(?))", (json.dumps(sorted(touched)),))
     return Changes(
         opened=tuple(one for one in after if one.open and one.id not in before),
-        resolved=tuple(one for one in after if not one.open),
+        resolved=tuple(one for one in after if not one.open and one.id in before_all),
+        passed=tuple(one for one in after if not one.open and one.id not in before_all),
         going_on=tuple(one for one in after if one.open and one.id in before),
     )
 
 
 def note(store: Store, name: str) -> None:
-    """Enter in the ledger what opened and what resolved, each once, also what a kill had left out."""
+    """Enter in the ledger what opened and what resolved, each once, also what a kill had left out.
+
+    Of those that came and went before anybody was told, the newest `_NOTED` have rows of their own; the others are one.
+    """
     history = _history(store, name)
     if history is None:
         return
     ledger = Ledger(store.root)
     with closing(history.connect()) as connection:
         prepare(connection)
-        rows = connection.execute(
-            "select id, noted, resolved_at from incidents where noted < 2 and (noted = 0 or resolved_at <> '')"
-        ).fetchall()
-        there = _noted_before(ledger, name) if rows else {}
-        for id, noted, _ in rows:
-            (incident,) = _select(connection, "id = ?", (id,))
-            plain = {"incident": id, "kind": incident.kind, "subject": incident.subject, "text": incident.text}
-            who = {"run": incident.run, "sha256": incident.sha256}
-            if noted == 0 and id not in there["alerted"]:
-                ledger.add("alerted", name, **who, detail=plain | {"chunk": incident.first_chunk})
-            if not incident.open and id not in there["recovered"]:
-                ended = {"chunk": incident.resolved_by, "why": incident.why, "since": incident.opened_at}
-                ledger.add("recovered", name, **who, detail=plain | ended)
-            connection.execute("update incidents set noted = ? where id = ?", (1 if incident.open else 2, id))
+        unnoted = _select(connection, "noted < 2 and (noted = 0 or resolved_at <> '') order by id", ())
+        there = _noted_before(ledger, name) if unnoted else {}
+        passed = [one.id for one in unnoted if not one.open and one.id not in there["alerted"]]
+        summed = passed[:-_NOTED]
+        skipped = set(summed)
+        if summed:
+            text = f"{len(summed)} more alerts came and went; pizzeria ui and the report have them"
+            ledger.add("recovered", name, detail={"incident": summed[-1], "count": len(summed), "text": text})
+            connection.execute(
+                "update incidents set noted = 2 where id in (select value from json_each(?))", (json.dumps(summed),)
+            )
+        for incident in unnoted:
+            if incident.id in skipped:
+                continue
+            _note(ledger, name, incident, there)
+            noted = 1 if incident.open else 2
+            connection.execute("update incidents set noted = ? where id = ?", (noted, incident.id))
+
+
+def _note(ledger: Ledger, name: str, incident: Incident, there: Mapping[str, set[int]]) -> None:
+    plain = {"incident": incident.id, "kind": incident.kind, "subject": incident.subject, "text": incident.text}
+    who = {"run": incident.run, "sha256": incident.sha256}
+    if incident.id not in there["alerted"]:
+        ledger.add("alerted", name, **who, detail=plain | {"chunk": incident.first_chunk})
+    if not incident.open and incident.id not in there["recovered"]:
+        ended = {"chunk": incident.resolved_by, "why": incident.why, "since": incident.opened_at}
+        ledger.add("recovered", name, **who, detail=plain | ended)
 
 
 def _noted_before(ledger: Ledger, name: str) -> Mapping[str, set[int]]:
@@ -188,23 +221,23 @@ def _noted_before(ledger: Ledger, name: str) -> Mapping[str, set[int]]:
     }
 
 
-def _take(connection: sqlite3.Connection, alarm: Alarm, sha256: str, run: str, at: str) -> int:
-    """The incident that an alarm belongs to, opened if there is none; 0 where it is one that is over and known."""
-    chunk = connection.execute(
-        "select id, start from chunks where sha256 = ? and name = ?", (sha256, alarm.chunk)
-    ).fetchone()
-    if chunk is None:
-        return 0
+def _take(connection: sqlite3.Connection, alarm: Alarm, here: tuple[str, int], sha256: str, run: str, at: str) -> int:
+    """The incident that an alarm belongs to, opened if there is none; 0 where it is one that is over and known.
+
+    Args:
+        here: Start and id of its chunk.
+    """
     key = (sha256, alarm.kind, alarm.subject)
     for incident in _select(connection, "sha256 = ? and kind = ? and subject = ? and resolved_at = ''", key):
-        _refresh(connection, incident.id, at, before=(alarm.start, chunk[0]))
-        if _select(connection, "id = ?", (incident.id,))[0].open:
+        if not _ended_before(connection, incident, here):
             return incident.id
-    for incident in _select(connection, "sha256 = ? and kind = ? and subject = ? and resolved_at <> ''", key):
+        _refresh(connection, incident.id, at, before=here)
+    newest = "sha256 = ? and kind = ? and subject = ? and first_start <= ? order by first_start desc, id desc limit 1"
+    for incident in _select(connection, newest, (*key, here[0])):
         until = connection.execute(
             "select start from chunks where sha256 = ? and name = ?", (sha256, incident.resolved_by)
         ).fetchone()
-        if until is not None and incident.first_start <= alarm.start < until[0]:
+        if until is not None and here[0] < until[0]:
             return 0
     lists = [json.dumps(one) for one in (alarm.causes, alarm.examples, alarm.usual)]
     values: Sequence[Any] = (
@@ -216,6 +249,16 @@ def _take(connection: sqlite3.Connection, alarm: Alarm, sha256: str, run: str, a
     return int(row[0])
 
 
+def _ended_before(connection: sqlite3.Connection, incident: Incident, here: tuple[str, int]) -> bool:
+    """Whether a decided chunk without the alarm lies between this one and the alarm before it."""
+    query = (
+        f"{_ALARMS} and c.start between ? and ? and (c.start, c.id) < (?, ?) order by c.start desc, c.id desc limit 1"
+    )
+    key = (incident.sha256, incident.kind, incident.subject, incident.first_start, here[0], *here)
+    last = connection.execute(query, key).fetchone()
+    return last is not None and _clear(connection, incident, after=(last[2], last[0]), before=here) is not None
+
+
 def _refresh(connection: sqlite3.Connection, id: int, at: str, before: tuple[str, int] | None = None) -> None:
     """Bring an open incident to what the history says of it, which may be that it is over.
 
@@ -225,8 +268,9 @@ def _refresh(connection: sqlite3.Connection, id: int, at: str, before: tuple[str
     (incident,) = _select(connection, "id = ?", (id,))
     if not incident.open:
         return
-    query = f"{_ALARMS} and c.start >= ? order by c.start, c.id"
-    found = connection.execute(query, (incident.sha256, incident.kind, incident.subject, incident.first_start))
+    query = f"{_ALARMS} and c.start between ? and ? order by c.start, c.id"
+    until = _END if before is None else before[0]
+    found = connection.execute(query, (incident.sha256, incident.kind, incident.subject, incident.first_start, until))
     alarms = [row for row in found if before is None or (row[2], row[0]) < before]
     if not alarms:
         if before is None:
@@ -251,16 +295,17 @@ def _clear(
     """The first chunk between two that was decided, and is without the alarm."""
     query = """
         select c.id, c.name, c.start, f.subject, f.alert from chunks c join findings f on f.chunk = c.id
-        where c.sha256 = ? and f.kind = ? and (c.start, c.id) > (?, ?)
+        where c.sha256 = ? and f.kind = ? and c.start between ? and ? and (c.start, c.id) > (?, ?)
             and not exists (select 1 from alarms a where a.chunk = c.id and a.kind = f.kind and a.subject = ?)
         order by c.start, c.id
     """
-    found: dict[tuple[str, int, str], list[tuple[str, int | None]]] = {}
-    asked = (incident.sha256, incident.kind, *after, incident.subject)
-    for id, name, start, subject, alert in connection.execute(query, asked):
-        if before is None or (start, id) < before:
-            found.setdefault((start, id, name), []).append((subject, alert))
-    return next((name for (_, _, name), findings in found.items() if _decided(incident, findings)), None)
+    until = _END if before is None else before[0]
+    asked = (incident.sha256, incident.kind, after[0], until, *after, incident.subject)
+    rows = (row for row in connection.execute(query, asked) if before is None or (row[2], row[0]) < before)
+    for (_, name), found in groupby(rows, key=lambda row: (row[0], row[1])):
+        if _decided(incident, [(subject, alert) for *_, subject, alert in found]):
+            return str(name)
+    return None
 
 
 def _decided(incident: Incident, findings: Sequence[tuple[str, int | None]]) -> bool:

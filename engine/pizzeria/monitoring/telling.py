@@ -43,6 +43,8 @@ _PAUSES_S = (60, 300, 900, 3600)
 _GIVEN_UP_AFTER = timedelta(days=1)
 _SAID = 20
 """Alarms that the text of a notice spells out."""
+_PASSED = 50
+"""Alarms that came and went within a pass, of which a notice tells; the history has all."""
 _LONGEST = 1000
 _SCHEMA = """
 create table if not exists notices(
@@ -114,7 +116,8 @@ def post_changes(
     most. Incidents that go on are told again where `monitoring.remind_every` says so."""
     firing = (*changes.opened, *(one for one in changes.going_on if _to_remind(connection, one, spec, at)))
     notices = []
-    groups: dict[State, Sequence[Incident]] = {"resolved": changes.resolved, "firing": firing}
+    over = (*changes.resolved, *changes.passed[-_PASSED:])
+    groups: dict[State, Sequence[Incident]] = {"resolved": over, "firing": firing}
     # What is over comes first, so that a receiver which takes both for one trouble ends up with the one that is there.
     for state, about in groups.items():
         if about:

@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def told(changes: Changes) -> tuple[int, int, int]:
-    return len(changes.opened), len(changes.resolved), len(changes.going_on)
+    return len(changes.opened), len(changes.resolved) + len(changes.passed), len(changes.going_on)
 
 
 def test_it_opens_goes_on_and_resolves(store: Store) -> None:
@@ -155,6 +155,16 @@ def test_the_ledger_has_each_once_also_after_a_kill(store: Store) -> None:
     ]
 
 
+def test_what_came_and_went_long_ago_is_told_in_sum(store: Store) -> None:
+    changes = judge(store, verdict(dict(enumerate("x." * 60 + "x"))))
+    assert (len(changes.opened), len(changes.resolved), len(changes.passed)) == (1, 0, 60)
+    for _ in range(2):
+        note(store, NAME)
+    entries = Ledger(store.root).entries(NAME)
+    assert [one.event for one in entries].count("alerted") == 51
+    assert [one.detail["count"] for one in entries if "count" in one.detail] == [10]
+
+
 def test_nothing_of_a_pass_that_was_killed_stays(store: Store) -> None:
     def die(connection: sqlite3.Connection) -> None:
         update(connection, verdict({0: "x"}), sha256=SHA, run="", at="2026-02-01", champion=True)
@@ -173,7 +183,7 @@ def test_time_is_the_one_that_a_simulation_is_at(store: Store) -> None:
     assert Ledger(store.root).entries(NAME)[0].at.startswith("1998-05-01")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.text(alphabet="x.?", min_size=1, max_size=12), st.data())
 def test_however_passes_cut_the_time_the_incidents_are_the_same(
     tmp_path_factory: pytest.TempPathFactory, states: str, data: st.DataObject
