@@ -69,6 +69,8 @@ def maintain(
     try:
         decision = work.decide() if unfinished is None else work.go_on(unfinished)
     except Exception as error:
+        if _told_to_end(error):
+            raise KeyboardInterrupt from error  # no failure: the next pass goes on
         text = said_of(error) if isinstance(error, PizzeriaError) else f"{type(error).__name__}: {error}"
         left = beginning.load(name, store)
         evidence = {} if left is None else left.evidence
@@ -76,6 +78,16 @@ def maintain(
         raise
     _end(decision, work, beginning.load(name, store))
     return decision
+
+
+def _told_to_end(error: BaseException) -> bool:
+    """Whether it was SIGTERM, which Lightning makes an error of the training."""
+    found: BaseException | None = error
+    while found is not None:
+        if type(found).__name__ == "SIGTERMException":
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def _end(decision: Decision, work: _Pass, begun: Begun | None) -> None:

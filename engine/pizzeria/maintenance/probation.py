@@ -1,8 +1,10 @@
 """A champion that maintenance promoted is watched for `maintenance.probation`; if it is surely worse, the former comes
 back.
 
-`pizzeria.maintenance.watching` says how it does. Where too little was seen by the end, the time is extended once; then
-the champion stays, and the row says so.
+`pizzeria.maintenance.watching` says how it does. Each pass looks; while there are many looks, chance alone makes some
+of them bad, so the new champion goes at once only when it is surely worse by more than `maintenance.compare` allows. At
+the end, one last look, it goes when it is surely worse at all. Where too little was seen by then, the time is extended
+once; then the champion stays, and the row says so.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def look(
     seen = look_at(entry, run, former, row, spec, store, progress, begin, dry_run=dry_run)
     evidence: dict[str, Any] = {"sha256": entry.sha256, "former": former, "since": begin.isoformat()}
     evidence |= {"how": seen.how, **seen.evidence}
-    if seen.worse:
+    now, end = utcnow(), begin + length
+    if seen.worse or (seen.behind and now >= end):
         version = row.detail["evidence"].get("version")
         evidence |= {"version": version} if version else {}
         why = f"on probation since {plainly(begin)}, and surely worse: {seen.text}"
@@ -47,11 +50,10 @@ def look(
             run=run_of(former, entry.name, store), sha256=former, champion_run=run.id,
         )  # fmt: skip
         return go_back(save(begun, entry.name, store), entry.name, store, progress)
-    now, end = utcnow(), begin + length
     if seen.worse is None and end <= now < end + length:
         return Decision("kept", f"probation is extended to {plainly(end + length)}: {seen.text}", evidence)
     if now >= end:
-        settled = "it does no worse than before" if seen.worse is not None else "too little was seen to judge it"
+        settled = "it does no worse than the former" if seen.worse is not None else "too little was seen to judge it"
         return Decision("settled", f"probation is over, {settled}: {seen.text}", evidence)
     return Decision("kept", f"on probation until {plainly(end)}: {seen.text}", evidence)
 

@@ -57,13 +57,15 @@ class Seen:
 
     Attributes:
         how: `side by side`, `realised` or `estimated`.
-        worse: Whether it is surely worse; None where that cannot be told.
+        worse: Whether it is surely worse, by more than it may; None where that cannot be told.
+        behind: Whether it is surely worse at all.
     """
 
     how: str
     worse: bool | None
     text: str
     evidence: dict[str, Any]
+    behind: bool = False
 
 
 def look_at(
@@ -157,7 +159,7 @@ def _side_by_side(
     text = f"{main.subject} {main.challenger:.4g}, the former {main.champion:.4g} on the same {found.rows} inputs"
     text += f" (gain {main.gain:+.3g}, {main.low:+.3g} to {main.high:+.3g})"
     text += "".join(f"; {one.subject} {one.challenger:.4g}, was {one.champion:.4g}" for one in lost)
-    return Seen("side by side", worse or bool(lost), text, {"compared": found.plain()})
+    return Seen("side by side", worse or bool(lost), text, {"compared": found.plain()}, main.high < 0)
 
 
 def _realised(mine: pd.DataFrame, theirs: pd.DataFrame, row: Entry, spec: Spec) -> Seen | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pizzeria.errors import DataError, NotFoundError
-from pizzeria.maintenance.decisions import maintain
+from pizzeria.errors import DataError, NotFoundError, PluginError
+from pizzeria.maintenance.decisions import _told_to_end, maintain
 from pizzeria.progress import PlainProgress
 
 from .conftest import Place, new_world, old_world, write
@@ -112,3 +112,19 @@ def test_changed_data_of_the_spec_are_new_data_too(place: Place) -> None:
     assert found.action == "promoted", found.why
     assert {"frozen", "window"} <= set(found.evidence)  # rows that the champion never had are the window
     assert place.sha256() != first
+
+
+def test_to_be_told_to_end_is_no_failure() -> None:
+    class SIGTERMException(Exception):
+        """What Lightning raises on SIGTERM."""
+
+    def fail() -> None:
+        try:
+            raise SIGTERMException
+        except SIGTERMException as error:
+            raise PluginError("the trainer failed") from error
+
+    with pytest.raises(PluginError) as found:
+        fail()
+    assert _told_to_end(found.value)
+    assert not _told_to_end(PluginError("the trainer failed"))

@@ -48,6 +48,20 @@ def test_it_goes_back_when_the_former_is_surely_better(promoted: Place) -> None:
     assert promoted.sha256() == back.evidence["former"]
 
 
+def test_a_little_worse_is_borne_until_the_end(promoted: Place) -> None:
+    promoted.settings(compare={"no_worse_by": 9.0, "resamples": 200})
+    second = promoted.sha256()
+    promoted.traffic(old_world(200, 21))
+    looked = promoted.maintain()
+    assert looked.action == "kept", looked.why
+    assert promoted.maintain(dry_run=True).action == "kept"
+    promoted.later(days=2)
+    assert promoted.maintain(dry_run=True).action == "rolled back"
+    assert promoted.sha256() == second
+    assert promoted.maintain().action == "rolled back"
+    assert promoted.sha256() != second
+
+
 def test_too_little_is_seen(promoted: Place) -> None:
     promoted.ring(False)
     first = promoted.maintain()
