@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PIECE = 50_000
 """Rows of one piece."""
-MOST_KEYS = 1_000_000
+MOST_KEYS = 200_000
 """Labels whose predictions are looked for one by one; of more, all labelled predictions count as labelled anew."""
 
 
@@ -113,17 +114,19 @@ class LoggedTraffic:
     def relabelled(self, mark: str) -> tuple[Sequence[datetime], str]:
         """See `pizzeria.contracts.Traffic`, and `pizzeria.monitoring.marks` of what counts as new.
 
-        Times come once each. A log that keeps no labels has none.
+        Times come once each. Of all labels that there are, they are looked for only when somebody looks at them. A log
+        that keeps no labels has none.
         """
         if not hasattr(self.plugin, "labels"):
             return [], mark
         sieve = Sieve(mark)
         keys: set[Key] = set()
         for label in sieve.news(self._labels_since):
-            if len(keys) <= MOST_KEYS:
+            if mark and len(keys) <= MOST_KEYS:
                 keys.add(label.key)
-        times = self._labelled() if len(keys) > MOST_KEYS else self._times(keys)
-        return Moments.of(times), sieve.mark()
+        if not mark or len(keys) > MOST_KEYS:
+            return Moments(self._labelled), sieve.mark()
+        return Moments(partial(self._times, keys)), sieve.mark()
 
     def _labels_since(self, since: str) -> Iterator[tuple[str, Label]]:
         if hasattr(self.plugin, "labels_since"):
@@ -206,24 +209,27 @@ class Since:
 
 
 class Moments(Sequence[datetime]):
-    """Times in order, each once; millions of them take little memory.
+    """Times in order, each once; millions of them take little memory. They are asked for when they are looked at.
+
+    Args:
+        times: In any order.
 
     Example:
         >>> from datetime import UTC
         >>> one, other = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
-        >>> [f"{at:%B}" for at in Moments.of([one, other, one])]
+        >>> [f"{at:%B}" for at in Moments(lambda: [one, other, one])]
         ['April', 'May']
     """
 
-    def __init__(self, index: pd.DatetimeIndex) -> None:
-        self._index = index
+    def __init__(self, times: Callable[[], Iterable[datetime]]) -> None:
+        self._times = times
 
-    @classmethod
-    def of(cls, times: Iterable[datetime]) -> Moments:
+    @cached_property
+    def _index(self) -> pd.DatetimeIndex:
         import pandas as pd
 
-        values = np.fromiter((pd.Timestamp(at).value for at in times), np.int64)
-        return cls(pd.DatetimeIndex(np.unique(values).astype("M8[ns]"), tz="UTC"))
+        values = np.fromiter((pd.Timestamp(at).value for at in self._times()), np.int64)
+        return pd.DatetimeIndex(np.unique(values).astype("M8[ns]"), tz="UTC")
 
     def __len__(self) -> int:
         return len(self._index)
@@ -231,9 +237,9 @@ class Moments(Sequence[datetime]):
     @overload
     def __getitem__(self, place: int) -> datetime: ...
     @overload
-    def __getitem__(self, place: slice) -> Moments: ...
-    def __getitem__(self, place: int | slice) -> datetime | Moments:
-        return Moments(self._index[place]) if isinstance(place, slice) else self._index[place]
+    def __getitem__(self, place: slice) -> list[datetime]: ...
+    def __getitem__(self, place: int | slice) -> datetime | list[datetime]:
+        return list(self._index[place]) if isinstance(place, slice) else self._index[place]
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:

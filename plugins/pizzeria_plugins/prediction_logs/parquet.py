@@ -209,7 +209,7 @@ def times(options: Options, folder: Path, keys: Collection[Key], *, sha256: str 
     Raises:
         DataError, PluginError: as for `read`.
     """
-    names = {by: [name for kind, name in keys if kind == by] for by in ("prediction_id", "input_id")}
+    names = {by: {name for kind, name in keys if kind == by} for by in ("prediction_id", "input_id")}
     asked = [by for by, some in names.items() if some]
     if not asked:
         return []
@@ -217,7 +217,7 @@ def times(options: Options, folder: Path, keys: Collection[Key], *, sha256: str 
         time
         for frame in batches(options, folder, sha256=sha256, columns=["timestamp", *asked])
         for by in asked
-        for time in frame.loc[frame[by].isin(names[by]), "timestamp"]
+        for time in frame.loc[[name in names[by] for name in frame[by]], "timestamp"]
     ]
 
 

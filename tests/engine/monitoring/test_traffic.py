@@ -37,7 +37,8 @@ def batches(options, folder, *, sha256, since, until, columns):
 
 def frame() -> pd.DataFrame:
     times = [START + timedelta(hours=hour) for hour in (2, 1, 1, 0)]
-    return pd.DataFrame({"timestamp": times, "prediction_id": ["d", "b", "c", "a"], "input_id": ["4", "2", "3", ""]})
+    names = {"prediction_id": ["d", "b", "c", "a"], "input_id": ["4", "2", "3", ""]}
+    return pd.DataFrame({"timestamp": times, **names, "true": ["x", "x", None, None]})
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_pieces_end_when_nobody_wants_more() -> None:
 
 
 def test_moments_are_a_sequence() -> None:
-    some = Moments.of([START + timedelta(hours=1), START, START])
+    some = Moments(lambda: [START + timedelta(hours=1), START, START])
     assert (len(some), some[0], list(some[1:])) == (2, START, [START + timedelta(hours=1)])
-    assert not Moments.of([])
+    assert not Moments(list)
     assert START in some
