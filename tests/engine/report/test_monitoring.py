@@ -46,7 +46,7 @@ def verdict(chunks: int, dark_from: int, shown: tuple[str, ...], usual: tuple[st
         ]
         if dark:
             text = f"2 columns drifted in chunk {i} (100 rows): brightness {value} (jensen_shannon)"
-            alarms.append(Alarm("drift", "columns", *where, text, ("brightness", "contrast"), shown, usual))
+            alarms.append(Alarm("drift", "columns", *where, text, ("brightness", "<b>contrast</b>"), shown, usual))
     backtest = Backtest("f1", 20, 0.021, 0.06)
     figure = {"data": [{"type": "scatter", "y": [1, 2]}], "layout": {}}
     return Verdict(tuple(findings), tuple(alarms), (), {"Drift: all": json.dumps(figure)}, tuple(judged), 0, backtest)
@@ -107,7 +107,7 @@ def test_shows_the_latest_chunks_of_the_history(text: str) -> None:
 
 def test_shows_incidents_with_their_causes(text: str) -> None:
     assert "1 open incident" in text
-    assert "Likely behind it: brightness, contrast" in text
+    assert "Likely behind it: brightness, &lt;b&gt;contrast&lt;/b&gt;" in text
     assert "2026-11-24 08:00 UTC" in text
 
 
