@@ -228,7 +228,7 @@ def _heat(project: Project, bins: Bins, every: bool) -> Heat | None:
         ticks=[],
         labels=_labels(bins),
         columns=columns,
-        words=f"{plural(len(shown), 'subject')} in {plural(len(bins), 'column')}, {sum(alarms)} times beyond their rule",
+        words=f"{plural(len(shown), 'subject')} in {plural(len(bins), 'column')}, {sum(alarms)} times beyond its rule",
         shapes=[(level, charts.cells(places)) for level, places in levels.items()],
         key=[(level, words) for level, words in keys.items() if level in levels],
         height=len(shown),
