@@ -102,7 +102,8 @@ def _achieved(one: Outcome, colour: str, shown: set[str]) -> list[dict[str, Any]
         }
     ]
     for what, (symbol, size, said) in _MARKS.items():
-        marks = [mark for mark in one.marks if mark.what == what]
+        by_time = {mark.at: mark for mark in one.marks if mark.what == what}  # one of several at once is enough to see
+        marks = list(by_time.values())
         if not marks:
             continue
         out.append(

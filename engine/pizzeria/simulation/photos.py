@@ -1,8 +1,8 @@
 """A history of photos: the first ones become a source of their own, and the rest is replayed, after them a shifted one.
 
-Photos seldom say when they were taken. Without a column of times they come evenly spaced over `STEPS` steps from `BEGIN`
-on, in an order that their names decide like a draw, as sources tend to have one class after the other; a listing's
-photos stay together.
+Photos seldom say when they were taken. Without a column of times they come evenly spaced over `STEPS` steps from
+`BEGIN` on, in an order that their names decide like a draw, as sources tend to have one class after the other; a
+listing's photos stay together.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pizzeria.errors import Fault, SpecError, nearest
+from pizzeria.errors import Fault, SpecError
 
 NEVER, ON_ALERT = "never", "on_alert"
 DEFAULT = (NEVER, "30d", ON_ALERT)
@@ -57,7 +57,7 @@ def read_policy(text: str) -> Policy:
         'every 30d'
     """
     if text not in (NEVER, ON_ALERT) and not _PERIOD.fullmatch(text):
-        hint = nearest(text, (NEVER, ON_ALERT)) or "write never, on_alert, or a period such as 30d"
+        hint = "write never, on_alert, or a period such as 30d"
         raise SpecError([Fault("--policy", f"there is no policy {text!r}", hint, "command line")])
     return Policy(text)
 

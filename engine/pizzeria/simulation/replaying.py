@@ -9,7 +9,8 @@ own, which `pizzeria --store FOLDER report ...` and `ui` open like any other.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -32,10 +33,9 @@ from pizzeria.inference.rows import to_columns
 from pizzeria.inference.truth import Label, moment
 from pizzeria.maintenance.decisions import maintain
 from pizzeria.monitoring.passes import monitor
-from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 from pizzeria.simulation.policies import Policy
-from pizzeria.simulation.stream import Stream, as_datetime, as_time, is_labelled, prediction_id
+from pizzeria.simulation.stream import Stream, as_time, is_labelled, prediction_id
 from pizzeria.spec.spec import Spec
 
 SOURCE = "simulate"
@@ -141,7 +141,7 @@ class Replay:
                 self._save(replace(state, tries=state.tries + 1))
                 _, run, spec = champion(self.spec.name, self.store)
                 with turn(spec.name, f"simulate {spec.name}", self.store, progress, of="pass"):
-                    monitor(spec, run, self.store, _Muted(progress))
+                    monitor(spec, run, self.store, _SILENT)
                 following = _State(state.step, "maintain") if self.policy.maintains else _State(state.step + 1)
             else:
                 self._save(replace(state, tries=state.tries + 1))
@@ -151,16 +151,13 @@ class Replay:
         return following
 
     def _maintain(self, progress: Progress) -> None:
-        """As `pizzeria maintain`; a failure is the policy's, and the cycle goes on."""
+        """As `pizzeria maintain`; a failure is a decision in the ledger, and the cycle goes on."""
         name = self.spec.name
-        try:
-            with turn(name, f"simulate {name}", self.store, progress, of="pass"):
-                maintain(name, self.store, _Muted(progress))
-        except PizzeriaError as error:
-            detail = {"action": "failed", "why": error.message, "evidence": {}}
-            entry = Ledger(self.store.root).champion(name)
-            run, sha256 = ("", "") if entry is None else (entry.run, entry.sha256)
-            Ledger(self.store.root).add("decided", name, run=run, sha256=sha256, detail=detail)
+        with (
+            turn(name, f"simulate {name}", self.store, progress, of="maintain"),
+            suppress(PizzeriaError),
+        ):
+            maintain(name, self.store, _Training(progress))
 
     def _answer(self, since: datetime, until: datetime) -> None:
         """Let what is live answer the inputs of [since, until), and log it as a service does."""
@@ -243,27 +240,28 @@ class Replay:
         atomic.write_json(self.store.root / _STATE, asdict(state))
 
 
-class _Muted:
-    """Shows what takes long, and keeps quiet about the rest: there are hundreds of passes."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.update = progress.update
-        self.track = progress.track
-
-    def say(self, text: str) -> None:
-        pass
-
-
 class _Silent:
-    def track(self, items: Sequence[Any], label: str) -> Any:
+    """A pass in a simulation says nothing: there are hundreds of them."""
+
+    def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
         yield from items
 
     def update(self, label: str, done: int, total: int, **figures: float) -> None:
-        pass
+        if label.startswith("train"):
+            self.training(label, done, total, **figures)
 
     def say(self, text: str) -> None:
         pass
+
+    def training(self, label: str, done: int, total: int, **figures: float) -> None:
+        pass
+
+
+class _Training(_Silent):
+    """But for training, which takes long."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.training = progress.update  # type: ignore[method-assign]
 
 
 _SILENT = _Silent()
@@ -277,6 +275,3 @@ def _opened(bundle: str, sha256: str) -> Predictor:
         _last.clear()
         _last[key] = Predictor(open_bundle(Path(bundle)), threads=1)
     return _last[key]
-
-
-__all__ = ["SOURCE", "Pace", "Replay", "as_datetime"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -135,7 +136,7 @@ def outcome(replay: Replay, metric: str) -> Outcome:
         labels=_labels(replay, None),
         used=_labels(replay, max(at for at, _ in trained)) if trained else 0,
         training_s=sum(seconds for _, seconds in trained),
-        alerts=_alerts(spec, store),
+        alerts=_alerts(entries),
         tracking_error=float(np.abs(both[:, 0] - both[:, 1]).mean()) if len(both) else float("nan"),
         correlation=_correlation(both),
         windows=windows,
@@ -259,19 +260,10 @@ def _labels(replay: Replay, until: str | None) -> int:
     return sum(until is None or one.isoformat() < until for one in came)
 
 
-def _alerts(spec: Spec, store: Store) -> dict[str, int]:
+def _alerts(entries: Sequence[Entry]) -> dict[str, int]:
     """Incidents by kind: how often a trouble began."""
-    out: dict[str, int] = {}
-    history = History(folder_of(store, spec.name))
-    chunks = history.chunks()
-    by_id = history.alarms(chunks)
-    before: dict[str, set[tuple[str, str]]] = {}
-    for chunk in chunks:
-        now: set[tuple[str, str]] = {(one.kind, one.subject) for one in by_id[chunk.id]}
-        for kind, _ in now - before.get(chunk.sha256, set()):
-            out[kind] = out.get(kind, 0) + 1
-        before[chunk.sha256] = now
-    return dict(sorted(out.items()))
+    counts = Counter(str(entry.detail["kind"]) for entry in entries if entry.event == "alerted")
+    return dict(sorted(counts.items()))
 
 
 _SAID = {"promoted": "promoted", "rolled_back": "rolled back"}
@@ -287,7 +279,7 @@ def _marks(entries: Sequence[Entry]) -> tuple[Mark, ...]:
                 out.append(Mark(entry.at, _SAID[entry.event], entry.sha256[:12]))
             first = False
         elif entry.event == "alerted":
-            out.append(Mark(entry.at, "alert", str(entry.detail.get("text", ""))))
+            out.append(Mark(entry.at, "alert", f"{entry.detail['kind']}: {entry.detail['text']}"))
         elif entry.event == "decided" and entry.detail["action"] in ("refused", "failed"):
             out.append(Mark(entry.at, entry.detail["action"], str(entry.detail["why"])))
     return tuple(out)
