@@ -84,7 +84,8 @@ def contradicting(
             base = max(usual_share, 0.0 if alone else _share(beside))
             surely = lower_bound(against, count)
             if alone:
-                doubted = surely > base + max(_LONE, trust.contradicting)
+                # A bad day is no proof: errors of neighbouring hours are alike, and labels come in by the day.
+                doubted = group.whole and surely > base + max(_LONE, trust.contradicting)
             else:
                 doubted = surely > base and against / count > base + trust.contradicting
             if not doubted:
@@ -120,7 +121,7 @@ def _bursts(examples: pd.DataFrame, groups: Sequence[Group], trust: Trust) -> It
             hours.setdefault(labelled[i][:13], []).append(i)
         for hour, rows in sorted(hours.items()):
             if len(hours) > 1 and len(rows) >= trust.least:
-                yield Group(group.source, f"{group.name} of {hour.replace('T', ' ')} h", rows)
+                yield Group(group.source, f"{group.name} of {hour.replace('T', ' ')} h", rows, whole=False)
 
 
 def _reference_claims(known: Known, usual: float) -> Iterator[list[Claim]]:

@@ -48,6 +48,8 @@ class Group:
     source: str
     name: str
     rows: list[int] = field(default_factory=list)
+    whole: bool = True
+    """Whether it is all that the source said."""
 
 
 def classes_of(truth: str) -> frozenset[str]:

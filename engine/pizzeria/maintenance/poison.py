@@ -7,8 +7,8 @@ labels is never judged by its disagreement alone, but by how much *more* it cont
 - and the test set, where the truth is known.
 
 The same is asked of what one source said within an hour, against all other labels of that time. Where there is nothing
-to compare with, the labels are doubted when more than half of the confident answers are contradicted: classes that were
-mixed up and a world that turned over look the same then, and a person must say which it is
+to compare a source with, its labels are doubted when more than half of the confident answers are contradicted: classes
+that were mixed up and a world that turned over look the same then, and a person must say which it is
 (`maintenance.trust.trusted`). Besides, labels are doubted that contradict each other on the same photo or row, that get
 photos wrong whose truth is known, and that say the same of everything within an hour, against the model's answers.
 

@@ -54,7 +54,7 @@ def labelled(
 ) -> pd.DataFrame:
     """Labels of one source, `gap` minutes apart, from `hour` on."""
     said, truths = answers(count, seed, wrong)
-    rows = []
+    rows, heat = [], np.random.default_rng([seed, *source.encode()])
     for i, (answer, truth) in enumerate(zip(said, truths, strict=True)):
         rows.append(
             {
@@ -65,7 +65,7 @@ def labelled(
                 "truth": json.dumps({"class": lie(i, truth)}),
                 "answer": json.dumps(answer),
                 "new": True,
-                "feature:heat": float(i) + hash((source, seed)) % 97 / 100,
+                "feature:heat": float(heat.normal()),
             }
         )
     return pd.DataFrame(rows)
@@ -109,6 +109,16 @@ def test_a_source_that_swaps_classes_is_named(wrong: float) -> None:
 def test_what_cannot_be_compared_is_doubted_only_when_most_is_contradicted() -> None:
     with pytest.raises(PoisonError, match="there are no others of that time to compare with"):
         judge(labelled("ann", 60, swapped, seed=1), known(), Trust())
+
+
+def test_a_bad_day_of_the_only_source_is_no_proof() -> None:
+    """Electricity, 26 April 1998: 41 of 48 confident answers were wrong, and the labels right."""
+    days = [labelled("market", 48, seed=i, hour=24.0 * i, gap=0.1) for i in range(8)]
+    for i, day in enumerate(days):
+        day["predicted_at"] = [(START + timedelta(days=i, minutes=30 * k)).isoformat() for k in range(48)]
+        day["prediction_id"] = [f"{i}-{k}" for k in range(48)]
+    days[4]["truth"] = [json.dumps({"class": swapped(0, json.loads(text)["class"])}) for text in days[4]["truth"]]
+    assert judge(together(*days), known(), Trust()).rows == frozenset()
 
 
 def test_many_names_do_not_help() -> None:
