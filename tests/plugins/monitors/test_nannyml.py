@@ -97,15 +97,15 @@ def test_plots_are_plotly_and_compact(dark: Verdict) -> None:
 
 @pytest.mark.slow
 def test_false_alarms_are_rare_and_darkness_never_passes(traffic: Traffic, detection: Problem) -> None:
-    """200 healthy chunks of 60 photos against 10 references of 120: at most 2 in 100 may alert; every dark one does."""
+    """100 healthy chunks of 60 photos against 5 references of 120: at most 2 may alert; every dark one does."""
     alarms = 0
-    for seed in range(10):
+    for seed in range(5):
         reference = traffic(120, 1000 + seed)
         verdict = judge(detection, reference, traffic(1200, 2000 + seed, labels=False))
         alarms += len({alarm.chunk for alarm in verdict.alerts})
         night = judge(detection, reference, traffic(120, 3000 + seed, dark=0.6, labels=False))
         assert {alarm.chunk for alarm in night.alerts if alarm.kind == "drift"} == {"1", "2"}, seed
-    assert alarms <= 4
+    assert alarms <= 2
 
 
 def test_nothing_is_undecided_and_never_fine(traffic: Traffic, detection: Problem) -> None:
