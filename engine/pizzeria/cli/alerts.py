@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pizzeria.runs.store import Store
     from pizzeria.spec.spec import Spec
 
+_SHOWN = 120
 _OUTCOMES = {"sent": "green", "waits": "yellow", "given up": "red"}
 
 
@@ -77,14 +78,15 @@ def _show(name: str, open_now: list[Incident], told: list[Delivery]) -> None:
         since = f"since {incident.opened_at[:19].replace('T', ' ')} (UTC), chunk {incident.first_chunk}"
         click.echo(f"{click.style(incident.kind, fg='red')}  {since}  bundle {incident.sha256[:12]}")
         click.echo(f"    {_line(incident.text)}")
-        if incident.causes:
-            click.echo(f"    likely behind it: {', '.join(map(_line, incident.causes))}")
+        causes = [cause for cause in map(_line, incident.causes) if cause not in incident.text]
+        if causes:
+            click.echo(f"    likely behind it: {', '.join(causes)}")
     for one in told:
         state = "sent" if one.sent_at else "given up" if one.given_up_at else "waits"
         when = (one.sent_at or one.given_up_at or one.at)[:19].replace("T", " ")
         tries = f"  {one.tries} tries" if one.tries > 1 else ""
         outcome = click.style(state, fg=_OUTCOMES[state])
-        click.echo(f"{when}  {one.channel}  {one.state}  {outcome}{tries}  {_line(one.text)}")
+        click.echo(f"{when}  {one.channel}  {one.state}  {outcome}{tries}  {_line(one.text)[:_SHOWN]}")
         if one.error and not one.sent_at:
             again = f"; tried again from {one.next_at[:19].replace('T', ' ')} on" if state == "waits" else ""
             click.echo(f"    {one.error}{again}")

@@ -244,7 +244,7 @@ class Channel:
             try:
                 plugin = registry.load("alerts", self.use)
                 if hasattr(plugin, part):
-                    getattr(plugin, part)(self.options, what)
+                    getattr(plugin, part)(plugin.Options() if self.options is None else self.options, what)
                 outcome.append("")
             except PizzeriaError as error:
                 said = " ".join(filter(None, (error.message, error.hint and f"({error.hint})")))
@@ -403,8 +403,8 @@ def _text(name: str, state: State, about: Sequence[Incident]) -> str:
         if state == "resolved":
             said.append(f"{text}, since chunk {incident.first_chunk}: over, {incident.why}")
         else:
-            behind = f"; likely behind it: {', '.join(map(one_line, incident.causes[:5]))}" if incident.causes else ""
-            said.append(f"{text}{behind}")
+            causes = [cause for cause in map(one_line, incident.causes[:5]) if cause not in text]
+            said.append(f"{text}; likely behind it: {', '.join(causes)}" if causes else text)
     if len(about) > _SAID:
         said.append(f"and {len(about) - _SAID} more")
     return f"{name}: {'. '.join(said)}"

@@ -178,7 +178,7 @@ class Monitoring(PluginSection):
     alerts: tuple[Alert, ...] = Field(default=(Alert(),), description="Alert plugins, each with its options.")
     remind_every: str | None = Field(
         default=None,
-        pattern=r"^\d{1,6}[mhd]$",
+        pattern=r"^[1-9]\d{0,5}[mhd]$",
         description="Tell again of an alert that goes on, so often: 12h, 1d ... null: only when it begins and ends.",
     )
     pages: str | None = Field(

@@ -45,9 +45,15 @@ def sentences(notice: Notice) -> list[str]:
 
 
 def sentence(alarm: Alarm) -> str:
-    """What an alarm says, with its likely causes."""
-    causes = ", ".join(clean(cause, 80) for cause in alarm.causes[:5])
-    return clean(alarm.text) + (f" Likely behind it: {causes}." if causes else "")
+    """What an alarm says, with the likely causes that it does not name itself.
+
+    Example:
+        >>> sentence(Alarm("drift", "columns", "7", "", "", "hue drifted in chunk 7", ("hue", "contrast")))
+        'hue drifted in chunk 7. Likely behind it: contrast.'
+    """
+    text = clean(alarm.text)
+    causes = [cause for cause in (clean(one, 80) for one in alarm.causes[:5]) if cause not in text]
+    return f"{text.rstrip('.')}. Likely behind it: {', '.join(causes)}." if causes else text
 
 
 def plain_alarm(alarm: Alarm) -> dict[str, Any]:

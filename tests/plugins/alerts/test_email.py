@@ -124,7 +124,7 @@ def test_the_message_arrives(tmp_path: Path, security: Any) -> None:
     text, page = mail.get_body(("plain",)), mail.get_body(("html",))
     assert text is not None
     assert page is not None
-    assert "- 2 columns drifted in chunk 7 Likely behind it: brightness, contrast." in text.get_content()
+    assert "- 2 columns drifted in chunk 7. Likely behind it: brightness, contrast." in text.get_content()
     assert '<a href="https://pizzeria.example/amenities">' in page.get_content()
 
 

@@ -86,7 +86,7 @@ def test_the_message() -> None:
     header, said, about, links = message["blocks"]
     assert header["text"]["text"] == "amenities: 2 alerts"
     assert said["text"]["text"].splitlines()[0] == (
-        "- f1 is 0.61 in chunk 7, below 0.7 Likely behind it: brightness, contrast."
+        "- f1 is 0.61 in chunk 7, below 0.7. Likely behind it: brightness, contrast."
     )
     assert "run amenities-0d9f6b2c41aa" in about["elements"][0]["text"]
     assert links["elements"][0] == {"type": "mrkdwn", "text": "<https://pizzeria.example/amenities|page>"}
