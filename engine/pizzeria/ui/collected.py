@@ -1,17 +1,17 @@
-"""Data versions that maintenance collected out of labelled predictions: their manifests, as far as they are there."""
+"""Data versions that maintenance collected out of labelled predictions, as their manifests tell of them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pizzeria.report.wording import rows_of
 from pizzeria.runs.store import Store
 
 _MOST = 30
-MANIFEST = "manifest.json"
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,15 @@ class Collected:
     """One of them.
 
     Attributes:
-        facts: Of its manifest, flat, without lists of files.
+        counts: Of rows, by what they are used for.
+        more: By source, class, day and model; what was left out, and what is doubted.
     """
 
     number: str
-    facts: list[tuple[str, Any]]
+    made: str
+    champion: str
+    counts: Mapping[str, int]
+    more: Mapping[str, Any]
 
 
 def collected(store: Store, name: str) -> list[Collected]:
@@ -33,12 +37,17 @@ def collected(store: Store, name: str) -> list[Collected]:
         return []
     folders = [path for path in root.iterdir() if path.is_dir() and path.name.isdigit()]
     folders.sort(key=lambda path: -int(path.name))
-    return [Collected(path.name, _facts(path)) for path in folders[:_MOST]]
+    return [_read(path) for path in folders[:_MOST]]
 
 
-def _facts(folder: Path) -> list[tuple[str, Any]]:
+def _read(folder: Path) -> Collected:
     try:
-        plain = json.loads((folder / MANIFEST).read_bytes())
+        plain = json.loads((folder / _MANIFEST).read_bytes())
     except (OSError, ValueError):
-        return []
-    return [(name, value) for name, value in rows_of(plain) if not name.startswith("files")][:40]
+        return Collected(folder.name, "", "", {}, {})
+    counts = plain.get("counts") or {}
+    single = {key: value for key, value in counts.items() if isinstance(value, int)}
+    several = {key: value for key, value in counts.items() if not isinstance(value, int)}
+    others = {key: plain[key] for key in ("window_since", "left_out", "doubts") if plain.get(key)}
+    champion = (plain.get("champion") or {}).get("run") or ""
+    return Collected(folder.name, str(plain.get("made", "")), str(champion), single, several | others)

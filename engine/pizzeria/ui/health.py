@@ -11,6 +11,7 @@ from pizzeria.clock import utcnow
 from pizzeria.contracts import DeploymentStatus
 from pizzeria.deployments import log_folder
 from pizzeria.deployments.places import ask, elsewhere
+from pizzeria.errors import PizzeriaError
 from pizzeria.monitoring.traffic import LoggedTraffic
 from pizzeria.runs.ledger import Entry
 from pizzeria.ui.asking import Answer
@@ -65,7 +66,10 @@ def traffic(shop: Shop, project: Project, hours: int, wait_s: float = 1.5) -> An
     entry = project.champion
     if entry is None:
         return None
-    spec = shop.spec_of(project, entry.run)
+    try:
+        spec = shop.spec_of(project, entry.run)
+    except PizzeriaError as error:
+        return Answer(trouble=error.message)
     if spec.serving.log is None:
         return None
     use, options = spec.serving.log.use, spec.serving.log.options

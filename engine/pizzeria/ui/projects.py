@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pizzeria.deployments import state_folder
+from pizzeria.errors import PizzeriaError
 from pizzeria.maintenance.approval import Pending, pending
 from pizzeria.monitoring.history import Chunk, History, folder_of
 from pizzeria.monitoring.incidents import Incident, open_incidents
@@ -46,6 +48,7 @@ class Project:
     Attributes:
         newest: Its newest run; None where only the ledger knows it.
         runs: How many it has.
+        damage: What of its monitoring cannot be read.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Project:
     ledger: Ledger
     newest: Facts | None
     runs: int
+    damage: str = ""
 
     @property
     def href(self) -> str:
@@ -85,19 +89,31 @@ class Project:
 
     @cached_property
     def pending(self) -> Pending | None:
-        """The challenger that waits for approval."""
-        return pending(self.name, self.store)
+        """The challenger that waits for approval; None too where its spec cannot be read any more."""
+        try:
+            return pending(self.name, self.store)
+        except PizzeriaError:
+            return None
 
     @cached_property
     def incidents(self) -> Sequence[Incident]:
         """Those that are open."""
-        return open_incidents(self.store, self.name)
+        try:
+            return open_incidents(self.store, self.name)
+        except sqlite3.DatabaseError:
+            return ()
 
     @cached_property
     def history(self) -> History | None:
         """What monitoring found; None where it never looked."""
         folder = folder_of(self.store, self.name)
-        return _history(folder) if (folder / "history.sqlite").exists() else None
+        if not (folder / "history.sqlite").exists():
+            return None
+        try:
+            return _history(folder)
+        except sqlite3.DatabaseError as error:
+            self.damage = f"{folder / 'history.sqlite'} cannot be read: {error}"
+            return None
 
     @cached_property
     def last_chunk(self) -> Chunk | None:
@@ -192,6 +208,8 @@ class Project:
         busy = _holder(self.store, self.name, "pass")
         if busy is not None and busy.what.startswith("monitor"):
             return "running", "a pass"
+        if self.history is None and self.damage:
+            return "attention", "its history cannot be read"
         if self.incidents:
             return "attention", f"{plural(len(self.incidents), 'trouble')} open"
         if self.monitored is None:

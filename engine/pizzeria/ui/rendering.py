@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 from pizzeria.report import wording
 from pizzeria.ui import wheel
+from pizzeria.ui.evidence import read_evidence
 from pizzeria.ui.projects import Project
 from pizzeria.ui.shop import shop_of
 
@@ -99,6 +100,7 @@ def _environment() -> Any:
         "moment": wording.moment,
         "short": short,
         "query": query,
+        "evidence": read_evidence,
     }
     environment.globals |= {"plural": wording.plural, "metric_title": wording.metric_title}
     return environment

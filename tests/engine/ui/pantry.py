@@ -258,6 +258,14 @@ def prices(pantry: Pantry, runs: int = 60) -> tuple[Run, Run]:
     why = f"12 new labels are there, and 100 are asked: {EVIL}"
     pantry.decide(run, shas[1], late, "lacking", why, labels=12,
                   least=100, open=["drift", "performance"], sources={"review": 12, EVIL: 0})  # fmt: skip
+    figures = {"champion": 0.41, "challenger": 0.36, "gain": 0.05, "low": 0.02, "high": 0.08}
+    window = {"subject": "mae", **figures, "rows": 90, "undecided": "", "classes": [{"subject": EVIL, **figures}]}
+    pantry.decide(run, shas[1], late, "refused", "no better", window=window, reasons=["drift"])
+    version = pantry.store.root / ".collected" / "prices" / "1"
+    version.mkdir(parents=True)
+    counts = {"labels": 90, "train": 60, "by_source": {EVIL: 90}}
+    plain = {"made": late.isoformat(), "champion": {"run": run.id}, "counts": counts, "doubts": [EVIL]}
+    (version / "manifest.json").write_text(json.dumps(plain))
     return former, run
 
 

@@ -99,7 +99,7 @@ def test_pages_are_sound(pages: Served, path: str) -> None:
 def test_home_and_overview_say_how_it_is(pages: Served) -> None:
     home = read(pages, "/")
     assert "2 troubles open" in home.text
-    assert "lacking" in home.text
+    assert "refused" in home.text
     prices = read(pages, "/prices")
     for words in (
         "estimated mae is 0.638",
@@ -187,7 +187,16 @@ def test_who_was_told(pages: Served) -> None:
 def test_decisions_show_their_evidence(pages: Served) -> None:
     page = read(pages, "/prices/decisions")
     assert "labels 12 least 100 open drift, performance sources review 12" in page.text
-    assert "2 decisions" in page.text
+    assert "3 decisions" in page.text
+    assert "On the newest labels 90 rows" in page.text
+    assert "mae 0.410 0.360 0.050 0.020 to 0.080" in page.text
+
+
+def test_data_say_what_was_collected(pages: Served) -> None:
+    page = read(pages, "/prices/data")
+    assert "2 versions" in page.text
+    assert "Version 1 made 2026-05-04 00:00 UTC" in page.text
+    assert "labels 90 train 60" in page.text
 
 
 def test_what_is_not_there(pages: Served) -> None:

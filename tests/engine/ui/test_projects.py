@@ -16,6 +16,7 @@ from pizzeria.runs.store import Store
 from pizzeria.ui.access import Access
 from pizzeria.ui.shop import Shop
 
+from .conftest import Served
 from .pantry import BEGIN, Pantry
 
 
@@ -73,3 +74,18 @@ def test_a_failed_change_needs_attention(pantry: Pantry) -> None:
     assert states(pantry)["Deploy"] == "attention"
     pantry.ledger.add("failed", "prices", run=run.id, sha256="a" * 64, detail={"intent": intent.id, "why": "no"})
     assert states(pantry)["Deploy"] == "attention"
+
+
+def test_a_damaged_history_is_told_and_spoils_no_other_page(pantry: Pantry) -> None:
+    pantry.run("prices", "01", "tabular_regression", BEGIN)
+    folder = pantry.store.root / ".monitoring" / "prices"
+    folder.mkdir(parents=True)
+    (folder / "history.sqlite").write_bytes(b"no database" * 1000)
+    assert states(pantry)["Monitor"] == "attention"
+    served = Served(pantry.store)
+    with served.client() as client:
+        for tab in ("", "prices", "prices/monitoring", "prices/deployment"):
+            answer = client.get(f"/{tab}")
+            assert answer.status_code == 200, answer.text
+        assert "cannot be read" in client.get("/prices/monitoring").text
+    served.close()

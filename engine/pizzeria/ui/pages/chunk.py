@@ -14,9 +14,10 @@ from starlette.responses import Response
 from pizzeria import registry
 from pizzeria.contracts import Alarm, Finding
 from pizzeria.deployments import log_folder
-from pizzeria.errors import NotFoundError
+from pizzeria.errors import NotFoundError, PizzeriaError
 from pizzeria.monitoring.history import Chunk
 from pizzeria.monitoring.traffic import LoggedTraffic
+from pizzeria.ui.asking import Answer
 from pizzeria.ui.projects import Project
 from pizzeria.ui.rendering import render
 from pizzeria.ui.shop import Shop, shop_of
@@ -81,8 +82,10 @@ def _rows(shop: Shop, project: Project, found: Chunk, alarms: Sequence[Alarm]) -
     causes = list(dict.fromkeys(name for alarm in alarms for name in (*alarm.causes, alarm.subject)))
     if not examples or not found.start:
         return None
-    spec = shop.spec_of(project, found.run)
-    log = spec.serving.log
+    try:
+        log = shop.spec_of(project, found.run).serving.log
+    except PizzeriaError as error:
+        return Answer(trouble=error.message)
     if log is None:
         return None
     reference = shop.store.root / found.run / "stages" / "package" / "reference.parquet"
