@@ -45,6 +45,7 @@ _OPTIONAL = {
     "models": {"inputs": "is decided by files too"},
     "validators": {"profile": "learns expectations from data (pizzeria data profile, data.reference)"},
     "monitors": {"check": "checks the spec"},
+    "alerts": {"secrets": "needs secrets", "show": "shows the state after each pass"},
 }
 """By kind, what a plugin may have besides."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,6 +180,14 @@ def test_a_server_without_starttls_gets_nothing() -> None:
         email.send(email.Options(host="127.0.0.1", port=port, **_FROM), notices()[0])
     assert "is that what the server speaks?" in caught.value.hint
     assert inbox.mails == []
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(email, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = email.Options(host="127.0.0.1", port=silent.getsockname()[1], **_FROM)
+        with pytest.raises(PizzeriaError, match="cannot be used: TimeoutError"):
+            email.send(options, notices()[0])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from pizzeria.conformance.alerts import AlertSuite, Place, notices
 from pizzeria.conformance.asking import free_port
 from pizzeria.errors import PizzeriaError
-from pizzeria_plugins.alerts import webhook
+from pizzeria_plugins.alerts import posting, webhook
 from pizzeria_plugins.alerts.texts import SHOWN
 
 from .conftest import certificate, receiving
@@ -104,6 +105,14 @@ def test_redirects_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
             webhook.send(webhook.Options(url=server.address), notices()[0])
         assert "points elsewhere" in caught.value.hint
         assert elsewhere.requests == []
+
+
+def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(PizzeriaError, match="cannot be reached: ReadTimeout"):
+            webhook.send(webhook.Options(url=address), notices()[0])
 
 
 @pytest.mark.parametrize(
