@@ -12,6 +12,7 @@ from pizzeria import registry
 from pizzeria.spec.amend import amend
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins, compose
+from pizzeria.spec.earlier import brought_up_to_date
 from pizzeria.spec.reading import YamlPath, display, read_lines
 from pizzeria.spec.spec import Spec
 
@@ -42,7 +43,7 @@ def load_resolved(path: Path, overrides: Sequence[str] = (), instead: Mapping[st
         SpecError: it was changed into something that does not pass, or a plugin it names is gone.
     """
     lines = read_lines(path)
-    data = yaml.safe_load(path.read_text())
+    data = brought_up_to_date(yaml.safe_load(path.read_text()))
     if instead is not None:
         data["deployment"] = instead["deployment"]
         data["serving"] = data["serving"] | {"log": instead["log"]}
