@@ -151,6 +151,16 @@ def band(lows: Sequence[float | None], highs: Sequence[float | None], scale: Sca
     return "".join(parts)
 
 
+def uprights(places: Sequence[int]) -> str:
+    """Lines from top to bottom before some columns.
+
+    Example:
+        >>> uprights([3])
+        'M3 0V1000'
+    """
+    return "".join(f"M{place} 0V{HEIGHT}" for place in places)
+
+
 def dots(places: Sequence[tuple[int, float]], scale: Scale) -> str:
     """Dots, which stay round however the drawing is stretched: lines of no length with round ends.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from pizzeria.ui.shop import shop_of
 
 HERE = Path(__file__).parent
 STYLE = HERE / "static" / "style.css"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)")
 THEMES = ("light", "dark")
 
 TABS = (
@@ -101,6 +103,7 @@ def _environment() -> Any:
         "short": short,
         "query": query,
         "evidence": read_evidence,
+        "plainly": plainly,
     }
     environment.globals |= {"plural": wording.plural, "metric_title": wording.metric_title}
     return environment
@@ -109,6 +112,16 @@ def _environment() -> Any:
 def short(sha256: str) -> str:
     """The first digits of a hash."""
     return sha256[:12]
+
+
+def plainly(text: str) -> str:
+    """A time as people write it; other text as it is.
+
+    Example:
+        >>> plainly("2026-01-11T00:00:00.000+00:00"), plainly("2026-01-11")
+        ('2026-01-11 00:00 UTC', '2026-01-11')
+    """
+    return wording.moment(text) if _TIME.fullmatch(text) else text
 
 
 def query(values: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ def decisions(request: Request) -> Response:
         entries=[entry for entry in shown if not (quiet and action_of(entry) == "kept")],
         more=shown[-1].id if len(found) > _PER_PAGE else None,
         quiet=quiet,
+        opened=next((entry.id for entry in shown if action_of(entry) != "kept"), 0),
         before=before,
         total=sum(shop.ledger.count(project.name, event) for event in _EVENTS),
     )

@@ -145,6 +145,8 @@ def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject:
         [None if v is None or e is None else v + way * _SURE * e for v, e in zip(values, errors, strict=True)]
         for way in (-1, 1)
     )
+    if all(value is None or 0 <= value <= 1 for value in (*values, *realised)):  # a share stays one
+        lows, highs = ([None if v is None else min(max(v, 0.0), 1.0) for v in side] for side in (lows, highs))
     scale = Scale.around([*values, *realised, *below, *above, *lows, *highs])
     chart = Chart(
         width=len(bins),
@@ -158,6 +160,7 @@ def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject:
     unsure = [(i, scale.low) for i, one in enumerate(rows) if one and one.value is None and not one.alert]
     estimated = any(one is not None and one.kind == "performance" for one in rows)
     for name, key, path in (
+        ("change", "another bundle", charts.uprights(_changes(bins))),
         ("band", "95% of its samples", charts.band(lows, highs, scale)),
         ("rule", "rule", charts.steps(below, scale) + charts.steps(above, scale)),
         ("real", "realised, by labels", charts.line(realised, scale)),
@@ -169,6 +172,12 @@ def _chart(project: Project, bins: Bins, rows: Sequence[Binned | None], subject:
             chart.shapes.append((name, path))
             chart.key.append((name, key))
     return chart
+
+
+def _changes(bins: Bins) -> list[int]:
+    """Where another bundle has taken over."""
+    live = [chunks[0].sha256 for chunks in bins]
+    return [i for i in range(1, len(live)) if live[i] != live[i - 1]]
 
 
 def _broken(one: Binned, scale: Scale) -> float:
