@@ -141,7 +141,7 @@ class Replay:
                 self._save(replace(state, tries=state.tries + 1))
                 _, run, spec = champion(self.spec.name, self.store)
                 with turn(spec.name, f"simulate {spec.name}", self.store, progress, of="pass"):
-                    monitor(spec, run, self.store, _SILENT)
+                    monitor(spec, run, self.store, _Quiet())
                 following = _State(state.step, "maintain") if self.policy.maintains else _State(state.step + 1)
             else:
                 self._save(replace(state, tries=state.tries + 1))
@@ -157,14 +157,14 @@ class Replay:
             turn(name, f"simulate {name}", self.store, progress, of="maintain"),
             suppress(PizzeriaError),
         ):
-            maintain(name, self.store, _Training(progress))
+            maintain(name, self.store, _Quiet(progress))
 
     def _answer(self, since: datetime, until: datetime) -> None:
         """Let what is live answer the inputs of [since, until), and log it as a service does."""
         first, last = self._places(since, until)
         if first == last:
             return
-        restore(self.spec.name, f"simulate {self.spec.name}", self.store, _SILENT)
+        restore(self.spec.name, f"simulate {self.spec.name}", self.store, _Quiet())
         entry, run, _ = champion(self.spec.name, self.store)
         predictor = _opened(str(run.stage("package") / "bundle"), entry.sha256)
         for at in range(first, last, _AT_ONCE):
@@ -240,31 +240,27 @@ class Replay:
         atomic.write_json(self.store.root / _STATE, asdict(state))
 
 
-class _Silent:
-    """A pass in a simulation says nothing: there are hundreds of them."""
+class _Quiet:
+    """A pass in a simulation says nothing, since there are hundreds of them; but for training, which takes long.
+
+    Args:
+        progress: Shows the training.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
 
     def track(self, items: Sequence[Any], label: str) -> Iterator[Any]:
         yield from items
 
     def update(self, label: str, done: int, total: int, **figures: float) -> None:
-        if label.startswith("train"):
-            self.training(label, done, total, **figures)
+        if self._progress is not None and label.startswith("train"):
+            self._progress.update(label, done, total, **figures)
 
     def say(self, text: str) -> None:
         pass
 
-    def training(self, label: str, done: int, total: int, **figures: float) -> None:
-        pass
 
-
-class _Training(_Silent):
-    """But for training, which takes long."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.training = progress.update  # type: ignore[method-assign]
-
-
-_SILENT = _Silent()
 _last: dict[tuple[str, str], Predictor] = {}
 
 

@@ -126,7 +126,7 @@ def prediction_id(moment: datetime, key: str) -> str:
 
     Example:
         >>> prediction_id(datetime(2026, 5, 1, tzinfo=UTC), "row-7")
-        '019de0f2-8800-7e25-b3f9-f9a4eb53fb89'
+        '019de0d5-c800-7525-b5ef-73c10169da9b'
     """
     from uuid import UUID
 

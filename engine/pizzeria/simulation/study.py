@@ -1,10 +1,11 @@
 """A simulation in its folder: `runs/simulations/<name>-<what decides it>/`, from which it goes on after a kill.
 
-past.parquet         what the first model learns
-setting.json         what was asked for
-.cache/              stages that all policies share
-<policy>/            a store: runs, ledger, predictions, monitoring
-results.json, plot.html, plot.png
+What was collected lies beside it, in `.collected`.
+
+    past.parquet, past/  what the first model learns
+    .cache/              stages that all policies share
+    <policy>/            a store: runs, ledger, predictions, monitoring
+    results.json, plot.html, plot.png
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def simulate(plan: Plan, store: Store, progress: Progress, *, fresh: bool = Fals
     """Replay a history under each policy, and say what became of it.
 
     Args:
-        store: Of the working folder; its cache has the collected data.
+        store: Of the working folder; nothing changes in it but for its folder `simulations`.
         fresh: Forget what an earlier try of the same simulation left.
 
     Raises:
@@ -93,8 +94,9 @@ def simulate(plan: Plan, store: Store, progress: Progress, *, fresh: bool = Fals
     tabular = spec.problem.task.startswith("tabular")
     _require_sense(plan, column)
     metric = _metric(plan)
+    aside = Store(store.root / FOLDER / ".collected")  # a run of collecting alone is none of the user's runs
     collected = [
-        execute(one, store, progress, until="collect").results["collect"]
+        execute(one, aside, progress, until="collect").results["collect"]
         for one in (spec, plan.shifted)
         if one is not None
     ]
