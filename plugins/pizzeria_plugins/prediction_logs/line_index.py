@@ -2,8 +2,8 @@
 wants them by time, piece by piece, and again and again.
 
 It follows the files: what was added to one, and new ones, are taken up; when one is gone or is another one now, all is
-read anew. It may be deleted at any time. Where it cannot be written, it is made anew in a temporary folder for the one
-look.
+read anew. It may be deleted at any time. Where it cannot be written (see `index_place`), it is made anew in a
+temporary folder for the one look.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria_plugins.prediction_logs import sqlite
+from pizzeria_plugins.prediction_logs.index_place import index_folder
 from pizzeria_plugins.prediction_logs.line_files import Seen
 from pizzeria_plugins.prediction_logs.line_format import Entry
 
@@ -45,16 +46,18 @@ def following(folder: Path, files: Sequence[Seen], entries: Entries) -> Iterator
         with tempfile.TemporaryDirectory() as empty:
             yield Path(empty)
         return
+    place = index_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            _follow(folder, files, entries)
+        if place is None:
+            raise OSError("nowhere to write")
+        with _alone(place):
+            _follow(place, files, entries)
     except (OSError, sqlite3.Error):
         with tempfile.TemporaryDirectory() as other:
             _follow(Path(other), files, entries)
             yield Path(other)
         return
-    yield folder
+    yield place
 
 
 def forget(folder: Path) -> None:

@@ -2,14 +2,13 @@
 parts, and labels are found by their name.
 
 It is made from the parts alone, may be deleted at any time, and is brought up to date at each look. Where it cannot be
-written, it is made anew in a temporary folder for the one look.
+written (see `index_place`), it is made anew in memory for the one look.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.inference.truth import Label
+from pizzeria_plugins.prediction_logs.index_place import index_folder
 from pizzeria_plugins.prediction_logs.parts import Store
 from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, Names, as_label, labels_among
 
@@ -96,12 +96,11 @@ class PartIndex:
         """
         store = Store.open(url, folder)
         names = {kind: store.parts(kind) for kind in kinds}
-        file = folder / _FILE
-        if not any(names.values()) and not file.exists():  # looking makes no file
+        if not any(names.values()) and not (folder / _FILE).exists():  # looking makes no file
             with closing(_made(":memory:", store)) as connection:
                 yield cls(store, connection)
             return
-        with _lasting(file, store) as connection:
+        with _lasting(folder, store) as connection:
             index = cls(store, connection)
             for kind, there in names.items():
                 index._follow(kind, there)
@@ -254,14 +253,14 @@ def microseconds(at: datetime) -> int:
 
 
 @contextmanager
-def _lasting(file: Path, store: Store) -> Iterator[sqlite3.Connection]:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        connection = _opened(file, store)
-    except (OSError, sqlite3.OperationalError):
-        with tempfile.TemporaryDirectory() as folder, closing(_made(str(Path(folder) / _FILE), store)) as connection:
-            yield connection
-        return
+def _lasting(folder: Path, store: Store) -> Iterator[sqlite3.Connection]:
+    place = index_folder(folder)
+    connection: sqlite3.Connection | None = None
+    if place is not None:
+        with suppress(sqlite3.OperationalError):
+            connection = _opened(place / _FILE, store)
+    if connection is None:
+        connection = _made(":memory:", store)
     with closing(connection):
         yield connection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -208,3 +209,46 @@ def test_of_very_many_labels_all_labelled_records_count(log: Log, monkeypatch: p
     times, mark = traffic(log).relabelled("")
     assert list(times) == [at(1), at(3)]
     assert list(traffic(log).relabelled(mark)[0]) == []
+
+
+@pytest.mark.parametrize("kind", ["lines", "parquet"])
+def test_the_index_goes_where_it_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    log = Log(*KINDS[kind], tmp_path / "log")
+    log.write([record(1), record(2)])
+    name = f".{kind}-index.sqlite"
+    monkeypatch.setenv("PIZZERIA_CACHE", str(tmp_path / "cache"))
+    mounted = subprocess.run(["mount", "--bind", "-o", "ro", str(log.folder), str(log.folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("no folder can be mounted read-only here (root may): such a log is NOT TESTED")
+    try:
+        assert traffic(log).counts([at(0), at(9)]) == [2]
+        assert len(list((tmp_path / "cache").rglob(name))) == 1
+        monkeypatch.setenv("PIZZERIA_CACHE", str(log.folder / "nowhere"))
+        assert len(whole(traffic(log).batches())) == 2
+    finally:
+        subprocess.run(["umount", "--lazy", str(log.folder)], check=True)
+    log.write([record(3)])
+    assert traffic(log).counts([at(0), at(9)]) == [3]
+    assert (log.folder / name).exists()
+    (log.folder / name).write_bytes(b"spoilt")
+    assert traffic(log).counts([at(0), at(9)]) == [3], "a spoilt index is made anew"
+
+
+def test_lines_are_followed_where_files_grow_and_read_anew_where_they_change(tmp_path: Path) -> None:
+    log = Log(lines, lines.Options(path="one.jsonl"), tmp_path)
+    read = Log(lines, lines.Options(read_from="*.jsonl"), tmp_path)
+    for count in (1, 2):
+        log.write([record(count)])
+        assert traffic(read).counts([at(0), at(9)]) == [count]
+    other = Log(lines, lines.Options(path="two.jsonl"), tmp_path)
+    other.write([record(3)])
+    assert traffic(read).counts([at(0), at(9)]) == [3]
+    (tmp_path / "one.jsonl").unlink()
+    assert traffic(read).counts([at(0), at(9)]) == [1], "what the platform deleted is gone"
+    text = (tmp_path / "two.jsonl").read_text()
+    other.write([record(4)])
+    added = (tmp_path / "two.jsonl").read_text()[len(text) :]
+    (tmp_path / "two.jsonl").write_text(text + added[:50])
+    assert traffic(read).counts([at(0), at(9)]) == [1]
+    (tmp_path / "two.jsonl").write_text(text + added)
+    assert traffic(read).counts([at(0), at(9)]) == [2], "a line that was there by half"
