@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pizzeria.maintenance.doubts import Doubt, Group, Known, named
 from pizzeria.spec.maintenance import Trust
 
@@ -66,6 +68,7 @@ def contradicting(
     said = {i: claims(known.task, json.loads(answers[i]), json.loads(truths[i]), usual) for i in new}
     before = _tally(one for row in _reference_claims(known, usual) for one in row)
     at = examples["predicted_at"].tolist()
+    known_inputs: frozenset[int] = frozenset()
     for group in (*groups, *_bursts(examples, groups, trust)):
         mine = {
             kind: counts
@@ -84,22 +87,28 @@ def contradicting(
             base = max(usual_share, 0.0 if alone else _share(beside))
             surely = lower_bound(against, count)
             if alone:
-                # A bad day is no proof: errors of neighbouring hours are alike, and labels come in by the day.
-                doubted = group.whole and surely > base + max(_LONE, trust.contradicting)
+                # A bad day is no proof: errors of neighbouring hours are alike, and labels come in by the day. Nor is
+                # it that the model errs on inputs unlike all that it was tested on.
+                if not group.whole:
+                    continue
+                known_inputs = known_inputs or familiar(examples, known.reference)
+                tally = _tally(one for i in group.rows if i in known_inputs for one in said[i])
+                against, count = tally.get(kind, (0, 0))
+                doubted = count >= trust.least and lower_bound(against, count) > base + max(_LONE, trust.contradicting)
             else:
                 doubted = surely > base and against / count > base + trust.contradicting
             if not doubted:
                 continue
             compared = (
-                "there are no others of that time to compare with"
+                "on inputs like those of the test set, and there are no other labels of that time to compare with"
                 if alone
-                else f"{beside[0]} of {beside[1]} are by other labels of that time"
+                else f"and {beside[0]} of {beside[1]} are by other labels of that time"
             )
             rows = [i for i in group.rows if any(one.kind == kind and one.contradicted for one in said[i])]
             yield Doubt(
                 group.source,
                 f"{group.name} contradict {against} of {count} {_answers(kind)}, where {usual_share:.0%} are wrong on"
-                f" the test set, and {compared}: {named(examples, rows)}",
+                f" the test set, {compared}: {named(examples, rows)}",
                 tuple(group.rows),
             )
             break
@@ -137,15 +146,40 @@ def _reference_claims(known: Known, usual: float) -> Iterator[list[Claim]]:
         yield claims(known.task, answer, truth, usual)
 
 
+def familiar(examples: pd.DataFrame, reference: pd.DataFrame) -> frozenset[int]:
+    """Rows whose columns are each within what the test set has: between its smallest and largest, or one of its values.
+
+    What is missing counts as within.
+    """
+    import pandas as pd
+
+    inside = np.ones(len(examples), np.bool_)
+    for name in (str(name) for name in examples if str(name).startswith("feature:") and name in reference):
+        theirs = reference[name].dropna()
+        if not len(theirs):
+            continue
+        mine = examples[name]
+        if pd.api.types.is_numeric_dtype(theirs) and not pd.api.types.is_bool_dtype(theirs):
+            numbers = pd.to_numeric(mine, errors="coerce").to_numpy(np.float64)
+            within = np.isnan(numbers) | ((numbers >= theirs.min()) & (numbers <= theirs.max()))
+        elif pd.api.types.is_datetime64_any_dtype(theirs):
+            continue  # time goes on
+        else:
+            within = (mine.isna() | mine.astype(str).isin(set(theirs.astype(str)))).to_numpy(np.bool_)
+        inside &= within
+    return frozenset(np.flatnonzero(inside).tolist())
+
+
 def _usual_error(reference: pd.DataFrame) -> float:
-    """Regression: what 99 of 100 errors on the test set do not exceed."""
+    """Regression: what 99 of 100 errors on the test set do not exceed; at least twice the target's own spread."""
     if "true" not in reference or reference["true"].dtype == object or not len(reference):
         return math.inf
     try:
-        errors = (reference["pred"].astype("float64") - reference["true"].astype("float64")).abs()
+        true = reference["true"].astype("float64")
+        errors = (reference["pred"].astype("float64") - true).abs()
     except (TypeError, ValueError):
         return math.inf
-    return float(errors.quantile(0.99))
+    return max(float(errors.quantile(0.99)), 2 * float(true.std(ddof=0)))
 
 
 def _tally(found: Any) -> dict[str, tuple[int, int]]:

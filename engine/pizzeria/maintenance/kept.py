@@ -6,7 +6,7 @@
 
 `examples.parquet` has prediction_id, input_id, listing_id, predicted_at (ISO 8601), labelled_at, source (who said it),
 model (sha256 of the bundle that answered), truth (JSON, see `pizzeria.inference.truth`), answer (JSON: what the model
-said), and for photos file, photo_sha256, phash, dhash, width, height; for rows `feature:<column>`.
+said), `feature:<column or statistic>`, and for photos file, photo_sha256, phash, dhash, width, height.
 """
 
 from __future__ import annotations
@@ -146,8 +146,7 @@ def _records(
             example = _example({str(key): value for key, value in record.items()}, label, shown)
             if photos is not None:
                 example |= _photo(photos, name, example["input_id"], folder / PHOTOS)
-            else:
-                example |= {key: _plain(record[key]) for key in shown if key.startswith("feature:")}
+            example |= {key: _plain(record[key]) for key in shown if key.startswith("feature:")}
             seen.add(name)
             done += 1
             progress.update("labelled predictions", done, len(labels))

@@ -7,10 +7,11 @@ labels is never judged by its disagreement alone, but by how much *more* it cont
 - and the test set, where the truth is known.
 
 The same is asked of what one source said within an hour, against all other labels of that time. Where there is nothing
-to compare a source with, its labels are doubted when more than half of the confident answers are contradicted: classes
-that were mixed up and a world that turned over look the same then, and a person must say which it is
-(`maintenance.trust.trusted`). Besides, labels are doubted that contradict each other on the same photo or row, that get
-photos wrong whose truth is known, and that say the same of everything within an hour, against the model's answers.
+to compare a source with, its labels are doubted when more than half of the confident answers are contradicted on inputs
+like those of the test set: classes that were mixed up and a world that turned over look the same then, and a person
+must say which it is (`maintenance.trust.trusted`). Besides, labels are doubted that contradict each other on the same
+photo or row, that get photos wrong whose truth is known, and that say the same of everything within an hour, against
+the model's answers.
 
 A source that lies now and then, or only where the model is unsure, is not found by any of this; the comparison of the
 challenger with the champion on the frozen test set is what stands behind it. Sources with few labels are judged

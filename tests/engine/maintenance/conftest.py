@@ -57,7 +57,6 @@ maintenance:
   least_labels: 60
   probation: 2d
   compare: {no_worse_by: 0.5, resamples: 200}
-  trust: {trusted: [tests]}
 """
 
 

@@ -81,7 +81,7 @@ def test_what_is_refused_is_not_trained_again(place: Place) -> None:
 
 
 def test_labels_that_are_not_believed_train_nothing(due: Place) -> None:
-    due.settings(trust={"trusted": []})
+    due.traffic(old_world(200, 9), truth=500.0)
     trained = len(due.ledger.entries("prices", "run_started"))
     assert due.maintain().action == "refused"
     assert "not believed" in due.last()["why"]

@@ -74,7 +74,7 @@ def labelled(
 def known(task: str = CLASSIFICATION) -> Known:
     said, truths = answers(400, 99, 0.03)
     frame = pd.DataFrame(said).assign(true=truths)
-    frame["feature:heat"] = np.arange(400.0)
+    frame["feature:heat"] = np.linspace(-9, 9, 400)
     return Known(task, frame)
 
 
@@ -107,8 +107,17 @@ def test_a_source_that_swaps_classes_is_named(wrong: float) -> None:
 
 
 def test_what_cannot_be_compared_is_doubted_only_when_most_is_contradicted() -> None:
-    with pytest.raises(PoisonError, match="there are no others of that time to compare with"):
+    with pytest.raises(PoisonError, match="there are no other labels of that time to compare with"):
         judge(labelled("ann", 60, swapped, seed=1), known(), Trust())
+
+
+def test_inputs_unlike_all_before_explain_errors() -> None:
+    far = labelled("ann", 60, swapped, seed=1)
+    far["feature:heat"] += 1000.0
+    assert judge(far, known(), Trust()).rows == frozenset()
+    near = together(far, labelled("ann", 60, swapped, seed=2).assign(prediction_id="near"))
+    with pytest.raises(PoisonError, match=r"of 60 confident answers, .* on inputs like those of the test set"):
+        judge(near, known(), Trust())
 
 
 def test_a_bad_day_of_the_only_source_is_no_proof() -> None:
