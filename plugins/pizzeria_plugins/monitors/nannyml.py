@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LATEST = 500
 """Of the chunks that stand, so many are looked at beside those of the pass: for figures, rankings and the backtest."""
+BLOCK = 1000
+"""So many chunks of the pass are judged at a time."""
 SPAN_ROWS, SPAN_CHUNKS = 100_000, 50
 """What a worker is given at a time, and what a kill may cost."""
 
@@ -117,47 +119,62 @@ def _pass(
     progress: Progress,
 ) -> Verdict:
     from pizzeria_plugins.monitors import figures, library
-    from pizzeria_plugins.monitors.instruments import Known
+    from pizzeria_plugins.monitors.memory import ALL
 
     with library.quiet(), library.seeded(options.seed):
         instruments = _fit(options, monitoring, problem, reference, memory, stock)
         _measure(options, monitoring, problem, traffic, dated, memory, stock, instruments, progress)
         waiting = _waiting(stock, options.least_rows)
-        known_chunks = [one for one in memory.chunks() if one.id not in waiting]
-        told = [one for one in known_chunks if one.untold]
-        standing = [one for one in known_chunks if not one.untold][-LATEST:]
-        looked_at = {one.id for one in (*told, *standing)}
-        looked = [one for one in known_chunks if one.id in looked_at]
-        judgeable = [one.part for one in looked if one.cut.rows >= options.least_rows]
-        fresh = frozenset(one.cut.name for one in told)
-        known = Known(judgeable, fresh, memory.readings(looked))
+        # What was pruned before it was ever measured is nothing to tell of.
+        lost = {one.id for one in stock.chunks if one.id in stock.gone and one.todo == ALL}
+        chunks = [one for one in memory.chunks() if one.id not in waiting | lost]
+        told = [one for one in chunks if one.untold]
         few = f"at least {options.least_rows} rows"
-        findings: list[Finding] = []
+        short = [one for one in told if one.cut.rows < options.least_rows]
+        findings = [one.part.finding("quality", "rows", float(one.cut.rows), few, None) for one in short]
+        undecided = [_too_short(one, few) for one in short]
         alarms: list[Alarm] = []
-        undecided: list[str] = []
         plots: dict[str, Any] = {}
-        for one in told:
-            if one.cut.rows < options.least_rows:
-                findings.append(one.part.finding("quality", "rows", float(one.cut.rows), few, None))
-                undecided.append(_too_short(one, few))
-        if judgeable:
+        backtest = None
+        for known in _blocks(chunks, memory, options.least_rows):
+            found: list[Alarm] = []
+            plots = {}  # The last block has the newest.
             for instrument in instruments:
                 judgement = instrument.judge(known)
                 findings += judgement.findings
-                alarms += judgement.alarms
+                found += judgement.alarms
                 undecided += judgement.undecided
                 plots |= judgement.figures
-        explained = _explained(alarms, instruments, known)
-        backtest = next(one.backtest(known) for one in instruments if one.name == "performance")  # type: ignore[attr-defined]
+            alarms += _explained(found, instruments, known)
+            backtest = next(one.backtest(known) for one in instruments if one.name == "performance")  # type: ignore[attr-defined]
     return Verdict(
         tuple(findings),
-        explained,
+        tuple(alarms),
         tuple(dict.fromkeys(undecided)),
         figures.as_json(plots),
         tuple(_judged(one) for one in told),
-        len(known_chunks) - len(told),
+        len(chunks) - len(told),
         backtest,
     )
+
+
+def _blocks(chunks: Sequence[Remembered], memory: Memory, least_rows: int) -> Iterator[Known]:
+    """What is to be judged, oldest first, some at a time: readings of a whole year are too much to hold.
+
+    With each block come the chunks just before its last that stand; with the last one, the newest of all.
+    """
+    from pizzeria_plugins.monitors.instruments import Known
+
+    places = [i for i, one in enumerate(chunks) if one.untold]
+    for first in range(0, len(places), BLOCK):
+        block = places[first : first + BLOCK]
+        end = len(chunks) if first + BLOCK >= len(places) else block[-1] + 1
+        within = set(block)
+        beside = [i for i in range(end) if i not in within][-LATEST:]
+        looked = [chunks[i] for i in sorted({*block, *beside})]
+        parts = [one.part for one in looked if one.cut.rows >= least_rows]
+        if parts:
+            yield Known(parts, frozenset(chunks[i].cut.name for i in block), memory.readings(looked))
 
 
 def _fit(

@@ -113,7 +113,8 @@ class Performance:
                         undecided.append(f"{rule.metric} cannot be estimated in {part}")
                     if text:
                         worst = self._worst(rule, readings[place][1])
-                        near = backtest.told(rule.metric, rows[:place], self.least_rows)
+                        others = [row for i, row in enumerate(rows) if i != place]
+                        near = backtest.told(rule.metric, others, self.least_rows)
                         alarms.append(
                             Alarm("performance", rule.metric, part.name, part.start, part.end, f"{text}{worst}; {near}")
                         )

@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pizzeria.conformance.asking import Quiet
 from pizzeria.errors import PizzeriaError
 from pizzeria.monitoring.traffic import FrameTraffic
 from pizzeria.spec.monitoring import Chunk, DriftThreshold, Monitoring
 from pizzeria.spec.problem import Problem
-from pizzeria_plugins.monitors import library
+from pizzeria_plugins.monitors import library, nannyml
 from pizzeria_plugins.monitors.memory import Memory
 
 from .passing import judge
@@ -94,6 +95,28 @@ def test_a_pass_reads_only_what_is_new(table: Table, tmp_path: Path) -> None:
     assert [chunk.name for chunk in verdict.chunks] == ["5", "6", "7"]
     assert verdict.stood == 4
     assert set(more.reads) == {analysis["timestamp"][399].to_pydatetime()}
+
+
+def test_chunks_are_told_again_until_the_verdict_is_kept(table: Table, tmp_path: Path) -> None:
+    """A kill between the verdict and the history must not lose what was found."""
+    problem, reference, traffic = table(("no", "yes")), answers(400, 0), FrameTraffic(answers(300, 1))
+    passed = (nannyml.Options(resamples=20), RULE, problem, reference, traffic, tmp_path, Quiet())
+    first, second = nannyml.judge(*passed), nannyml.judge(*passed)
+    assert [chunk.name for chunk in first.chunks] == ["1", "2", "3"]
+    assert second == first
+    nannyml.kept(tmp_path)
+    assert nannyml.judge(*passed).stood == 3
+
+
+def test_many_chunks_are_judged_some_at_a_time(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, reference, analysis = table(("no", "yes")), answers(400, 0), answers(900, 1)
+    whole = judge(problem, reference, analysis, RULE, tmp_path / "1", resamples=20)
+    monkeypatch.setattr(nannyml, "BLOCK", 2)
+    blocks = judge(problem, reference, analysis, RULE, tmp_path / "2", resamples=20)
+    assert {(f.kind, f.subject, f.chunk): f for f in blocks.findings} == {
+        (f.kind, f.subject, f.chunk): f for f in whole.findings
+    }
+    assert (blocks.chunks, blocks.backtest, blocks.plots.keys()) == (whole.chunks, whole.backtest, whole.plots.keys())
 
 
 def test_other_rules_judge_all_again_without_reading(table: Table, tmp_path: Path) -> None:
