@@ -18,7 +18,7 @@ from pizzeria.monitoring.incidents import Incident, open_incidents
 from pizzeria.report.wording import duration, moment, number, plural
 from pizzeria.runs.ledger import CLOSING, Entry, Ledger
 from pizzeria.runs.store import Store
-from pizzeria.ui.run_index import Facts
+from pizzeria.ui.run_facts import Facts
 from pizzeria.ui.wheel import TITLES, Phase, State
 
 STAGES = {

@@ -15,7 +15,8 @@ from pizzeria.ui.access import Access
 from pizzeria.ui.asking import Asker
 from pizzeria.ui.jobs import Jobs
 from pizzeria.ui.projects import Project
-from pizzeria.ui.run_index import Facts, RunIndex
+from pizzeria.ui.run_facts import Facts
+from pizzeria.ui.run_index import RunIndex
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _SPECS = 50

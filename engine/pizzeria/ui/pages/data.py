@@ -15,7 +15,7 @@ from pizzeria.report.wording import rows_of
 from pizzeria.ui.collected import collected
 from pizzeria.ui.paging import Page
 from pizzeria.ui.rendering import render
-from pizzeria.ui.run_index import Facts
+from pizzeria.ui.run_facts import Facts
 from pizzeria.ui.shop import Shop, shop_of
 
 _PER_PAGE = 12

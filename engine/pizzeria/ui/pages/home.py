@@ -23,4 +23,4 @@ def home(request: Request) -> Response:
         Project(name, shop.store, shop.ledger, shop.runs.newest(name), counts.get(name, 0))
         for name in names[page.offset : page.offset + page.limit]
     ]
-    return render(request, "home", projects=projects, page=page, text=text, runs=sum(counts.values()))
+    return render(request, "home", projects=projects, page=page, text=text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pizzeria.ui.curves import performance
 from pizzeria.ui.health import health
-from pizzeria.ui.pages.monitoring import performance
 from pizzeria.ui.rendering import render
 from pizzeria.ui.shop import shop_of
 

@@ -20,7 +20,8 @@ from pizzeria.report.wording import higher_is_better, metric_title
 from pizzeria.runs.ledger import CLOSING, Event
 from pizzeria.ui.paging import Page
 from pizzeria.ui.rendering import render
-from pizzeria.ui.run_index import SORTS, Facts
+from pizzeria.ui.run_facts import Facts
+from pizzeria.ui.run_index import SORTS
 from pizzeria.ui.shop import Shop, shop_of
 
 _PER_PAGE = 50
@@ -66,7 +67,7 @@ def listed(request: Request) -> Response:
     live = project.champion.run if project.champion else ""
     return render(
         request, "runs", project=project, page=page, runs=found, sort=sort, down=down, wanted=wanted, live=live,
-        outcomes=OUTCOMES, sorted_by=_sorted_by(asked, sort, down), one_picked=picked == [] or len(picked) == 1,
+        outcomes=OUTCOMES, sorted_by=_sorted_by(asked, sort, down),
         when=when,
     )  # fmt: skip
 
