@@ -88,7 +88,9 @@ def judge(
     if not stock.chunks:
         return _nothing("there is no prediction to judge", f"at least {options.least_rows} rows")
     rules = memories.hash_of([depends, _rules(options, monitoring, problem)])
-    if remembered.fact("rules") not in (None, rules):
+    # Where nothing could be judged yet, each pass says so.
+    thin = all(one.cut.rows < options.least_rows for one in stock.chunks)
+    if thin or remembered.fact("rules") not in (None, rules):
         remembered.tell_all()
         stock = replace(stock, chunks=remembered.chunks())
     waiting = _waiting(stock, options.least_rows)

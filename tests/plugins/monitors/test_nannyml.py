@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,20 @@ def test_nothing_is_undecided_and_never_fine(traffic: Traffic, detection: Proble
         assert verdict.undecided, (reference, analysis)
         assert [finding.alert for finding in verdict.findings] == [None]
         assert verdict.alerts == ()
+
+
+def test_few_are_undecided_in_each_pass_until_they_are_enough(
+    traffic: Traffic, detection: Problem, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        verdict = judge(detection, traffic(150, 1), traffic(60, 2)[:20], memory=tmp_path)
+        assert [finding.alert for finding in verdict.findings] == [None]
+        assert verdict.undecided == (
+            "chunk 1 (20 rows from 2026-01-01 00:00) is too short to judge, at least 30 rows are needed",
+        )
+    verdict = judge(detection, traffic(150, 1), traffic(80, 2)[:70], memory=tmp_path)
+    assert verdict.undecided == ()
+    assert [(chunk.name, chunk.open) for chunk in verdict.chunks] == [("1", False)]
 
 
 def test_empty_log_without_columns_is_undecided(traffic: Traffic, detection: Problem) -> None:
