@@ -144,7 +144,7 @@ def _step(folder: Path) -> int:
     [
         (("--policy", "monthly"), "there is no policy 'monthly'"),
         (("--labels", "0"), "without labels no policy can learn anything"),
-        (("data.split={validation: 0.2, test: 0.2}",), "the history has no order in time"),
+        (("data.split.order_by=null",), "the history has no order in time"),
         (("--metric", "map_50"), "the task has no metric 'map_50'"),
         (("--traffic", "shifting.yaml"), "it is for photos"),
         (("--every", "0d"), "0 is no interval"),
