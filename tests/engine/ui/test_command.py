@@ -21,8 +21,16 @@ def begin(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 def end(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
-    return rest
+    return rest(process)
+
+
+def rest(process: subprocess.Popen[str]) -> str:
+    """What it says until its end; `communicate` would lose what was read ahead of the first line."""
+    assert process.stdout is not None
+    said = process.stdout.read()
+    process.stdout.close()
+    process.wait(timeout=60)
+    return said
 
 
 def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
@@ -51,7 +59,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         process, said = begin(tmp_path, "--port", port)
-        rest, _ = process.communicate(timeout=60)
+        said += rest(process)
     assert process.returncode == 1
     assert f"nothing can listen at 127.0.0.1:{port}" in said
-    assert "--port 0" in rest
+    assert "--port 0" in said
