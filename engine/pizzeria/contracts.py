@@ -639,7 +639,8 @@ class Monitor(Plugin, Protocol):
         """Judge what is new in the traffic.
 
         Args:
-            reference: [M] records with the truth, of data that the model has not learnt.
+            reference: [M] records with the truth, of data that the model has not learnt. Its `attrs` may have the
+                `calibration` of the bundle, with the bands that make verdicts (`pizzeria.inference.bands`).
             memory: Folder of this bundle's traffic alone, where the monitor keeps what it measured, so that the next
                 pass looks at new chunks only. It may be gone at any time, and a kill must not spoil it; what lies
                 there for other options, another reference or another version of the plugin is not used.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 from dataclasses import asdict, dataclass
@@ -75,6 +76,9 @@ def monitor(
     package = run.stage("package")
     sha256 = str(store.load(package.name).facts["sha256"])  # type: ignore[union-attr]
     reference = pd.read_parquet(package / "reference.parquet")
+    described = package / "bundle" / "bundle.json"
+    if described.is_file():
+        reference.attrs["calibration"] = json.loads(described.read_text())["calibration"]
     if spec.serving.log is None:
         raise NotFoundError(
             f"{spec.name} keeps no predictions: serving.log is null",

@@ -260,6 +260,7 @@ def depends_on(reference: pd.DataFrame) -> str:
         total.update(source.read_bytes())
     for name in ("nannyml", "pandas", "numpy", "scikit-learn", "lightgbm"):
         total.update(f"{name} {version(name)}".encode())
+    total.update(json.dumps(reference.attrs, sort_keys=True, default=str).encode())
     for column in reference:
         series = reference[column]
         total.update(f"{column} {series.dtype} {len(series)}".encode())

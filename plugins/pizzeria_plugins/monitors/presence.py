@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pizzeria.inference.bands import band_of
 from pizzeria_plugins.monitors import listings
 from pizzeria_plugins.monitors.classes import LEAST_EXPECTED
 from pizzeria_plugins.monitors.estimates import LEAST_OF_EACH, Cbpe, Usual, mean, numbers
@@ -30,6 +31,7 @@ class Presence:
         metrics: Of CBPE.
         classes: CBPE by class, of those that it can be fitted for.
         shares: Of each of these in the reference's photos.
+        calibration: Of the bundle, for its bands; empty where it is not known.
         deviation: Standard deviation of the share of right verdicts, from listing to listing of the reference; None
             where there are no listings.
     """
@@ -38,6 +40,7 @@ class Presence:
     classes: dict[str, Cbpe]
     shares: dict[str, float]
     undecided: tuple[str, ...]
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     deviation: float | None = None
     usual: dict[str, Usual] = field(default_factory=dict)
     method: str = "CBPE"
@@ -72,15 +75,20 @@ class Presence:
         return found
 
     def _verdicts(self, chunk: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> listings.Shares:
+        places = _listings(chunk[LISTING])
         probabilities, said, truth = {}, {}, {}
         for name, frame in frames.items():
             known = frame.dropna(subset=[f"p:{name}"])
             calibrated = self.classes[name].calibrated(known)[f"p:{name}"]
             probabilities[name] = calibrated.reindex(frame.index).to_numpy(float)
-            said[name] = frame[f"pred:{name}"].to_numpy(float)
+            if self.calibration:
+                band, usual = band_of(name, self.calibration), self.calibration.get("listing_photos")
+                said[name] = listings.by_bands(places, frame[f"p:{name}"].to_numpy(float), band, usual)
+            else:
+                said[name] = listings.by_photos(places, frame[f"pred:{name}"].to_numpy(float))
             if f"true:{name}" in frame:
                 truth[name] = frame[f"true:{name}"].to_numpy(float)
-        return listings.right_shares(_listings(chunk[LISTING]), probabilities, said, truth)
+        return listings.right_shares(places, probabilities, said, truth)
 
 
 def fit(context: Context, metrics: Sequence[str]) -> Presence:
@@ -106,7 +114,10 @@ def fit(context: Context, metrics: Sequence[str]) -> Presence:
             continue
         found[name] = Cbpe.fit(context.nml, wanted, columns[0], columns[1], columns[2], frame, context.parts)
         shares[name] = with_it / len(frame)
-    presence = Presence(tuple(wanted), found, shares, tuple(undecided))
+    calibration = reference.attrs.get("calibration", {})
+    presence = Presence(
+        tuple(wanted), found, shares, tuple(undecided), calibration if "thresholds" in calibration else {}
+    )
     for metric in wanted:
         own = [one.usual[metric] for one in found.values()]
         presence.usual |= {metric: _usual(metric, own)} if own else {}

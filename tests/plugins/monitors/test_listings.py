@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pizzeria.inference.bands import band_of, verdict_of
 from pizzeria.spec.monitoring import Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria.spec.problem import Problem
-from pizzeria_plugins.monitors.listings import right_shares, value_of
+from pizzeria_plugins.monitors.listings import by_bands, by_photos, right_shares, value_of
 
 from .passing import found, judge, kinds
 
@@ -21,7 +22,10 @@ def test_the_estimate_is_the_mean_over_truths_drawn_from_the_probabilities() -> 
     rng = np.random.default_rng(0)
     listings = np.repeat(np.arange(40), rng.integers(1, 9, 40))
     p = {name: rng.beta(0.5, 1.5, len(listings)) for name in ("bed", "tv")}
-    said = {name: (values > 0.4).astype(float) for name, values in p.items()}
+    said = {
+        "bed": by_photos(listings, (p["bed"] > 0.4).astype(float)),
+        "tv": by_bands(listings, p["tv"], (0.3, 0.7), 4),
+    }
     estimated = right_shares(listings, p, said, {}).estimated
     drawn = np.zeros((4000, 40))
     for row in drawn:
@@ -31,15 +35,29 @@ def test_the_estimate_is_the_mean_over_truths_drawn_from_the_probabilities() -> 
     assert np.abs(drawn.mean(axis=0) - estimated).max() < 3 * 0.5 / np.sqrt(4000)
 
 
+def test_bands_give_the_verdicts_of_the_service() -> None:
+    rng = np.random.default_rng(1)
+    listings = np.repeat(np.arange(60), rng.integers(1, 30, 60))
+    p = rng.beta(0.3, 4, len(listings))
+    fitted = {"thresholds": {"bed": 0.4}, "bands": {"bed": [0.2, 0.6]}, "listing_photos": 6}
+    told = {1.0: "confirmed", 0.0: "not shown"}
+    ours = by_bands(listings, p, band_of("bed", fitted), 6)
+    theirs = [verdict_of("bed", p[listings == i].max(), int((listings == i).sum()), fitted) for i in range(60)]
+    assert [told.get(one, "uncertain") for one in ours] == theirs
+    assert set(theirs) == {"confirmed", "uncertain", "not shown"}
+
+
 def test_what_is_not_known_does_not_count() -> None:
     listings = np.array([0, 0, 1, 1, 2, -1])
     p = {"bed": np.array([0.9, 0.1, 0.2, np.nan, 1.0, 0.5])}
-    said = {"bed": np.array([1.0, 0, 0, 0, 1, 0])}
+    said = {"bed": by_photos(listings, np.array([1.0, 0, 0, 0, 1, 0]))}
     truth = {"bed": np.array([1.0, np.nan, 0, 0, np.nan, 1])}
     shares = right_shares(listings, p, said, truth)
     # One shows it whatever the other does; one lacks a probability; one lacks the truth.
     assert shares.estimated == pytest.approx([0.91, np.nan, 1.0], nan_ok=True)
     assert shares.realised == pytest.approx([1.0, np.nan, np.nan], nan_ok=True)
+    doubtful = {"bed": by_bands(listings, p["bed"], (0.1, 0.95), None)}
+    assert right_shares(listings, p, doubtful, truth).estimated == pytest.approx([np.nan, np.nan, 1.0], nan_ok=True)
     nothing = np.full(0, 0.0)
     assert np.isnan(value_of(right_shares(np.zeros(0, int), {"bed": nothing}, {"bed": nothing}, {}).estimated))
 
@@ -57,3 +75,22 @@ def test_a_rule_on_right_verdicts_sees_the_night(traffic: Traffic, detection: Pr
         assert finding.error == pytest.approx(0.015, abs=0.01)
     night = judge(detection, traffic(300, 1), traffic(150, 3, dark=0.8), rule, resamples=20)
     assert {alarm.subject for alarm in night.alerts if alarm.kind == "performance"} == {"right_verdicts", "f1"}
+
+
+def test_the_bands_of_the_bundle_decide_what_is_said(traffic: Traffic, detection: Problem) -> None:
+    rule = Monitoring(
+        chunk=Chunk(size=150),
+        performance=PerformanceThreshold(metric="right_verdicts"),
+        drift=DriftThreshold(columns=20, multivariate=()),
+    )
+    reference = traffic(300, 1)
+    (photos,) = found(judge(detection, reference, traffic(150, 2), rule, resamples=20), "performance", "right_verdicts")
+    names = detection.classes
+    reference.attrs["calibration"] = {
+        "thresholds": dict.fromkeys(names, 0.5), "bands": {name: [0.1, 0.9] for name in names}, "listing_photos": 5,
+    }  # fmt: skip
+    (bands,) = found(judge(detection, reference, traffic(150, 2), rule, resamples=20), "performance", "right_verdicts")
+    # The doubtful are left out, so that what is left is right more often.
+    assert bands.value > photos.value + 0.01
+    assert bands.realised > photos.realised + 0.01
+    assert bands.realised == pytest.approx(bands.value, abs=0.04)
