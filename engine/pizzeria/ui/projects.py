@@ -165,7 +165,7 @@ class Project:
     def headline(self) -> str:
         """The state in a few words."""
         if self.incidents:
-            return f"{plural(len(self.incidents), 'trouble')} open"
+            return f"{plural(len(self.incidents), 'incident')} open"
         found = next((phase for phase in self.phases if phase.state == "attention"), None)
         if found is not None:
             return f"{found.title}: {found.detail}" if found.detail else f"{found.title} needs attention"
@@ -211,7 +211,7 @@ class Project:
         if self.history is None and self.damage:
             return "attention", "its history cannot be read"
         if self.incidents:
-            return "attention", f"{plural(len(self.incidents), 'trouble')} open"
+            return "attention", f"{plural(len(self.incidents), 'incident')} open"
         if self.monitored is None:
             return "never", ""
         if self.monitored.detail.get("undecided"):

@@ -228,7 +228,7 @@ def picture(seed: int) -> bytes:
 
 
 def fill(pantry: Pantry) -> Pantry:
-    """Two projects: prices, with troubles, and amenities, with photos."""
+    """Two projects: prices, with incidents, and amenities, with photos."""
     prices(pantry)
     amenities(pantry)
     return pantry

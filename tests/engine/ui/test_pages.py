@@ -98,7 +98,7 @@ def test_pages_are_sound(pages: Served, path: str) -> None:
 
 def test_home_and_overview_say_how_it_is(pages: Served) -> None:
     home = read(pages, "/")
-    assert "2 troubles open" in home.text
+    assert "2 incidents open" in home.text
     assert "refused" in home.text
     prices = read(pages, "/prices")
     for words in (
