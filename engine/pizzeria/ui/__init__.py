@@ -5,7 +5,7 @@ It is rendered on the server, runs no script in the browser, and only reads, unl
 access       who may read, and who may act
 app          routes, errors, headers
 shop         what all pages share: the store, the index of runs, answers that take time, actions
-projects     one model under its name: its runs, its deployment, its troubles
+projects     one model under its name: its runs, its deployment, its incidents
 run_facts    what is known of one run
 run_index    the same of all runs, so that ten thousand are a page
 asking       things that take time, asked beside the page

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from pizzeria.errors import DataError, NotFoundError, PizzeriaError
@@ -40,6 +40,10 @@ POLICY = (
 )
 _YEAR_S = 31_536_000
 _LONGEST_FORM = 65_536
+_ENTERED = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">'
+    '<title>Pizzeria</title><p><a href="/">To the pages</a></p></html>'
+)
 
 
 def make_app(store: Store, access: Access) -> Starlette:
@@ -147,12 +151,15 @@ def _style(request: Request) -> Response:
 
 
 def _enter(request: Request) -> Response:
-    """Change the token of the printed link for a cookie, and leave its address."""
+    """Change the token of the printed link for a cookie, and leave its address.
+
+    By a page, not by a redirection, which a browser would follow without the cookie after a click in somebody's mail.
+    """
     access = shop_of(request).access
     cookie = access.opened(request.query_params.get("token", ""))
     if cookie is None:
         return PlainTextResponse("this token is not the one of this application; it is new with each start\n", 403)
-    answer = RedirectResponse("/", status_code=303)
+    answer = HTMLResponse(_ENTERED)
     answer.set_cookie(access.cookie, cookie, httponly=True, samesite="strict", path="/", max_age=12 * 3600)
     return answer
 

@@ -149,7 +149,7 @@ def test_an_action_from_the_link_to_the_ledger(browser: Any, own: tuple[Pantry, 
     former = pantry.ledger.entries("prices", "promoted")[0].sha256
     faults(browser, pages)  # those of the tests before
     look(browser, f"{pages.url}/-/in?token={pages.access.token}")
-    assert browser.current_url == f"{pages.url}/"
+    WebDriverWait(browser, 30).until(lambda b: b.current_url == f"{pages.url}/" and "actions on" in b.page_source)
     browser.get(f"{pages.url}/prices/deployment")
     browser.find_element(By.PARTIAL_LINK_TEXT, "Roll back").click()
     assert pantry.ledger.champion("prices").sha256 != former  # type: ignore[union-attr]
