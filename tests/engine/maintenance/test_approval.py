@@ -96,3 +96,14 @@ def test_what_is_stale_is_refused(waiting: Place) -> None:
         with pytest.raises(NotFoundError, match="it is live already"):
             approve("prices", waiting.store, PlainProgress())
         assert decline("prices", waiting.store, PlainProgress()).sha256 == found.sha256
+
+
+@pytest.mark.slow
+def test_killed_while_it_takes_over(waiting: Place) -> None:
+    waiting.kill_at("after put_live", "approve")
+    assert waiting.decided() == ["awaiting approval"]
+    with clock.at(waiting.at), pytest.raises(NotFoundError, match="it is live already"):
+        approve("prices", waiting.store, PlainProgress())
+    assert waiting.maintain().action == "promoted"
+    assert waiting.decided() == ["awaiting approval", "promoted"]
+    assert len(waiting.ledger.entries("prices", "approved")) == 1

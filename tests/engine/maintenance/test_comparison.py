@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pizzeria.maintenance.comparison import Answers, Compared, compare, decide
+from pizzeria.maintenance.comparison import Answers, Compared, Evaluate, compare, decide
 from pizzeria.predictions import Predictions
 from pizzeria.spec.maintenance import Comparison
+from pizzeria.spec.problem import Problem
 from pizzeria_plugins.evaluators import torchmetrics
 
 from .test_weighted import problem, sides
@@ -69,27 +70,38 @@ def test_rows_of_a_group_are_drawn_together() -> None:
 
 
 @pytest.mark.parametrize("task", ["tabular_classification", "multilabel_classification", "object_detection"])
-def test_the_evaluator_itself_gives_the_same_where_it_is_asked(task: str) -> None:
-    of, rule = problem(task), Comparison(resamples=100)
+def test_the_evaluator_agrees_so_it_is_not_asked_for_each_draw(task: str) -> None:
+    of = problem(task)
     old, truth, calibration = sides(task, 50, seed=1)
-    new, _, _ = sides(task, 50, seed=1)
-    pair = (Answers(old, calibration), Answers(new, calibration))
+    pair = (Answers(old, calibration), Answers(old, calibration))
+    found = compare(Comparison(resamples=100), of, *pair, truth, evaluate=evaluator(of))
+    assert found.how == "weighted"
+    assert (found.main.gain, found.main.low, found.main.high) == (0, 0, 0)
+    assert len(found.classes) == 3
 
+
+def test_an_evaluator_that_means_something_else_is_asked_for_each_draw() -> None:
+    of = problem("multilabel_classification")
+    old, truth, calibration = sides("multilabel_classification", 50, seed=1)
+    new, _, _ = sides("multilabel_classification", 50, seed=2)
+    pair = (Answers(old, calibration), Answers(new, calibration))
+    usual = evaluator(of)
+
+    def half(said: Predictions, true: Predictions, how: Any) -> Any:
+        result = usual(said, true, how)
+        return result | {"metrics": {name: value / 2 for name, value in result["metrics"].items()}}
+
+    quick = compare(Comparison(resamples=100), of, *pair, truth, evaluate=usual)
+    slow = compare(Comparison(resamples=100), of, *pair, truth, evaluate=half, seconds=0)
+    assert (slow.how, slow.resamples) == ("evaluator", 50)  # no time is left, and these are the least
+    assert slow.main.gain == pytest.approx(quick.main.gain / 2, abs=1e-6)
+
+
+def evaluator(of: Problem) -> Evaluate:
     def evaluate(said: Predictions, true: Predictions, how: Any) -> Any:
         return torchmetrics.evaluate(torchmetrics.Options(), of, said, true, how)
 
-    quick = compare(rule, of, *pair, truth, evaluate=evaluate)
-    assert quick.how == "weighted"
-    assert (quick.main.gain, quick.main.low, quick.main.high) == (0, 0, 0)
-    assert len(quick.classes) == 3
-
-    def other(said: Predictions, true: Predictions, how: Any) -> Any:
-        result = evaluate(said, true, how)
-        return result | {"metrics": {name: value / 2 for name, value in result["metrics"].items()}}
-
-    slow = compare(Comparison(resamples=100), of, *pair, truth, evaluate=other, seconds=0)
-    assert (slow.how, slow.resamples) == ("evaluator", 50)
-    assert slow.main.champion == pytest.approx(quick.main.champion / 2, abs=1e-6)
+    return evaluate
 
 
 def same(error: float, rows: int = 200) -> tuple[Answers, Predictions]:
