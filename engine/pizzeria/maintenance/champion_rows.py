@@ -12,6 +12,7 @@ from pizzeria.intake.joining import named
 from pizzeria.maintenance.kept import read_kept
 from pizzeria.runs.store import RESULT, Run
 from pizzeria.spec.spec import Spec
+from pizzeria.splitting.content import contents
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,8 @@ class Lineage:
     Attributes:
         run: The champion's.
         version: Number of the version that it learnt from; None where it learnt from the spec's own sources alone.
-        rows: [M] `key` (as joined), `own` (as in the champion's tables), `was` (its side from the first) and `rank`, of
-            all rows that are no collected examples.
+        rows: [M] `key` (as joined), `own` (as in the champion's tables), `was` (its side from the first), `rank`, and
+            `content` (of test rows), of all rows that are no collected examples.
         sides: By prediction id, the side of each collected example that the champion has seen.
         truths: By prediction id, the label of each of these.
         fingerprint: Of what decides all this.
@@ -64,7 +65,7 @@ def lineage(spec: Spec, run: Run, root: Path) -> Lineage:
         rows = pd.DataFrame(
             {"key": prefix + splits["key"], "own": splits["key"], "was": splits["split"].astype(object)}
         )
-        return Lineage(run, None, _ranked(rows, spec, run), {}, {}, fingerprint)
+        return Lineage(run, None, _described(rows, spec, run), {}, {}, fingerprint)
     folder = root / str(version)
     fixed = pd.read_parquet(folder / "fixed.parquet")
     collected = named(spec.data)[-1][0] + ":"
@@ -82,7 +83,7 @@ def lineage(spec: Spec, run: Run, root: Path) -> Lineage:
     ids = seen["prediction_id"].tolist()
     sides = {name: side_of.get(key, "") for name, key in zip(ids, seen["key"], strict=True)}
     truths = dict(zip(ids, seen["truth"], strict=True))
-    return Lineage(run, version, _ranked(rows, spec, run), sides, truths, fingerprint)
+    return Lineage(run, version, _described(rows, spec, run), sides, truths, fingerprint)
 
 
 def version_of(spec: Spec, root: Path) -> int | None:
@@ -91,6 +92,13 @@ def version_of(spec: Spec, root: Path) -> int | None:
     if fixed is None or fixed.parent.parent.resolve() != root.resolve() or not fixed.parent.name.isdigit():
         return None
     return int(fixed.parent.name)
+
+
+def _described(rows: pd.DataFrame, spec: Spec, run: Run) -> pd.DataFrame:
+    folder = run.stage("collect")
+    file = next(folder / name for name in ("images.parquet", "rows.parquet") if (folder / name).exists())
+    held = contents(file, rows["own"][rows["was"] == "test"].tolist())
+    return _ranked(rows.assign(content=rows["own"].map(held)), spec, run)
 
 
 def _ranked(rows: pd.DataFrame, spec: Spec, run: Run) -> pd.DataFrame:

@@ -4,7 +4,7 @@
       kept/             all labelled predictions ever seen: see `pizzeria.maintenance.kept`
       <number>/         one version, never changed
         spec.yaml       the champion's spec with these data joined, as resolved
-        fixed.parquet   key, split, part, was: the side of every row, old and new (`data.split.fixed`)
+        fixed.parquet   key, split, part, was, content: the side of every row, old and new (`data.split.fixed`)
         parts.parquet   key, part: which test rows are frozen, and which are the window
         examples.parquet    what is kept, as it was then
         rows.parquet, annotations.json or labels.csv, and photos/: what the further source reads
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, FIXED, PARTS = "manifest.json", "fixed.parquet", "parts.parquet"
-_FORM = 1
+_FORM = 2
 """Counts up when the same labels would give another version."""
 
 
@@ -276,7 +276,8 @@ def _make(
     )
     learnt = examples[examples["split"] != "none"]
     joined_source.write(use, learnt, root / "kept" / PHOTOS, folder, run, spec)
-    sides.drop(columns="why").to_parquet(folder / FIXED, index=False)
+    written = sides.drop(columns="why").merge(before.rows[["key", "content"]], on="key", how="left")
+    written.to_parquet(folder / FIXED, index=False)
     tests = sides[sides["split"] == "test"]
     tests[["key", "part"]].to_parquet(folder / PARTS, index=False)
     examples.drop(columns=["fresh", "before"]).to_parquet(folder / EXAMPLES, index=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pizzeria.datasets import SPLITS
 from pizzeria.errors import DataError, nearest
+from pizzeria.splitting.content import check_content
 from pizzeria.splitting.row_store import one, pattern
 from pizzeria.sql_text import literal as text
 
@@ -44,7 +45,7 @@ def open_fixed(connection: duckdb.DuckDBPyConnection, file: Path, key: str) -> N
 
     Raises:
         DataError: the file is not there or is none of sides, names a row twice, or names rows that the data have no
-            more; names them.
+            more, or that are others now; names them.
     """
     _check_file(file)
     connection.execute(
@@ -62,6 +63,14 @@ def open_fixed(connection: duckdb.DuckDBPyConnection, file: Path, key: str) -> N
     twice = _named(connection, "SELECT _key FROM fixed GROUP BY _key HAVING count(*) > 1")
     if twice:
         raise DataError(f"data.split.fixed: {file} names a row twice: {twice}", hint="a row has one side")
+    _require_there(connection, key)
+    import pyarrow.parquet as pq
+
+    if "content" in pq.read_schema(file).names:
+        check_content(connection, file, key)
+
+
+def _require_there(connection: duckdb.DuckDBPyConnection, key: str) -> None:
     gone = f"FROM fixed WHERE _side <> '{NONE}' AND _key NOT IN (SELECT {key} FROM source)"
     for side in reversed(SPLITS):
         these = f"{gone} AND _side = '{side}'"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pizzeria.errors import DataError
 from pizzeria.spec.split import Split
 from pizzeria.splitting import assign as open_split
+from pizzeria.splitting.content import contents
 from pizzeria.tables import Tables
 
 listings = st.lists(st.integers(0, 15).map(lambda i: f"L{i}"), min_size=20, max_size=60).filter(
@@ -88,6 +89,23 @@ def test_what_is_gone_or_odd_is_named(tmp_path: Path) -> None:
     twice.to_parquet(file)
     with pytest.raises(DataError, match="names a row twice: i0, i1"):
         assign(tables, Split(fixed=file))
+
+
+def test_rows_that_became_others_are_told(tmp_path: Path) -> None:
+    """Numbers are no names: a row that is put in before the others would make each of them another one."""
+    rows = pd.DataFrame({"row_id": [str(i) for i in range(40)], "n": range(40), "word": list("abcd") * 10})
+    rows["at"] = pd.date_range("2026-01-01", periods=40)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    sides = {str(i): "train" if i < 20 else "validation" if i < 30 else "test" for i in range(40)}
+    file = settled(tmp_path / "sides.parquet", sides)
+    held = contents(tmp_path / "rows.parquet", [str(i) for i in range(30, 40)])
+    found = pd.read_parquet(file)
+    found.assign(content=[held.get(key) for key in found["key"]]).to_parquet(file)
+    joined = rows.assign(n=rows["n"].astype(float), source="table")
+    assert assign(Tables(rows=joined), Split(fixed=file))[0].to_dict() == sides
+    shifted = rows.assign(n=[99, *range(39)])
+    with pytest.raises(DataError, match=r"10 of 10 test rows hold other values .*: 30, 31, 32, 33, 34 \.\.\."):
+        assign(Tables(rows=shifted), Split(fixed=file))
 
 
 def test_photos_that_are_left_out_join_no_groups(tmp_path: Path) -> None:
