@@ -153,7 +153,7 @@ def test_photos_of_the_log_to_a_second_detector(tmp_path: Path, monkeypatch: pyt
     assert [split["bare"], split["new6"], split["new7"]] == ["test"] * 3, "the newest, and the rest of their listing"
     assert split["again"] == "none", "the same photo as new7, which was labelled later"
     assert len({split[f"new{i}"] for i in (2, 3)}) == 1
-    done = execute(version.spec, model.store, Quiet(), until="train")
+    done = execute(version.spec, model.store, Quiet(), until="evaluate")
     tables = pd.read_parquet(done.results["collect"].folder / "images.parquet").set_index("image_id")
     assert tables.loc[f"coco-2:{sent['train']}", "listing_id"] == f"coco:{of_side['train']}", "the same listing"
     boxes = pd.read_parquet(done.results["collect"].folder / "boxes.parquet")
@@ -161,6 +161,11 @@ def test_photos_of_the_log_to_a_second_detector(tmp_path: Path, monkeypatch: pyt
     assert mine[["x_max", "y_max"]].to_numpy().tolist() == [[96, 64]], (
         "cut at the border, and what is left of none is out"
     )
+    parts = json.loads((done.results["evaluate"].folder / "parts.json").read_text())
+    assert {name: part["count"] for name, part in parts.items()} == {
+        "frozen": int((before == "test").sum()),
+        "window": 3,
+    }
     splits = pd.read_parquet(done.results["split"].folder / "splits.parquet").set_index("key")["split"]
     for side in ("train", "validation", "test"):
         mine = {key for key in splits.index[splits == side] if key.startswith("coco:")}
