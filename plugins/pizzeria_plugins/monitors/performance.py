@@ -121,7 +121,8 @@ class Performance:
             usual = self.estimator.usual.get(rule.metric)
             if usual is not None:
                 parts = [part for part, _ in readings]
-                figures |= performance_figures.draw(rule.metric, parts, rows, [one[0] for one in limits], usual)
+                broken = [self._broken(row, both) for row, both in zip(rows, limits, strict=True)]
+                figures |= performance_figures.draw(rule.metric, parts, rows, [one[0] for one in limits], broken, usual)
         for part, reading in readings:
             if part.name in known.fresh:
                 findings += self._beside(part, reading)
@@ -173,9 +174,7 @@ class Performance:
 
         An alarm comes from the estimate, or from what labels say where rows enough have them.
         """
-        said = {"estimated": (limits[0], number(row.get("value")))}
-        if row.get("labelled", 0) >= self.least_rows:
-            said["realised"] = (limits[1], number(row.get("realised")))
+        said = self._said(row, limits)
         verdicts = {how: limit.breaks(value) for how, (limit, value) in said.items()}
         # What labels say decides also where nothing can be estimated, and the other way round.
         alert = None if set(verdicts.values()) == {None} else any(verdicts.values())
@@ -185,6 +184,17 @@ class Performance:
             values = " and ".join(f"{how} at {said[how][1]:.3g}, {said[how][0]}" for how in broken)
             text = f"{rule.metric} in {part} is {values}"
         return self._finding(part, rule.metric, row, str(limits[0]), alert, limits[0]), text
+
+    def _said(self, row: Row, limits: tuple[Limits, Limits]) -> dict[str, tuple[Limits, float]]:
+        """What is estimated and, where rows enough have labels, realised; each with its limits."""
+        said = {"estimated": (limits[0], number(row.get("value")))}
+        if row.get("labelled", 0) >= self.least_rows:
+            said["realised"] = (limits[1], number(row.get("realised")))
+        return said
+
+    def _broken(self, row: Row, limits: tuple[Limits, Limits]) -> dict[str, float]:
+        """Which of them call for an alarm, with their values."""
+        return {how: value for how, (limit, value) in self._said(row, limits).items() if limit.breaks(value)}
 
     def _beside(self, part: Part, reading: Reading) -> list[Finding]:
         """Findings of classes and of what no rule asks for: they show where to look.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pizzeria_plugins.monitors.chunks import Part
 from pizzeria_plugins.monitors.estimates import Usual
+from pizzeria_plugins.monitors.metrics import ERRORS
 
 if TYPE_CHECKING:
     from pizzeria_plugins.monitors.instruments import Reading
@@ -21,15 +22,25 @@ CLASSES = 2
 
 
 def draw(
-    metric: str, parts: Sequence[Part], rows: Sequence[Mapping[str, Any]], limits: Sequence[Limits], usual: Usual
+    metric: str,
+    parts: Sequence[Part],
+    rows: Sequence[Mapping[str, Any]],
+    limits: Sequence[Limits],
+    broken: Sequence[Mapping[str, float]],
+    usual: Usual,
 ) -> dict[str, Any]:
-    """Title to plotly figure, over the latest chunks; none where nothing is known."""
-    parts, rows, limits = parts[-LATEST:], rows[-LATEST:], limits[-LATEST:]
+    """Title to plotly figure, over the latest chunks; none where nothing is known.
+
+    Args:
+        limits: Of the estimate.
+        broken: By chunk, the values that raised an alarm, by whether they are estimated or realised.
+    """
+    parts, rows, limits, broken = parts[-LATEST:], rows[-LATEST:], limits[-LATEST:], broken[-LATEST:]
     known = [row.get("value") is not None or row.get("realised") is not None for row in rows]
     if not any(known):
         return {}
     title = f"Performance: {metric} estimated without labels, and realised where labels are known"
-    return {title: _figure(metric, parts, rows, limits, usual)}
+    return {title: _figure(metric, parts, rows, limits, broken, usual)}
 
 
 def classes(readings: Sequence[tuple[Part, Reading]], usual: Mapping[str, Usual], metric: str) -> dict[str, Any]:
@@ -44,14 +55,19 @@ def classes(readings: Sequence[tuple[Part, Reading]], usual: Mapping[str, Usual]
     parts = [part for part, _ in latest]
     return {
         f"Performance: {subject}, among the most fallen": _figure(
-            metric, parts, [reading["metrics"].get(subject, {}) for _, reading in latest], (), usual[subject]
+            metric, parts, [reading["metrics"].get(subject, {}) for _, reading in latest], (), (), usual[subject]
         )
         for subject in sorted(fallen, key=fallen.__getitem__)[:CLASSES]
     }
 
 
 def _figure(
-    metric: str, parts: Sequence[Part], rows: Sequence[Mapping[str, Any]], limits: Sequence[Limits], usual: Usual
+    metric: str,
+    parts: Sequence[Part],
+    rows: Sequence[Mapping[str, Any]],
+    limits: Sequence[Limits],
+    broken: Sequence[Mapping[str, float]],
+    usual: Usual,
 ) -> Any:
     """The estimate in a band of three sampling errors, the realised value, the reference, the rule and its alarms."""
     from plotly import graph_objects as go
@@ -59,17 +75,17 @@ def _figure(
     names = [part.name for part in parts]
     values, realised = [_round(row.get("value")) for row in rows], [_round(row.get("realised")) for row in rows]
     errors = [3 * (row.get("error") or 0.0) for row in rows]
+    highest = math.inf if metric in ERRORS else 1.0
     figure = go.Figure()
     for sign, fill in ((1, None), (-1, "tonexty")):
-        edge = [None if value is None else _round(value + sign * e) for value, e in zip(values, errors, strict=True)]
+        edge = [
+            None if value is None else _round(min(max(value + sign * error, 0.0), highest))
+            for value, error in zip(values, errors, strict=True)
+        ]
         figure.add_scatter(
             x=names, y=edge, mode="lines", line={"width": 0}, fill=fill, fillcolor=BAND,
             hoverinfo="skip", showlegend=fill is not None, name="three sampling errors",
         )  # fmt: skip
-    broken = [
-        bool(limits) and any(value is not None and limits[i].breaks(value) for value in (values[i], realised[i]))
-        for i in range(len(rows))
-    ]
     figure.add_scatter(x=names, y=values, mode="lines+markers", name="estimated", line={"color": ESTIMATED, "width": 2})
     if any(value is not None for value in realised):
         figure.add_scatter(
@@ -82,11 +98,10 @@ def _figure(
                 x=names, y=[_round(one) for one in bound], mode="lines", name="limit",
                 line={"color": ALERT, "width": 2, "dash": "dash"},
             )  # fmt: skip
-    if any(broken):
-        shown = [values[i] if values[i] is not None else realised[i] for i in range(len(rows))]
+    alerts = [(name, value) for name, ones in zip(names, broken, strict=False) for value in ones.values()]
+    if alerts:
         figure.add_scatter(
-            x=[name for name, one in zip(names, broken, strict=True) if one],
-            y=[value for value, one in zip(shown, broken, strict=True) if one],
+            x=[name for name, _ in alerts], y=[_round(value) for _, value in alerts],
             mode="markers", name="alert", marker={"color": ALERT, "size": 12, "symbol": "x"},
         )  # fmt: skip
     if math.isfinite(usual.realised):
