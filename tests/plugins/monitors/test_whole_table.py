@@ -163,6 +163,7 @@ def test_the_threshold_of_deviations_is_nannymls(table: Table, tmp_path: Path) -
         assert "3 standard deviations over the reference's chunks" in finding.threshold
 
 
+@pytest.mark.slow
 def test_two_processes_say_the_same_as_one(table: Table, tmp_path: Path) -> None:
     classes = ("low", "middle", "high")
     reference, analysis = answers(600, 0, classes).dropna().reset_index(drop=True), answers(1000, 1, classes)
