@@ -122,9 +122,9 @@ class LoggedTraffic:
         sieve = Sieve(mark)
         keys: set[Key] = set()
         for label in sieve.news(self._labels_since):
-            if mark and len(keys) <= MOST_KEYS:
+            if len(keys) <= MOST_KEYS:
                 keys.add(label.key)
-        if not mark or len(keys) > MOST_KEYS:
+        if keys and (not mark or len(keys) > MOST_KEYS):
             return Moments(self._labelled), sieve.mark()
         return Moments(partial(self._times, keys)), sieve.mark()
 

@@ -66,9 +66,12 @@ def test_from_a_moment_on(stranger: LoggedTraffic) -> None:
     assert later.counts([START, START + timedelta(hours=1), START + timedelta(hours=3)]) == [0, 3]
 
 
-def test_a_log_without_labels_has_none() -> None:
+def test_a_log_without_labels_has_none_and_is_not_read_for_them() -> None:
     plugin: Any = SimpleNamespace(read=lambda *_, **__: frame())
     assert LoggedTraffic(plugin, None, Path(), None).relabelled("x") == ([], "x")
+    unreadable: Any = SimpleNamespace(read=None, labels=lambda *_: [])
+    times, mark = LoggedTraffic(unreadable, None, Path(), None).relabelled("")
+    assert (list(times), mark) == ([], "")
 
 
 def test_a_log_that_fails_on_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
