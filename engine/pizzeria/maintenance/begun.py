@@ -37,6 +37,8 @@ class Begun:
         parts: File that says which test rows are frozen and which of the window; empty where there is none.
         run, sha256: Of the bundle that is to be live, from the phase `promoting` on.
         champion_run: Of that champion.
+        meaning_changed: Whether an incident `concept` of the champion was open: then the newest labels decide alone,
+            also in the pass that goes on with it.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Begun:
     run: str = ""
     sha256: str = ""
     champion_run: str = ""
+    meaning_changed: bool = False
 
 
 def folder_of(name: str, store: Store) -> Path:

@@ -66,7 +66,7 @@ def pursue(
         return Decision("refused", "training gave the champion again", evidence)
     sides = {"champion": champion_run.stage("package") / "bundle", "challenger": new.bundle}
     sets = weigh(sides, champion_run, done.run, spec, begun.parts, progress)
-    outcome = decide(spec.maintenance.compare, spec.problem, sets)
+    outcome = decide(spec.maintenance.compare, spec.problem, sets, meaning_changed=begun.meaning_changed)
     evidence |= {name: one.plain() for name, one in sets.items()}
     shown = next((sets[name].main for name in (WINDOW, FROZEN) if name in sets), None)
     if shown is not None:

@@ -204,7 +204,7 @@ def _key(examples: pd.DataFrame, before: Lineage, spec: Spec) -> str:
             "form": _FORM,
             "examples": hashlib.sha256(content.encode()).hexdigest(),
             "champion": before.fingerprint,
-            "spec": {name: settings[name] for name in ("window", "memory", "trust", "start")},
+            "spec": {name: settings[name] for name in ("window", "window_most", "memory", "trust", "start")},
             "split": spec.data.split.model_dump(mode="json"),
         }
     )
@@ -305,6 +305,7 @@ def _rule(spec: Spec) -> Rule:
     split = spec.data.split
     return Rule(
         window=spec.maintenance.window,
+        window_most=spec.maintenance.window_most,
         validation=split.validation / (1 - split.test) if split.folds is None else split.validation,
         by_time=split.order_by is not None,
         memory=spec.maintenance.memory,

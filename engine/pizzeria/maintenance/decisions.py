@@ -178,6 +178,7 @@ class _Pass:
         begun = Begun(
             f"{at.isoformat()}-{self.entry.sha256[:8]}", "training", self.entry.sha256, why, evidence,
             beginning.as_text(data.spec), data.parts, champion_run=self.run.id,
+            meaning_changed=bool(evidence.get("meaning_changed")),
         )  # fmt: skip
         beginning.save(begun, self.name, self.store)
         self.progress.say(f"training a challenger: {why}")
@@ -187,15 +188,16 @@ class _Pass:
         """Why a new model is called for, with evidence; or why not."""
         settings, ledger = self.spec.maintenance, Ledger(self.store.root)
         wanted = {*settings.retrain_on, *(["multivariate_drift"] if "drift" in settings.retrain_on else [])}
-        incidents = [
-            one for one in open_incidents(self.store, self.name, sha256=self.entry.sha256) if one.kind in wanted
-        ]
+        found = open_incidents(self.store, self.name, sha256=self.entry.sha256)
+        incidents = [one for one in found if one.kind in wanted]
+        changed = [one.text for one in found if one.kind == "concept"]
         kinds: list[str] = sorted({"drift" if one.kind == "multivariate_drift" else one.kind for one in incidents})
         passes = [one for one in ledger.entries(self.name, "monitored") if one.sha256 == self.entry.sha256]
         evidence: dict[str, Any] = {
             "incidents": [{"kind": one.kind, "subject": one.subject, "text": one.text} for one in incidents],
             "alerts": [one.text for one in incidents],
         }
+        evidence |= {"meaning_changed": changed} if changed else {}
         evidence |= {"monitored": passes[-1].at} if passes else {}
         if settings.retrain_every is not None:
             tried = [at_of(one) for one in decided(self.name, self.store, *TRIED)]

@@ -18,6 +18,9 @@ def evidence_lines(found: Pending) -> Iterator[str]:
     version = evidence.get("version")
     if version:
         yield f"on {version['new']} new labels (data version {version['number']}), {version['window']} of them held out"
+    if evidence.get("meaning_changed"):
+        yield "inputs mean something else than they did, so the newest labels decided alone:"
+        yield from (f"  {text}" for text in evidence["meaning_changed"])
     for name, title in (("frozen", "frozen test set"), ("window", "newest labels")):
         if name in evidence:
             yield from _compared(title, evidence[name])

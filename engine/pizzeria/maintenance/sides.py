@@ -34,6 +34,8 @@ class Rule:
 
     Attributes:
         window: Share of the fresh examples that is held out.
+        window_most: But no more examples than this: what is held out, no model learns from. A first unit that is
+            larger is held out as a whole.
         validation: Share of what is learnt from that is for validation.
         by_time: Validation is the newest of it; otherwise it is by hash.
         memory: Rows of train and validation together; None for all.
@@ -45,6 +47,7 @@ class Rule:
     by_time: bool = False
     memory: int | None = None
     seed: int = 0
+    window_most: int | None = None
 
 
 def settle(examples: pd.DataFrame, base: pd.DataFrame, rule: Rule) -> pd.DataFrame:
@@ -107,14 +110,19 @@ def _sides(examples: pd.DataFrame, rule: Rule) -> tuple[list[str], list[str]]:
         else:
             free.append(unit)
     wanted = max(1, round(rule.window * sum(fresh)))
+    most = len(examples) if rule.window_most is None else rule.window_most
+    wanted = min(wanted, most)
     held = 0
     for unit in sorted(candidates, key=lambda unit: units[unit][-1], reverse=True):
         rows = units[unit]
         frozen = any(linked[i] for i in rows)
         if held < wanted and any(fresh[i] for i in rows):
-            _put(rows, split, why, "test")
-            held += len(rows)
-        elif frozen:
+            if not held or held + len(rows) <= most:
+                _put(rows, split, why, "test")
+                held += len(rows)
+                continue
+            wanted = 0  # it is full: nothing older instead, since the window is the newest
+        if frozen:
             _put(rows, split, why, "none", OF_FROZEN)
     left = [unit for unit in free if split[units[unit][0]] == "none"]
     for unit, validates in zip(left, _validation(left, units, rule), strict=True):

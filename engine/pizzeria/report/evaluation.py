@@ -63,6 +63,7 @@ def _parts(run: RunFolder) -> dict[str, Any] | None:
         if all(isinstance(part["metrics"].get(name), int | float | None) for part in parts.values())
     ]
     return {
+        "judged": next((name for name, part in parts.items() if part.get("gate")), ""),
         "columns": [{"title": metric_title(name), "meaning": metric_meaning(run.task, name)} for name in plain],
         "rows": [
             {

@@ -68,7 +68,7 @@ class Maintenance(Section):
     """Phase 10: when a new model is trained, on what, and how it takes over."""
 
     retrain_on: tuple[Literal["performance", "drift", "concept"], ...] = Field(
-        default=("performance", "drift"), description="Open alerts that call for a new model."
+        default=("performance", "drift", "concept"), description="Open alerts that call for a new model."
     )
     retrain_every: str | None = Field(
         default=None,
@@ -87,6 +87,12 @@ class Maintenance(Section):
         lt=1,
         description="Share of the new labels, the newest, that no challenger learns from: both models are compared on "
         "them, and they are the next reference of the monitor.",
+    )
+    window_most: int = Field(
+        default=2000,
+        gt=0,
+        description="But no more rows or photos than this, so that a challenger learns from what came since a champion "
+        "that has been live for long. A listing stays together.",
     )
     memory: int | None = Field(
         default=None,

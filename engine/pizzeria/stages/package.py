@@ -17,7 +17,7 @@ from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.sample import answer_sample
 from pizzeria.predictions import Predictions, load_predictions
 from pizzeria.spec.spec import Spec
-from pizzeria.stages.split import test_parts
+from pizzeria.stages.split import newest_part, test_parts
 from pizzeria.stages.stage import Job, Outcome
 from pizzeria.tables import read_tables
 from pizzeria.tasks import task
@@ -31,8 +31,6 @@ AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = ParityError
 
-LEAST_REFERENCE = 300
-"""With fewer rows in the window, the whole test split is what traffic is compared with."""
 METRIC_TOLERANCE = 0.005
 """How far the main metric of bundle and trained model may lie apart; relative for a metric above 1."""
 
@@ -118,8 +116,8 @@ def newest_of(reference: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> pd
         reference: Records of the whole test split, with `input_id`.
         parts: Keys of the parts of the test split.
     """
-    newest = reference[reference["input_id"].isin(parts.get("window", ()))]
-    return newest.reset_index(drop=True) if len(newest) >= LEAST_REFERENCE else reference
+    newest = newest_part(parts, reference["input_id"].tolist())
+    return reference[reference["input_id"].isin(newest)].reset_index(drop=True) if newest else reference
 
 
 def _describe(job: Job, calibration: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> dict[str, Any]:

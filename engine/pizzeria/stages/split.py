@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ REFUSAL: type[PizzeriaError] | None = None
 
 PARTS = "parts.parquet"
 """Key and part of the test rows, where `data.split.fixed` tells parts apart."""
+LEAST_WINDOW = 300
+"""With fewer rows the newest part of the test split says too little alone: the gate and the monitor take all of it."""
 
 
 def reads(spec: Spec) -> dict[str, Any]:
@@ -60,6 +62,23 @@ def test_parts(folder: Path) -> dict[str, tuple[str, ...]]:
 
     found = pd.read_parquet(folder / PARTS)
     return {str(name): tuple(one["key"].astype(str)) for name, one in found.groupby("part", sort=True)}
+
+
+def newest_part(parts: Mapping[str, Sequence[str]], there: Collection[str]) -> tuple[str, ...]:
+    """The keys of the part `window`, the newest labels, where they are enough to judge by; empty where they are not.
+
+    Args:
+        parts: As of `test_parts`.
+        there: Keys that can be judged.
+
+    Example:
+        >>> keys = [str(i) for i in range(LEAST_WINDOW)]
+        >>> len(newest_part({"frozen": ["a"], "window": keys}, keys)), newest_part({"window": keys}, keys[1:])
+        (300, ())
+    """
+    known = set(there)
+    found = tuple(key for key in parts.get("window", ()) if key in known)
+    return found if len(found) >= LEAST_WINDOW else ()
 
 
 def run(job: Job) -> Outcome:

@@ -1,5 +1,7 @@
 """A monitor for tests: it rings while a file `bell` lies in the working folder, one chunk after the other.
 
+With the file `meaning` beside it, it also says that inputs mean something else than they did.
+
 Tests copy it to ./plugins/monitors.
 """
 
@@ -33,4 +35,7 @@ def judge(
     name, rings = str(number), Path("bell").exists()
     finding = Finding("drift", "columns", name, "", "", 0.5, "rings", rings)
     alarms = (Alarm("drift", "columns", name, "", "", "the bell rings"),) if rings else ()
-    return Verdict((finding,), alarms, (), chunks=(Judged(name, "", "", rows, 0, False),))
+    changed = rings and Path("meaning").exists()
+    meaning = Finding("concept", "bias", name, "", "", 0.5, "changed", changed)
+    alarms += (Alarm("concept", "bias", name, "", "", "larger flats cost less now"),) if changed else ()
+    return Verdict((finding, meaning), alarms, (), chunks=(Judged(name, "", "", rows, 0, False),))

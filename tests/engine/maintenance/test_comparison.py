@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,41 @@ def test_the_rule(on_frozen: float, on_window: float, margin: float, passed: boo
     found = decide(rule, of, sets)
     assert found.passed is passed, found.why
     assert said in found.why
+
+
+@pytest.mark.parametrize(
+    ("on_frozen", "on_window", "passed", "said"),
+    [
+        (9.0, 1.0, True, "no veto"),  # what was true is so no more
+        (1.0, 3.0, False, "not surely better"),  # better on what was says nothing
+        (1.0, 6.0, False, "surely worse on the newest labels"),
+        (9.0, None, None, "no newest labels"),
+    ],
+)
+def test_where_the_meaning_has_changed_the_window_decides_alone(
+    on_frozen: float, on_window: float | None, passed: bool | None, said: str
+) -> None:
+    of, rule = problem("tabular_regression"), Comparison(no_worse_by=0.0)
+    old, truth = same(3.0)
+    sets = {"frozen": compare(rule, of, old, values(200, on_frozen, 5)[0], truth)}
+    if on_window is not None:
+        sets["window"] = compare(rule, of, old, values(200, on_window, 6)[0], truth)
+    found = decide(rule, of, sets, meaning_changed=True)
+    assert found.passed is passed, found.why
+    assert said in found.why
+    assert on_window is None or "rows of the frozen test set" in found.why, "it stays evidence"
+    spoilt = replace(sets["frozen"], undecided="there is no row")
+    assert decide(rule, of, sets | {"frozen": spoilt}, meaning_changed=True).passed is passed
+
+
+def test_time_that_is_up_makes_fewer_draws_and_says_so() -> None:
+    old, truth = values(500, 3.0, 1)
+    new, _ = values(500, 1.0, 2)
+    of, rule = problem("tabular_regression"), Comparison(resamples=2000)
+    found = compare(rule, of, old, new, truth, seconds=0)
+    assert (found.resamples, found.plain()["resamples"], found.plain()["asked"]) == (100, 100, 2000)
+    assert "by 100 of 2000 draws: time was up" in decide(rule, of, {"window": found}).why
+    assert "time was up" not in decide(rule, of, {"window": compare(rule, of, old, new, truth)}).why
 
 
 def test_a_model_against_itself_has_no_reason_to_take_over() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pizzeria.errors import DataError, NotFoundError, PluginError
 from pizzeria.maintenance.decisions import _told_to_end, maintain
 from pizzeria.progress import PlainProgress
+from pizzeria.report import render
 
-from .conftest import Place, new_world, old_world, write
+from .conftest import Place, new_world, old_world, turned_world, write
 
 
 def test_no_alarm_no_model(place: Place) -> None:
@@ -16,7 +19,7 @@ def test_no_alarm_no_model(place: Place) -> None:
     place.traffic(old_world(40, 5))
     place.ring(False)
     found = place.maintain()
-    assert (found.action, found.why) == ("kept", "no open alert on performance or drift")
+    assert (found.action, found.why) == ("kept", "no open alert on performance or drift or concept")
     assert place.decided() == ["kept", "kept"]
     with pytest.raises(NotFoundError, match="nothing named 'price'"):
         maintain("price", place.store, PlainProgress())
@@ -58,7 +61,7 @@ def test_a_challenger_takes_over_and_settles(promoted: Place) -> None:
     settled = promoted.maintain()
     assert settled.action == "settled"
     assert "does no worse" in settled.why
-    assert promoted.maintain().why == "no open alert on performance or drift"
+    assert promoted.maintain().why == "no open alert on performance or drift or concept"
 
 
 def test_what_is_refused_is_not_trained_again(place: Place) -> None:
@@ -78,6 +81,29 @@ def test_what_is_refused_is_not_trained_again(place: Place) -> None:
     assert again.action == "lacking"
     assert "which was refused" in again.why
     assert len(place.ledger.entries("prices", "run_finished")) == trained
+
+
+def test_a_world_that_turns_over_is_learnt(place: Place) -> None:
+    """The frozen test set shows what is true no more: it is no veto, nor is the gate asked of it."""
+    place.settings(memory=400, trust={"trusted": ["tests"]}, window=0.3)
+    place.traffic(turned_world(1100, 11))
+    (place.folder / "meaning").touch()
+    place.ring()
+    place.later(hours=12)
+    assert place.maintain(dry_run=True).evidence["meaning_changed"] == ["larger flats cost less now"]
+    found = place.maintain()
+    assert found.action == "promoted", found.why
+    assert found.evidence["reasons"] == ["concept", "drift"]
+    assert found.evidence["window"]["low"] > 0
+    assert found.evidence["frozen"]["high"] < 0
+    assert "no veto" in found.why
+    evaluated = place.store.run(found.evidence["challenger_run"]).stage("evaluate")
+    parts = json.loads((evaluated / "parts.json").read_text())
+    assert (parts["window"]["count"], parts["window"]["gate"], parts["frozen"]["gate"]) == (330, True, False)
+    [criterion] = json.loads((evaluated / "gate.json").read_text())
+    assert criterion["value"] == parts["window"]["metrics"]["r2"] > 0.3 > parts["frozen"]["metrics"]["r2"]
+    page = render(place.store.run(found.evidence["challenger_run"]).folder).read_text()
+    assert "were asked of the part <em>window</em> alone" in page
 
 
 def test_labels_that_are_not_believed_train_nothing(due: Place) -> None:

@@ -40,12 +40,18 @@ drawn = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(drawn, st.floats(0.05, 0.9), st.booleans(), st.one_of(st.none(), st.integers(2, 60)))
+@given(
+    drawn,
+    st.floats(0.05, 0.9),
+    st.booleans(),
+    st.one_of(st.none(), st.integers(2, 60)),
+    st.one_of(st.none(), st.integers(1, 20)),
+)
 def test_nothing_frozen_is_learnt_from_and_units_stay_whole(
-    new: list[tuple[int, bool, str]], window: float, by_time: bool, memory: int | None
+    new: list[tuple[int, bool, str]], window: float, by_time: bool, memory: int | None, most: int | None
 ) -> None:
     old, fresh = base(30, listings=6), examples(new)
-    found = settle(fresh, old, Rule(window, 0.25, by_time, memory))
+    found = settle(fresh, old, Rule(window, 0.25, by_time, memory, window_most=most))
     assert found["key"].tolist() == [*old["key"], *fresh["key"]]
     side = dict(zip(found["key"], found["split"], strict=True))
     frozen = set(old["key"][old["was"] == "test"])
@@ -62,6 +68,7 @@ def test_nothing_frozen_is_learnt_from_and_units_stay_whole(
             assert set(rows["side"]) == {SIDES[number % 3]}, "new photos of a known listing are where it is"
     held = units[units["side"] == "test"]
     assert held.groupby("unit")["fresh"].any().all(), "only what the champion has not seen is held out"
+    assert most is None or len(held) <= most or held["unit"].nunique() == 1
     if memory is not None:
         share = max(1, round(memory * 0.75)) + max(1, round(memory * 0.25))
         assert sum(one in ("train", "validation") for one in side.values()) <= share
@@ -74,6 +81,21 @@ def test_the_window_is_the_newest_and_the_next_but_newest_validates() -> None:
         f"n{i}" for i in range(15, 20)
     ]
     assert [key for key in found.index if key.startswith("n") and found[key] == "validation"] == ["n12", "n13", "n14"]
+
+
+def test_a_window_that_is_full_takes_nothing_older() -> None:
+    """A listing stays together, and what is newer than the window is never learnt from before it."""
+    listings = [10, 11, 12, 12, 12, 13, 14, 14]
+    new = examples([(listing, True, "") for listing in listings])
+
+    def held(most: int | None) -> list[str]:
+        found = settle(new, base(30, listings=6), Rule(0.9, 0.2, window_most=most)).set_index("key")["part"]
+        return [str(key) for key in found.index if key.startswith("n") and found[key] == "window"]
+
+    assert held(None) == [f"n{i}" for i in range(1, 8)]
+    assert held(3) == ["n5", "n6", "n7"]
+    assert held(5) == ["n5", "n6", "n7"], "the listing of three does not fit, and the older ones do not take its place"
+    assert held(1) == ["n6", "n7"], "the newest listing is held out whole"
 
 
 def test_why_some_are_on_no_side() -> None:
