@@ -534,6 +534,9 @@ class Judged:
     """Rows whose truth is known."""
     open: bool
     """Whether more records may join it: it is judged again in the next pass."""
+    firm: bool = True
+    """Whether what it is without may be over. Not so while it is open and far from full: an alarm there opens an
+    incident, and none closes no incident."""
 
 
 @dataclass(frozen=True)

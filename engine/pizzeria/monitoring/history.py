@@ -21,7 +21,7 @@ _SCHEMA = """
 create table if not exists chunks(
     id integer primary key, sha256 text not null, name text not null, start text not null, end text not null,
     rows integer not null, labelled integer not null, open integer not null, run text not null, judged_at text not null,
-    unique(sha256, name)) strict;
+    firm integer not null default 1, unique(sha256, name)) strict;
 create index if not exists chunks_by_time on chunks(start);
 create table if not exists findings(
     chunk integer not null references chunks(id), kind text not null, subject text not null, method text not null,
@@ -116,6 +116,7 @@ class History:
         with closing(self.connect()) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
+            _bring_up(connection)
 
     def record(
         self,
@@ -306,14 +307,25 @@ def _places(bins: Sequence[Sequence[Chunk]]) -> str:
     return json.dumps([(chunk.id, place) for place, chunks in enumerate(bins) for chunk in chunks])
 
 
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Give the tables of an earlier version what they lack."""
+    has = "select 1 from pragma_table_info('chunks') where name = 'firm'"
+    if connection.execute(has).fetchone() is not None:
+        return
+    connection.execute("begin immediate")
+    if connection.execute(has).fetchone() is None:  # else another process was first
+        connection.execute("alter table chunks add column firm integer not null default 1")
+    connection.execute("commit")
+
+
 def _chunk(connection: sqlite3.Connection, chunk: Judged, sha256: str, run: str, at: str) -> int:
     """Its id, with nothing found in it yet."""
     values: dict[str, Any] = asdict(chunk) | {"sha256": sha256, "run": run, "at": at}
     row = connection.execute(
-        """insert into chunks(sha256, name, start, end, rows, labelled, open, run, judged_at)
-           values (:sha256, :name, :start, :end, :rows, :labelled, :open, :run, :at)
+        """insert into chunks(sha256, name, start, end, rows, labelled, open, run, judged_at, firm)
+           values (:sha256, :name, :start, :end, :rows, :labelled, :open, :run, :at, :firm)
            on conflict (sha256, name) do update set start = :start, end = :end, rows = :rows, labelled = :labelled,
-               open = :open, run = :run, judged_at = :at
+               open = :open, run = :run, judged_at = :at, firm = :firm
            returning id""",
         values,
     ).fetchone()

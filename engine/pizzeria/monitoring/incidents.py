@@ -2,7 +2,8 @@
 
 They lie in the history of the deployment, and change in the transaction that records the chunks, so that a kill leaves
 both or neither. What decides is always the history as it is now: a chunk that is judged again, because its labels came,
-may open an incident or end it. A chunk that could not be decided does neither.
+may open an incident or end it. A chunk that could not be decided does neither, and one that is open and far from full
+ends none.
 """
 
 from __future__ import annotations
@@ -273,7 +274,7 @@ def _refresh(connection: sqlite3.Connection, id: int, at: str, before: tuple[str
     found = connection.execute(query, (incident.sha256, incident.kind, incident.subject, incident.first_start, until))
     alarms = [row for row in found if before is None or (row[2], row[0]) < before]
     if not alarms:
-        if before is None:
+        if before is None and _firm(connection, incident):
             _resolve(connection, id, at, "", _AGAIN)
         return
     chunk_id, chunk, start, end, *rest = alarms[-1]
@@ -292,10 +293,10 @@ def _refresh(connection: sqlite3.Connection, id: int, at: str, before: tuple[str
 def _clear(
     connection: sqlite3.Connection, incident: Incident, *, after: tuple[str, int], before: tuple[str, int] | None
 ) -> str | None:
-    """The first chunk between two that was decided, and is without the alarm."""
+    """The first firm chunk between two that was decided, and is without the alarm."""
     query = """
         select c.id, c.name, c.start, f.subject, f.alert from chunks c join findings f on f.chunk = c.id
-        where c.sha256 = ? and f.kind = ? and c.start between ? and ? and (c.start, c.id) > (?, ?)
+        where c.sha256 = ? and c.firm and f.kind = ? and c.start between ? and ? and (c.start, c.id) > (?, ?)
             and not exists (select 1 from alarms a where a.chunk = c.id and a.kind = f.kind and a.subject = ?)
         order by c.start, c.id
     """
@@ -306,6 +307,13 @@ def _clear(
         if _decided(incident, [(subject, alert) for *_, subject, alert in found]):
             return str(name)
     return None
+
+
+def _firm(connection: sqlite3.Connection, incident: Incident) -> bool:
+    """Whether the chunk that had the alarm may end the incident now that it is without; one that is gone may."""
+    query = "select firm from chunks where sha256 = ? and name = ?"
+    row = connection.execute(query, (incident.sha256, incident.chunk)).fetchone()
+    return row is None or bool(row[0])
 
 
 def _decided(incident: Incident, findings: Sequence[tuple[str, int | None]]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pizzeria.contracts import Backtest
@@ -12,6 +13,23 @@ LATEST = 20
 """Chunks that count, the newest with labels."""
 LEAST = 5
 """With fewer nothing is said."""
+RECENT = 5
+"""Chunks that say whether estimates can be believed now, the newest with labels before the one in question ..."""
+LEAST_RECENT = 3
+"""... and so many must be there."""
+FLOOR = 0.02
+"""Estimates may always miss by so much; where lower is better, by that share of the reference's value."""
+DEVIATIONS = 3.0
+"""And by so many sampling errors of what is realised."""
+
+
+@dataclass(frozen=True)
+class Missed:
+    """By how much estimates missed what labels said, over so many chunks."""
+
+    chunks: int
+    mean: float
+    largest: float
 
 
 def backtest(metric: str, rows: Sequence[Mapping[str, Any]], least_rows: int) -> Backtest | None:
@@ -54,6 +72,36 @@ def told(metric: str, rows: Sequence[Mapping[str, Any]], least_rows: int) -> str
     if not few:
         return "no chunk has labels yet, so nobody knows how near estimates come"
     return f"only {few} chunk{' has' if few == 1 else 's have'} labels, too few to say how near estimates come"
+
+
+def missed(rows: Sequence[Mapping[str, Any]], least_rows: int, scale: float = 1.0) -> Missed | None:
+    """How far off estimates were of late; None where they were as near as they may be, or too few chunks have labels.
+
+    They may miss, on average, by `FLOOR` and by three sampling errors of what is realised.
+
+    Args:
+        rows: Of the chunks before, oldest first: as for `backtest`, with the sampling `error` of all `rows`.
+        scale: Of the floor: 1 for shares, the reference's value where lower is better.
+
+    Example:
+        >>> rows = [{"value": 0.9, "realised": 0.4, "labelled": 100, "rows": 100, "error": 0.04}] * 4
+        >>> missed(rows, 30)
+        Missed(chunks=4, mean=0.5, largest=0.5)
+        >>> missed(rows[:2], 30) is None
+        True
+        >>> missed([one | {"realised": 0.8} for one in rows], 30) is None
+        True
+    """
+    told = [row for row in rows if differences([row], least_rows)][-RECENT:]
+    if len(told) < LEAST_RECENT:
+        return None
+    errors = differences(told, least_rows)
+    chance = [
+        float(row.get("error") or 0.0) * math.sqrt(max(row.get("rows", 0) / row["labelled"], 1.0)) for row in told
+    ]
+    allowed = max(DEVIATIONS * sum(chance) / len(chance), FLOOR * scale)
+    mean = sum(errors) / len(errors)
+    return Missed(len(errors), mean, max(errors)) if mean > allowed else None
 
 
 def differences(rows: Sequence[Mapping[str, Any]], least_rows: int) -> list[float]:

@@ -44,6 +44,8 @@ class Part:
     start: str = ""
     """ISO 8601 time of its first row; empty where records have no timestamp."""
     end: str = ""
+    open: bool = False
+    """Whether more rows may join it."""
 
     @property
     def rows(self) -> int:

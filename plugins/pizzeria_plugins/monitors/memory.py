@@ -65,7 +65,7 @@ class Remembered:
 
     @property
     def part(self) -> Part:
-        return Part(self.cut.name, 0, self.cut.rows, self.start, self.end)
+        return Part(self.cut.name, 0, self.cut.rows, self.start, self.end, self.cut.open)
 
 
 @dataclass(frozen=True)

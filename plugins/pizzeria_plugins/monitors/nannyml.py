@@ -18,7 +18,7 @@ from pydantic import Field
 from pizzeria.clock import utcnow
 from pizzeria.contracts import Alarm, Finding, Judged, Progress, Traffic, Verdict
 from pizzeria.errors import DataError, Fault, SpecError
-from pizzeria.spec.monitoring import Monitoring
+from pizzeria.spec.monitoring import Chunk, Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as BaseOptions
 from pizzeria_plugins.monitors.metrics import metric_faults
@@ -154,7 +154,7 @@ def _pass(
         tuple(alarms),
         tuple(dict.fromkeys(undecided)),
         figures.as_json(plots),
-        tuple(_judged(one) for one in told),
+        tuple(_judged(one, monitoring.chunk) for one in told),
         len(chunks) - len(told),
         backtest,
     )
@@ -310,8 +310,16 @@ def _too_short(one: Remembered, few: str) -> str:
     return f"{one.part} is too short to judge, {few} are needed"
 
 
-def _judged(one: Remembered) -> Judged:
-    return Judged(one.cut.name, one.start, one.end, one.cut.rows, one.labelled, one.cut.open)
+def _judged(one: Remembered, chunk: Chunk) -> Judged:
+    return Judged(one.cut.name, one.start, one.end, one.cut.rows, one.labelled, one.cut.open, _firm(one, chunk))
+
+
+def _firm(one: Remembered, chunk: Chunk) -> bool:
+    """Whether it may close an incident: half of a full chunk, or a period that is over. Without either all is one chunk
+    that never fills up, and there is no other to wait for."""
+    if not one.cut.open:
+        return True
+    return chunk.period is None and (chunk.size is None or 2 * one.cut.rows >= chunk.size)
 
 
 def _explained(alarms: Sequence[Alarm], instruments: Sequence[Instrument], known: Known) -> tuple[Alarm, ...]:

@@ -37,9 +37,26 @@ class Limits:
     why: str = ""
 
     def __str__(self) -> str:
+        return self.bounds + (f" ({self.why})" if self.why and self.bounds else self.why)
+
+    @property
+    def bounds(self) -> str:
+        """Without the reason."""
         bounds = [f"below {self.low:.3g}"] * math.isfinite(self.low)
         bounds += [f"above {self.high:.3g}"] * math.isfinite(self.high)
-        return " or ".join(bounds) + (f" ({self.why})" if self.why and bounds else self.why)
+        return " or ".join(bounds)
+
+    def wider(self, margin: float, why: str) -> Limits:
+        """By three sampling errors on either side, which are the margin.
+
+        Example:
+            >>> print(Limits(0.8, math.inf).wider(0.06, "40 of 100 rows have labels"))
+            below 0.74 (by three sampling errors below 0.8, since 40 of 100 rows have labels)
+        """
+        if not margin:
+            return self
+        why = f"by three sampling errors {self.bounds}, since {why}"
+        return Limits(self.low - margin, self.high + margin, f"{why}; {self.why}" if self.why else why)
 
     def breaks(self, value: float) -> bool | None:
         """Whether a value calls for an alarm; None when it, or the limit, is unknown."""
@@ -107,10 +124,15 @@ class Performance:
                 )
             for place, (part, _) in enumerate(readings):
                 if part.name in known.fresh:
-                    finding, text = self._judge(rule, part, rows[place], limits[place])
+                    doubt = self._doubt(rule, rows[:place], rows[place], limits[place][0])
+                    finding, text = self._judge(rule, part, rows[place], limits[place], doubt)
                     findings.append(finding)
                     if finding.alert is None and rule.metric in self.estimator.usual:
-                        undecided.append(f"{rule.metric} cannot be estimated in {part}")
+                        undecided.append(
+                            f"{rule.metric} in {part}: {doubt}"
+                            if doubt
+                            else f"{rule.metric} cannot be estimated in {part}"
+                        )
                     if text:
                         worst = self._worst(rule, readings[place][1])
                         others = [row for i, row in enumerate(rows) if i != place]
@@ -140,6 +162,11 @@ class Performance:
         Derived: three sampling errors from the reference's own value, estimated or realised. The sampling error is
         NannyML's, of a chunk of that size (of its labelled rows, for the realised value), widened because the reference
         too is a sample. Where the reference has chunks enough, three standard deviations over these count as well.
+
+        The rule's own holds as it is for a chunk that is full. What an open chunk has so far, or the labelled rows of a
+        full one, is a sample of it, and breaks the rule only beyond three sampling errors: of all rows there are while
+        it is open; of a full one with the share of rows that have no label yet, which is 0 once all have one (finite
+        population correction: Cochran 1977, "Sampling techniques", section 2.6).
         """
         spec, usual = rule.spec, self.estimator.usual.get(rule.metric)
         lower_is_better = rule.metric in ERRORS
@@ -148,34 +175,62 @@ class Performance:
                 (-math.inf if spec.below is None else spec.below),
                 math.inf if spec.above is None else spec.above,
             )
-            return Limits(low, high), Limits(low, high)
+            return self._given(Limits(low, high), part, row)
         if spec is not None and spec.deviations is not None:
             why = f"{spec.deviations:g} standard deviations over the reference's chunks"
             low, high = rule.deviation
             given = Limits(-math.inf, high, why) if lower_is_better else Limits(low, math.inf, why)
-            return given, given
+            return self._given(given, part, row)
         if usual is None:
             unknown = Limits(math.nan, math.nan)
             return unknown, unknown
-        error = row.get("error")
-        error = 0.0 if error is None or math.isnan(error) else float(error)
         spread = float(np.nanstd(usual.parts)) if np.isfinite(usual.parts).sum() > 1 else 0.0
         found = []
         for centre, rows in ((usual.estimated, part.rows), (usual.realised, row.get("labelled", 0))):
-            own = error * math.sqrt(part.rows / max(rows, 1))
+            own = sampling_error(row, part.rows, rows)
             margin = noise.DEVIATIONS * max(own * math.sqrt(1 + rows / max(self.reference, 1)), spread)
             why = f"three sampling errors from the reference's {centre:.3g}"
             low, high = (-math.inf, centre + margin) if lower_is_better else (centre - margin, math.inf)
             found.append(Limits(low, high, why))
         return found[0], found[1]
 
-    def _judge(self, rule: Rule, part: Part, row: Row, limits: tuple[Limits, Limits]) -> tuple[Finding, str]:
+    def _given(self, given: Limits, part: Part, row: Row) -> tuple[Limits, Limits]:
+        """The rule's own limits, for the estimate and for the realised value; see `limits`."""
+        count = row.get("labelled", 0)
+        if part.open:
+            why = "the chunk is still open"
+            estimated, realised = (
+                given.wider(noise.DEVIATIONS * sampling_error(row, part.rows, rows), why) for rows in (part.rows, count)
+            )
+            return estimated, realised
+        lacking = max(1 - count / max(part.rows, 1), 0.0)
+        margin = noise.DEVIATIONS * sampling_error(row, part.rows, count) * math.sqrt(lacking)
+        return given, given.wider(margin, f"{count} of {part.rows} rows have labels")
+
+    def _doubt(self, rule: Rule, before: Sequence[Row], row: Row, limits: Limits) -> str:
+        """Why an estimate without alarm decides nothing; empty where it may."""
+        usual, value = self.estimator.usual.get(rule.metric), number(row.get("value"))
+        if usual is None or limits.breaks(value) is not False:
+            return ""
+        scale = abs(usual.realised) if rule.metric in ERRORS else 1.0
+        missed = backtest.missed(before, self.least_rows, scale)
+        # A miss that would not turn the verdict leaves it.
+        if missed is None or not (limits.breaks(value - missed.largest) or limits.breaks(value + missed.largest)):
+            return ""
+        off = f"estimates were off by {missed.mean:.2g} on the last {missed.chunks} chunks with labels"
+        return f"{off}, so this one says little"
+
+    def _judge(
+        self, rule: Rule, part: Part, row: Row, limits: tuple[Limits, Limits], doubt: str
+    ) -> tuple[Finding, str]:
         """The finding of the metric and, where it calls for an alarm, why.
 
         An alarm comes from the estimate, or from what labels say where rows enough have them.
         """
         said = self._said(row, limits)
         verdicts = {how: limit.breaks(value) for how, (limit, value) in said.items()}
+        if doubt:
+            verdicts["estimated"] = None
         # What labels say decides also where nothing can be estimated, and the other way round.
         alert = None if set(verdicts.values()) == {None} else any(verdicts.values())
         text = ""
@@ -183,7 +238,8 @@ class Performance:
             broken = [how for how, verdict in verdicts.items() if verdict]
             values = " and ".join(f"{how} at {said[how][1]:.3g}, {said[how][0]}" for how in broken)
             text = f"{rule.metric} in {part} is {values}"
-        return self._finding(part, rule.metric, row, str(limits[0]), alert, limits[0]), text
+        words = f"{limits[0]}; {doubt}" if doubt and alert is None else str(limits[0])
+        return self._finding(part, rule.metric, row, words, alert, limits[0]), text
 
     def _said(self, row: Row, limits: tuple[Limits, Limits]) -> dict[str, tuple[Limits, float]]:
         """What is estimated and, where rows enough have labels, realised; each with its limits."""
@@ -265,8 +321,17 @@ def _rule(context: Context, metric: str, spec: PerformanceThreshold | None, esti
 
 
 def rows_of(readings: Sequence[tuple[Part, Reading]], metric: str) -> list[Row]:
-    """What was measured of a metric, chunk by chunk; with `labelled` of the chunk."""
-    return [{**reading["metrics"].get(metric, {}), "labelled": reading["labelled"]} for _, reading in readings]
+    """What was measured of a metric, chunk by chunk; with `rows` of the chunk, and how many are `labelled`."""
+    return [
+        {**reading["metrics"].get(metric, {}), "labelled": reading["labelled"], "rows": part.rows}
+        for part, reading in readings
+    ]
+
+
+def sampling_error(row: Row, rows: int, of: int) -> float:
+    """Of a value over `of` rows like those of a chunk of `rows`; 0 where none is known."""
+    error = number(row.get("error"))
+    return 0.0 if math.isnan(error) else error * math.sqrt(rows / max(of, 1))
 
 
 def number(value: Any) -> float:

@@ -26,10 +26,12 @@ def moment(chunk: int) -> str:
     return (BEGIN + timedelta(days=chunk)).isoformat(timespec="milliseconds")
 
 
-def verdict(states: Mapping[int, str], subjects: Sequence[str] = ("f1",), *, open_from: int = 10**6) -> Verdict:
+def verdict(
+    states: Mapping[int, str], subjects: Sequence[str] = ("f1",), *, open_from: int = 10**6, firm: bool = True
+) -> Verdict:
     """What a pass found: by the number of the chunk, `x` for an alarm, `.` for none, `?` where it is undecided."""
     alert = {"x": True, ".": False, "?": None}
-    chunks = [Judged(str(i), moment(i), moment(i + 1), 500, 0, i >= open_from) for i in sorted(states)]
+    chunks = [Judged(str(i), moment(i), moment(i + 1), 500, 0, i >= open_from, firm) for i in sorted(states)]
     findings = [
         Finding("performance", subject, str(i), moment(i), moment(i + 1), 0.5, "below 0.7", alert[states[i]])
         for i in sorted(states)
@@ -126,6 +128,30 @@ def test_an_open_chunk_is_judged_as_it_grows(store: Store) -> None:
     assert told(judge(store, verdict({0: "x"}, open_from=0))) == (0, 0, 1)
     assert told(judge(store, verdict({0: "x"}))) == (0, 0, 1)
     assert [one.chunks for one in open_incidents(store, NAME)] == [1]
+
+
+def test_a_chunk_far_from_full_opens_an_incident_and_ends_none(store: Store) -> None:
+    def grow(chunk: int, state: str, *, firm: bool = False) -> Changes:
+        return judge(store, verdict({chunk: state}, open_from=chunk, firm=firm))
+
+    judge(store, verdict({0: "x"}))
+    assert told(grow(1, ".")) == (0, 0, 1)
+    assert told(grow(1, ".", firm=True)) == (0, 1, 0)
+    assert told(grow(2, "x")) == (1, 0, 0)
+    assert told(grow(2, ".")) == (0, 0, 1), "its own alarm is gone, and may be back with the next rows"
+    assert told(grow(2, "x")) == (0, 0, 1)
+    assert told(grow(2, ".")) == (0, 0, 1)
+    changes = grow(2, ".", firm=True)
+    assert [one.why for one in changes.resolved] == ["its chunks were judged again, and the alarm is gone"]
+    assert len(incidents(store, NAME)) == 2
+
+
+def test_a_history_of_an_earlier_version_is_read_on(store: Store) -> None:
+    judge(store, verdict({0: "x"}))
+    with sqlite3.connect(folder_of(store, NAME) / "history.sqlite") as connection:
+        connection.execute("alter table chunks drop column firm")
+    connection.close()
+    assert told(judge(store, verdict({1: "."}))) == (0, 1, 0)
 
 
 def test_a_new_champion_ends_those_of_the_former(store: Store) -> None:

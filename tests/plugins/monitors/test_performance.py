@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,80 @@ def test_few_labels_are_given_their_own_error(context: Any, table: Table) -> Non
     usual = instrument.estimator.usual["f1"].realised
     assert usual - all_said.low == pytest.approx(3 * 0.02 * math.sqrt(1 + 1000 / 600))
     assert usual - few_said.low == pytest.approx(3 * 0.02 * math.sqrt(1000 / 30) * math.sqrt(1 + 30 / 600))
+
+
+LOW = Monitoring(chunk=Chunk(size=5000), performance=PerformanceThreshold(metric="accuracy", below=0.8))
+OPEN = "below 0.74 (by three sampling errors below 0.8, since the chunk is still open)"
+
+
+@pytest.mark.parametrize(
+    ("labelled", "open", "estimated", "realised", "words"),
+    [
+        (0, False, 0.8, None, "below 0.8"),
+        (0, True, 0.74, None, OPEN),
+        (900, False, 0.8, 0.8, "below 0.8"),
+        (100, False, 0.8, 0.8 - 3 * 0.06 * math.sqrt(8 / 9), "below 0.8"),
+        (100, True, 0.74, 0.8 - 3 * 0.06, OPEN),
+    ],
+    ids=["full", "open", "all labels", "some labels", "open, some labels"],
+)
+def test_a_rule_allows_for_the_error_of_a_part(
+    context: Any, table: Table, labelled: int, open: bool, estimated: float, realised: float | None, words: str
+) -> None:
+    """900 rows: a full chunk is held against the rule as it stands, a part of one beyond its own sampling error."""
+    with library.quiet():
+        instrument = performance.fit(context(answers(600, 0), table(("no", "yes")), LOW))
+    row = {"error": 0.02, "labelled": labelled}
+    first, second = instrument.limits(instrument.rules[0], Part("1", 0, 900, open=open), row)
+    assert first.low == pytest.approx(estimated)
+    assert str(first) == words
+    if realised is not None:
+        assert second.low == pytest.approx(realised)
+
+
+def test_an_open_chunk_just_below_the_rule_is_silent_until_it_is_full(
+    context: Any, read_chunks: Any, table: Table
+) -> None:
+    with library.quiet():
+        instrument = performance.fit(context(answers(600, 0), table(("no", "yes")), LOW))
+    known = read_chunks(instrument, [answers(200, 1).drop(columns="true")])
+    (full,) = instrument.judge(known).findings
+    growing = replace(known, parts=[replace(known.parts[0], open=True)])
+    (early,) = instrument.judge(growing).findings
+    assert full.value == early.value
+    assert full.value is not None
+    assert full.error is not None
+    assert 0.7 < full.value < 0.8
+    assert (full.alert, early.alert) == (True, False)
+    assert (full.low, early.low) == (0.8, pytest.approx(0.8 - 3 * full.error))
+
+
+def test_estimates_that_missed_of_late_decide_nothing_but_alarms(judged: Any) -> None:
+    """Labels say the contrary of what the model was sure of: the next estimate, which looks well, ends no incident."""
+
+    def known(seed: int) -> pd.DataFrame:
+        return answers(100, seed)
+
+    def missed(seed: int) -> pd.DataFrame:
+        said = answers(100, seed)
+        return said.assign(true=said["true"].map({"yes": "no", "no": "yes"}))
+
+    def unknown(seed: int, right: bool = True) -> pd.DataFrame:
+        return answers(100, seed, right).drop(columns="true")
+
+    four = [missed(seed) for seed in range(1, 5)]
+    said = judged([*four, unknown(5), unknown(6, right=False)])
+    assert [finding.alert for finding in said.findings] == [True] * 4 + [None, True]
+    (text,) = said.undecided
+    assert text.startswith("f1 in chunk 5 (100 rows): estimates were off by 0.")
+    assert text.endswith("on the last 4 chunks with labels, so this one says little")
+    assert said.findings[4].threshold.endswith("so this one says little")
+
+    few = judged([*four[:2], unknown(5)])
+    assert [finding.alert for finding in few.findings] == [True, True, False], "two are too few to say so"
+    told = judged([*four, known(5)])
+    assert (told.findings[4].alert, told.undecided) == (False, ()), "labels of its own decide"
+    near = judged([*(known(seed) for seed in range(1, 5)), unknown(5)])
+    assert [finding.alert for finding in near.findings] == [False] * 5
+    lenient = Monitoring(chunk=Chunk(size=100), performance=PerformanceThreshold(metric="f1", below=0.01))
+    assert judged([*four, unknown(5)], lenient).undecided == (), "no miss would turn the verdict"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pizzeria.monitoring.traffic import FrameTraffic
 from pizzeria.spec.monitoring import Chunk
+from pizzeria_plugins.monitors import nannyml
 from pizzeria_plugins.monitors.memory import ALL, LABELS, Measured, Memory, Remembered, kept
 from pizzeria_plugins.monitors.reading import chunks_of, spans
 from pizzeria_plugins.monitors.stock import Stock, take_stock
@@ -191,3 +192,16 @@ def test_a_moment_that_fills_chunks_is_read_once(tmp_path: Path) -> None:
     stock = stock_of(frame([0] * 50 + [1] * 5), memory, Chunk(size=5))
     cut = spans([one.cut for one in stock.chunks], 10, 3)
     assert [len(span) for span in cut] == [10, 1]
+
+
+def test_a_chunk_ends_incidents_from_half_of_its_rows_on(tmp_path: Path) -> None:
+    def firm(rows: int, chunk: Chunk, now: datetime = NOW) -> list[bool]:
+        memory = Memory(tmp_path / f"{rows}-{chunk.size}-{now:%d}", "")
+        return [nannyml._firm(one, chunk) for one in stock_of(frame(range(rows)), memory, chunk, now).chunks]
+
+    assert firm(14, Chunk(size=10)) == [True, False]
+    assert firm(15, Chunk(size=10)) == [True, True]
+    assert firm(20, Chunk(size=10)) == [True, True]
+    assert firm(15, Chunk()) == [True]
+    assert firm(15, Chunk(period="D"), START + timedelta(hours=23)) == [False]
+    assert firm(15, Chunk(period="D"), START + timedelta(hours=25)) == [True]
