@@ -49,8 +49,8 @@ class Chunk(Section):
 class PerformanceThreshold(Section):
     """When the estimated (or, with labels, realised) performance of a chunk raises an alert.
 
-    With neither `below`, `above` nor `deviations` the limit comes from the reference: three sampling errors from its own
-    value.
+    With neither `below`, `above` nor `deviations` the limit comes from the reference: three sampling errors from its
+    own value.
     """
 
     metric: PerformanceMetric = Field(
