@@ -26,11 +26,13 @@ def judge(
     memory: Path | None = None,
     **options: Any,
 ) -> Verdict:
-    """A pass; with a memory of its own, if none is given, and kept then."""
+    """A pass; with a memory of its own, if none is given, and kept then. Few pairs are drawn by default."""
     traffic = FrameTraffic(analysis) if isinstance(analysis, pd.DataFrame) else analysis
     with tempfile.TemporaryDirectory() as fresh:
         folder = memory or Path(fresh)
-        verdict = nannyml.judge(nannyml.Options(**options), monitoring, problem, reference, traffic, folder, Quiet())
+        verdict = nannyml.judge(
+            nannyml.Options(**{"resamples": 20, **options}), monitoring, problem, reference, traffic, folder, Quiet()
+        )
         nannyml.kept(folder)
     return verdict
 

@@ -24,16 +24,23 @@ from pizzeria_plugins.monitors import nannyml
 from .passing import judge, kinds, texts
 
 Traffic = Callable[..., pd.DataFrame]
+DEFAULTS = {"resamples": nannyml.Options().resamples}
 
 
 @pytest.fixture(scope="module")
 def healthy(traffic: Traffic, detection: Problem) -> Verdict:
+    return judge(detection, traffic(150, 1), traffic(200, 2, labels=False), **DEFAULTS)
+
+
+@pytest.fixture(scope="module")
+def quick(traffic: Traffic, detection: Problem) -> Verdict:
+    """The same with few pairs."""
     return judge(detection, traffic(150, 1), traffic(200, 2, labels=False))
 
 
 @pytest.fixture(scope="module")
 def dark(traffic: Traffic, detection: Problem) -> Verdict:
-    return judge(detection, traffic(150, 1), traffic(200, 3, dark=0.6))
+    return judge(detection, traffic(150, 1), traffic(200, 3, dark=0.6), **DEFAULTS)
 
 
 def test_healthy_traffic_is_silent_and_decided(healthy: Verdict) -> None:
@@ -102,9 +109,9 @@ def test_false_alarms_are_rare_and_darkness_never_passes(traffic: Traffic, detec
     alarms = 0
     for seed in range(5):
         reference = traffic(120, 1000 + seed)
-        verdict = judge(detection, reference, traffic(1200, 2000 + seed, labels=False))
+        verdict = judge(detection, reference, traffic(1200, 2000 + seed, labels=False), **DEFAULTS)
         alarms += len({alarm.chunk for alarm in verdict.alerts})
-        night = judge(detection, reference, traffic(120, 3000 + seed, dark=0.6, labels=False))
+        night = judge(detection, reference, traffic(120, 3000 + seed, dark=0.6, labels=False), **DEFAULTS)
         assert {alarm.chunk for alarm in night.alerts if alarm.kind == "drift"} == {"1", "2"}, seed
     assert alarms <= 2
 
@@ -184,16 +191,16 @@ def test_absent_columns_are_undecided(traffic: Traffic, detection: Problem) -> N
     assert next(f for f in verdict.findings if f.subject == "f1").value is not None
 
 
-def test_order_of_rows_does_not_matter(traffic: Traffic, detection: Problem, healthy: Verdict) -> None:
+def test_order_of_rows_does_not_matter(traffic: Traffic, detection: Problem, quick: Verdict) -> None:
     shuffled = traffic(200, 2, labels=False).sample(frac=1, random_state=0)
-    assert judge(detection, traffic(150, 1), shuffled).findings == healthy.findings
+    assert judge(detection, traffic(150, 1), shuffled).findings == quick.findings
 
 
-def test_records_read_as_objects_are_judged_alike(traffic: Traffic, detection: Problem, healthy: Verdict) -> None:
+def test_records_read_as_objects_are_judged_alike(traffic: Traffic, detection: Problem, quick: Verdict) -> None:
     """As a log may return them: every value an object, and numbers as text."""
     analysis = traffic(200, 2, labels=False)
     analysis["feature:warmth"] = analysis["feature:warmth"].map(repr)
-    assert judge(detection, traffic(150, 1), analysis.astype(object)).findings == healthy.findings
+    assert judge(detection, traffic(150, 1), analysis.astype(object)).findings == quick.findings
 
 
 def test_drift_can_be_silenced_by_its_own_thresholds(traffic: Traffic, detection: Problem) -> None:
@@ -250,5 +257,5 @@ print("seconds", time.perf_counter() - start)
 @pytest.mark.slow
 def test_a_pass_over_200_photos_takes_seconds(traffic: Traffic, detection: Problem, healthy: Verdict) -> None:
     start = time.process_time()
-    judge(detection, traffic(150, 1), traffic(200, 2, labels=False))
+    judge(detection, traffic(150, 1), traffic(200, 2, labels=False), **DEFAULTS)
     assert time.process_time() - start < 5
