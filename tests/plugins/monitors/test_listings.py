@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pizzeria.contracts import Verdict
 from pizzeria.inference.bands import band_of, verdict_of
 from pizzeria.spec.monitoring import Chunk, DriftThreshold, Monitoring, PerformanceThreshold
 from pizzeria.spec.problem import Problem
@@ -62,34 +63,35 @@ def test_what_is_not_known_does_not_count() -> None:
     assert np.isnan(value_of(right_shares(np.zeros(0, int), {"bed": nothing}, {"bed": nothing}, {}).estimated))
 
 
-def test_a_rule_on_right_verdicts_sees_the_night(traffic: Traffic, detection: Problem) -> None:
-    rule = Monitoring(
-        chunk=Chunk(size=150),
-        performance=(PerformanceThreshold(metric="right_verdicts"), PerformanceThreshold(metric="f1")),
-        drift=DriftThreshold(columns=20, multivariate=()),
-    )
-    day = judge(detection, traffic(300, 1), traffic(300, 2), rule, resamples=20)
+RULE = Monitoring(
+    chunk=Chunk(size=150),
+    performance=(PerformanceThreshold(metric="right_verdicts"), PerformanceThreshold(metric="f1")),
+    drift=DriftThreshold(columns=20, multivariate=()),
+)
+
+
+@pytest.fixture(scope="module")
+def day(traffic: Traffic, detection: Problem) -> Verdict:
+    return judge(detection, traffic(300, 1), traffic(300, 2), RULE)
+
+
+def test_a_rule_on_right_verdicts_sees_the_night(traffic: Traffic, detection: Problem, day: Verdict) -> None:
     assert kinds(day) == []
     for finding in found(day, "performance", "right_verdicts"):
         assert finding.realised == pytest.approx(finding.value, abs=0.04)
         assert finding.error == pytest.approx(0.015, abs=0.01)
-    night = judge(detection, traffic(300, 1), traffic(150, 3, dark=0.8), rule, resamples=20)
+    night = judge(detection, traffic(300, 1), traffic(150, 3, dark=0.8), RULE)
     assert {alarm.subject for alarm in night.alerts if alarm.kind == "performance"} == {"right_verdicts", "f1"}
 
 
-def test_the_bands_of_the_bundle_decide_what_is_said(traffic: Traffic, detection: Problem) -> None:
-    rule = Monitoring(
-        chunk=Chunk(size=150),
-        performance=PerformanceThreshold(metric="right_verdicts"),
-        drift=DriftThreshold(columns=20, multivariate=()),
-    )
+def test_the_bands_of_the_bundle_decide_what_is_said(traffic: Traffic, detection: Problem, day: Verdict) -> None:
     reference = traffic(300, 1)
-    (photos,) = found(judge(detection, reference, traffic(150, 2), rule, resamples=20), "performance", "right_verdicts")
+    photos = found(day, "performance", "right_verdicts")[0]
     names = detection.classes
     reference.attrs["calibration"] = {
         "thresholds": dict.fromkeys(names, 0.5), "bands": {name: [0.1, 0.9] for name in names}, "listing_photos": 5,
     }  # fmt: skip
-    (bands,) = found(judge(detection, reference, traffic(150, 2), rule, resamples=20), "performance", "right_verdicts")
+    (bands,) = found(judge(detection, reference, traffic(300, 2)[:150], RULE), "performance", "right_verdicts")
     # The doubtful are left out, so that what is left is right more often.
     assert bands.value > photos.value + 0.01
     assert bands.realised > photos.realised + 0.01
