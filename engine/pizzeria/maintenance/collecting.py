@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, FIXED, PARTS = "manifest.json", "fixed.parquet", "parts.parquet"
-_FORM = 2
+_FORM = 3
 """Counts up when the same labels would give another version."""
 
 
@@ -65,6 +65,7 @@ class Version:
         folder: Its files.
         number: From 1 on.
         labels: Labelled examples in it.
+        known: These and those that `maintenance.memory` leaves out: it grows with each new label, as `labels` may not.
         new: Those among them that the champion has not learnt from, or whose label has changed since.
         window: Those that are held out.
         spec: The champion's, with these data.
@@ -75,6 +76,7 @@ class Version:
     folder: Path
     number: int
     labels: int
+    known: int
     new: int
     window: int
     spec: Spec
@@ -140,6 +142,7 @@ def read_version(folder: Path) -> Version:
         folder=folder,
         number=int(folder.name),
         labels=counts["labels"],
+        known=counts["known"],
         new=counts["new"],
         window=counts["window"],
         spec=load_resolved(folder / "spec.yaml"),

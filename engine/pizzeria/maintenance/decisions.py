@@ -241,10 +241,10 @@ class _Pass:
         except PoisonError as error:
             return _Data(None, said_of(error), evidence=error.evidence, refused=True)
         about = {
-            "number": version.number, "labels": version.labels, "new": version.new, "window": version.window,
-            "folder": str(version.folder),
+            "number": version.number, "labels": version.labels, "known": version.known, "new": version.new,
+            "window": version.window, "folder": str(version.folder),
         }  # fmt: skip
-        more, before = self._more_than_tried(version.labels)
+        more, before = self._more_than_tried(version.known)
         if before is not None and more < self.spec.maintenance.least_labels:
             tried = f"{more} labels came since the challenger of {plainly(at_of(before))}"
             action = before.detail["action"]
@@ -265,14 +265,14 @@ class _Pass:
             return False
         return any(step.result is None for name, step in steps.items() if name != "deploy")
 
-    def _more_than_tried(self, labels: int) -> tuple[int, Entry | None]:
+    def _more_than_tried(self, known: int) -> tuple[int, Entry | None]:
         """How many labels came since the last challenger that did not stay; what was tried is not tried again."""
         actions: tuple[Action, ...] = ("refused", "awaiting approval", "rolled back")
         for one in reversed(decided(self.name, self.store, *actions)):
             version = one.detail["evidence"].get("version")
             if version:
-                return labels - int(version["labels"]), one
-        return labels, None
+                return known - int(version["known"]), one
+        return known, None
 
 
 def _setbacks(actions: list[str]) -> tuple[int, str]:

@@ -51,6 +51,7 @@ def describe(
         "champion": {"run": before.run.id, "version": before.version},
         "counts": {
             "labels": len(learnt),
+            "known": len(learnt) + why[FORGOTTEN],
             "new": int(learnt["new"].sum()),
             "window": len(window),
             "frozen": int((tests["part"] == FROZEN).sum()),

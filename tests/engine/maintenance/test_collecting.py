@@ -190,3 +190,6 @@ def test_memory_leaves_old_rows_out_and_a_warm_start_keeps_the_columns(model: Mo
     left = [rows[key.partition(":")[2]] for key in old["key"]]
     assert min(left) > rows.iloc[0], "the oldest rows are gone"
     assert "of the data before" in " ".join(version.manifest["left_out"])
+    short = spec.model_copy(update={"maintenance": spec.maintenance.model_copy(update={"memory": 20})})
+    tight = collect_labelled("kitchen", short, run, model.store, Quiet())
+    assert (tight.labels < 40, tight.known) == (True, 40), "what is forgotten is known all the same"

@@ -65,8 +65,11 @@ def test_a_challenger_takes_over_and_settles(promoted: Place) -> None:
 
 
 def test_what_is_refused_is_not_trained_again(place: Place) -> None:
-    """It got old, and the new labels teach nothing new."""
-    place.settings(retrain_on=[], retrain_every="30d")
+    """It got old, and the new labels teach nothing new.
+
+    `memory` holds what is learnt at one size, and new labels are new labels all the same.
+    """
+    place.settings(retrain_on=[], retrain_every="30d", memory=100)
     place.traffic(old_world(200, 9))
     assert place.maintain().why == "it is not time yet"
     place.later(days=31)
@@ -81,6 +84,10 @@ def test_what_is_refused_is_not_trained_again(place: Place) -> None:
     assert again.action == "lacking"
     assert "which was refused" in again.why
     assert len(place.ledger.entries("prices", "run_finished")) == trained
+    place.traffic(old_world(60, 10))
+    more = place.maintain()
+    assert more.action == "refused", more.why
+    assert more.evidence["version"]["number"] == 2
 
 
 def test_a_world_that_turns_over_is_learnt(place: Place) -> None:
