@@ -177,9 +177,7 @@ def test_the_limit_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_library_that_keeps_stdout_on_import_writes_to_it_later(
     working_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keeps = (
-        "\nimport sys\nkept = sys.stdout\ndef send(options, notice):\n    print('later', file=kept)\n"
-    )
+    keeps = "\nimport sys\nkept = sys.stdout\ndef send(options, notice):\n    print('later', file=kept)\n"
     _plugin(working_folder, "alerts", "keeper", GOOD + keeps)
     registry.load("alerts", "keeper").send(None, None)
     assert capsys.readouterr().out == "later\n"

@@ -8,7 +8,8 @@ A challenger takes over when
 
 1. it is not surely worse than allowed, neither on the frozen test set nor on the newest labelled window: not the whole
    interval of its gain lies below `-no_worse_by`;
-2. it is surely better on at least one of the two: the whole interval lies above 0;
+2. it is surely better on at least one of the two: the whole interval lies above 0; being so on the frozen set alone
+   counts only where it is not surely worse at all on the window;
 3. no class is surely worse than `class_no_worse_by` on either.
 
 Surely better somewhere, because each change of a live model is a risk, and one that brings nothing is not worth it. Not
@@ -241,7 +242,8 @@ def decide(
 
     Args:
         sets: What was compared, by name: `frozen`, `window`, or one of them.
-        meaning_changed: Whether an incident `concept` of the champion is open: then the window decides alone.
+        meaning_changed: Whether an incident `concept` of the champion is open, or was when it took over: then the
+            window decides alone.
     """
     if not sets:
         return Outcome(None, "there is nothing to compare on")
@@ -269,6 +271,8 @@ def decide(
                 return Outcome(False, f"a class is surely worse {where}: {_figures(part)}; {'; '.join(texts)}")
     if not any(one.main.low > 0 for one in sets.values()):
         return Outcome(False, f"it is not surely better: {'; '.join(texts)}")
+    if "window" in sets and surely_worse(sets["window"].main, 0.0, problem):
+        return Outcome(False, f"it is better on what was, and not on what is: {'; '.join(texts)}")
     return Outcome(True, "; ".join(texts))
 
 

@@ -118,6 +118,7 @@ def same(error: float, rows: int = 200) -> tuple[Answers, Predictions]:
         (2.9, 3.0, 0.0, False, "not surely better"),
         (1.0, 3.0, 0.0, True, "mae"),  # more data, the same world
         (1.0, 6.0, 0.0, False, "surely worse on the newest labels"),
+        (1.0, 4.5, 0.9, False, "better on what was, and not on what is"),
     ],
 )
 def test_the_rule(on_frozen: float, on_window: float, margin: float, passed: bool, said: str) -> None:
