@@ -119,7 +119,7 @@ def test_the_spec_of_the_readme_is_right(working_folder: Path) -> None:
     import re
 
     readme = (Path(__file__).parents[3] / "README.md").read_text()
-    [block] = re.findall(r"^```yaml\n(.*?)^```", readme, re.M | re.S)
+    block, *_ = re.findall(r"^```yaml\n(.*?)^```", readme, re.M | re.S)
     (working_folder / "conf" / "experiment").mkdir(parents=True)
     (working_folder / "conf" / "experiment" / "mine.yaml").write_text(block)
     assert load_spec(["experiment=mine"]).name == "rooms"
