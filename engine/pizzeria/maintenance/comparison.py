@@ -242,8 +242,7 @@ def decide(
 
     Args:
         sets: What was compared, by name: `frozen`, `window`, or one of them.
-        meaning_changed: Whether an incident `concept` of the champion is open, or was when it took over: then the
-            window decides alone.
+        meaning_changed: Whether an incident `concept` of the champion is open: then the window decides alone.
     """
     if not sets:
         return Outcome(None, "there is nothing to compare on")

@@ -190,7 +190,7 @@ class _Pass:
         wanted = {*settings.retrain_on, *(["multivariate_drift"] if "drift" in settings.retrain_on else [])}
         found = open_incidents(self.store, self.name, sha256=self.entry.sha256)
         incidents = [one for one in found if one.kind in wanted]
-        changed = [one.text for one in found if one.kind == "concept"] or self._changed_before()
+        changed = [one.text for one in found if one.kind == "concept"]
         kinds: list[str] = sorted({"drift" if one.kind == "multivariate_drift" else one.kind for one in incidents})
         passes = [one for one in ledger.entries(self.name, "monitored") if one.sha256 == self.entry.sha256]
         evidence: dict[str, Any] = {
@@ -210,13 +210,6 @@ class _Pass:
             return [], {}, "the model has not been monitored yet; run pizzeria monitor first"
         none = f"no open alert on {' or '.join(settings.retrain_on)}" if settings.retrain_on else "it is not time yet"
         return [], evidence, none
-
-    def _changed_before(self) -> list[str]:
-        """Why inputs meant something else when the champion took over: the frozen set is as old as it was then."""
-        for one in reversed(decided(self.name, self.store, "promoted", "awaiting approval")):
-            if one.detail["evidence"].get("sha256") == self.entry.sha256:
-                return list(one.detail["evidence"].get("meaning_changed", ()))
-        return []
 
     def _not_before(self) -> tuple[Any, str]:
         """From when on another challenger may be trained, and why."""
