@@ -18,6 +18,8 @@ from pizzeria.inference.column_inputs import CATEGORIES, TEXT_PARTS, date_part, 
 
 _AT_ONCE = 1 << 20
 _QUANTILES = 101
+_LEAST_SPREAD = 1e-30
+"""Numbers that differ by less count as alike: divided by it, others would leave what a float32 holds."""
 _NORMAL_IQR = 1.3489795003921634
 """Distance between the quartiles of a normal distribution, in deviations."""
 _SKEWED = 1.0
@@ -167,17 +169,17 @@ def target_scale(values: NDArray[np.float64]) -> dict[str, float]:
     """Mean and deviation of a target's values, which are sorted in place; a constant one has 1."""
     values.sort()
     mean, std = _moments(values)
-    return {"mean": mean, "std": std or 1.0}
+    return {"mean": mean, "std": _divisor(std)}
 
 
 def _scaling(moved: NDArray[np.float64], missing: int, filled: float, scaling: str) -> dict[str, Any]:
     standard = _standard(moved, missing, filled)
     if scaling == "robust":
         width = (quantile(moved, 0.75) - quantile(moved, 0.25)) / _NORMAL_IQR
-        return {"mean": filled, "std": width if width > 0 else standard["std"]}
+        return {"mean": filled, "std": width if width > _LEAST_SPREAD else standard["std"]}
     if scaling == "min_max":
         low, high = float(moved[0]), float(moved[-1])
-        return {"mean": low, "std": high - low if high > low else 1.0}
+        return {"mean": low, "std": _divisor(high - low)}
     if scaling == "quantile":
         return standard | {"quantiles": _levels(moved)}
     return standard
@@ -195,7 +197,12 @@ def _levels(moved: NDArray[np.float64]) -> list[list[float]]:
 def _standard(known: NDArray[Any], missing: int, filled: float) -> dict[str, float]:
     """Mean and deviation with the missing ones filled; a constant column is moved to 0 and not blown up."""
     mean, std = _moments(known, missing, filled)
-    return {"mean": mean, "std": std if std > 0 else 1.0}
+    return {"mean": mean, "std": _divisor(std)}
+
+
+def _divisor(spread: float) -> float:
+    """What numbers are divided by; 1 where they are all alike, or as good as that."""
+    return spread if spread > _LEAST_SPREAD else 1.0
 
 
 def _moments(ordered: NDArray[Any], missing: int = 0, filled: float = 0.0) -> tuple[float, float]:

@@ -13,23 +13,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.plugins.features.test_columns import problem
 
 from pizzeria.datasets import RowSet, open_dataset
-from pizzeria.errors import RequestError
+from pizzeria.errors import DataError, RequestError
 from pizzeria.inference.row_reader import RowReader
 from pizzeria.inference.rows import encode, encode_columns
 from pizzeria.tables import Tables
 from pizzeria_plugins.features import columns, row_pieces
 
 PARTS = ["trend", "month", "weekday", "hour", "month_category", "weekday_category", "hour_category"]
-numbers = (
-    st.none()
-    | st.floats(-1e30, 1e30).filter(lambda value: abs(value) > 1e-30 or value == 0)
-    | st.sampled_from([0.0, -0.0, 5e-324, 0.1, 1e30, math.nan])
-)
+numbers = st.none() | st.floats(-1e30, 1e30) | st.sampled_from([0.0, -0.0, 5e-324, 1e-171, 0.1, 1e30, math.nan])
 words = (
     st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["", "a", "b", "3"])
 )
@@ -111,15 +107,17 @@ def built(rows: list[dict[str, Any]], folder: Path, progress: Any, options: dict
     return dataset
 
 
-@settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows_of, options=options_of)
 def test_a_request_gives_bit_for_bit_what_training_saw(
     tmp_path: Path, progress: Any, rows: list[dict[str, Any]], options: dict[str, Any]
 ) -> None:
     rows = [*FULL, *rows]
-    dataset = built(rows, tmp_path, progress, options)
+    try:
+        dataset = built(rows, tmp_path, progress, options)
+    except DataError as error:  # a number that no float32 holds once it is scaled is refused, and rightly
+        assume("is out of reach" not in error.message)
+        raise
     how = json.loads((tmp_path / "preprocessing.json").read_text())
     body = json.dumps([{name: plain(value) for name, value in row.items()} for row in rows]).encode()
     for typed in (True, False):
