@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pizzeria.contracts import Alarm, Finding
 from pizzeria.spec.monitoring import DriftThreshold
 from pizzeria_plugins.monitors import drift_figures, noise
 from pizzeria_plugins.monitors.chunks import LEAST_REFERENCE_CHUNKS, Part
 from pizzeria_plugins.monitors.instruments import Context, Judgement, Known, Reading
 from pizzeria_plugins.monitors.multivariate import table_of, varying
 from pizzeria_plugins.monitors.schema import Column, Schema
+from pizzeria_plugins.monitors.together import judge_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,28 +132,14 @@ class DomainClassifier:
         return found
 
     def judge(self, known: Known) -> Judgement:
-        findings: list[Finding] = []
-        alarms: list[Alarm] = []
-        undecided: list[str] = []
-        readings = known.of(self.name)
-        for part, reading in readings:
-            if part.name not in known.fresh:
-                continue
-            value, where = reading["value"], (part.name, part.start, part.end)
-            if value is None:
-                missing = ", ".join(reading["missing"]) or "all but a few rows"
-                undecided.append(f"{missing} is missing from {part}: no multivariate drift")
-                findings.append(Finding("multivariate_drift", SUBJECT, *where, None, "", None, None, "LightGBM"))
-                continue
-            high = self.limit(reading)
-            text, alert = f"above {high:.3f}", value > high
-            findings.append(
-                Finding("multivariate_drift", SUBJECT, *where, value, text, alert, None, "LightGBM", None, high)
-            )
-            if alert:
-                words = f"a classifier tells {part} from the reference: AUROC {value:.2f}, {text}"
-                alarms.append(Alarm("multivariate_drift", SUBJECT, *where, words))
-        return Judgement(tuple(findings), tuple(alarms), tuple(undecided), self._figures(readings))
+        def rule(reading: Reading) -> tuple[float | None, float]:
+            return None, self.limit(reading)
+
+        def words(part: Part, value: float, text: str) -> str:
+            return f"a classifier tells {part} from the reference: AUROC {value:.2f}, {text}"
+
+        found = judge_together(known, self.name, SUBJECT, "LightGBM", rule, words)
+        return replace(found, figures=self._figures(known.of(self.name)))
 
     def limit(self, reading: Reading) -> float:
         """AUROC beyond which a chunk has drifted: what `drift.above` allows as 2 AUROC - 1, which goes from 0 to 1 as

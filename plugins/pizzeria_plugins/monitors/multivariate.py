@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pizzeria.contracts import Alarm, Finding
 from pizzeria.spec.monitoring import DriftThreshold
 from pizzeria_plugins.monitors import drift_figures, noise
 from pizzeria_plugins.monitors.chunks import LEAST_REFERENCE_CHUNKS, Part
 from pizzeria_plugins.monitors.instruments import Context, Judgement, Known, Reading
 from pizzeria_plugins.monitors.schema import Column, Read, Schema
+from pizzeria_plugins.monitors.together import judge_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,29 +152,11 @@ class Reconstruction:
         return [float(np.mean(errors)), float(np.std(errors))] if errors else []
 
     def judge(self, known: Known) -> Judgement:
-        findings: list[Finding] = []
-        alarms: list[Alarm] = []
-        undecided: list[str] = []
-        readings = known.of(self.name)
-        for part, reading in readings:
-            if part.name not in known.fresh:
-                continue
-            value, where = reading["value"], (part.name, part.start, part.end)
-            if value is None:
-                missing = ", ".join(reading["missing"])
-                undecided.append(f"{missing} is missing from {part}: no multivariate drift")
-                findings.append(Finding("multivariate_drift", SUBJECT, *where, None, "", None, None, "PCA"))
-                continue
-            low, high = self.bounds(reading)
-            text, alert = f"outside {low:.3f} to {high:.3f}", not low <= value <= high
-            findings.append(
-                Finding("multivariate_drift", SUBJECT, *where, value, text, alert, None, "PCA", low, high,
-                        reading["error"])
-            )  # fmt: skip
-            if alert:
-                words = f"columns no longer go together as in the reference in {part}: error {value:.2f}, {text}"
-                alarms.append(Alarm("multivariate_drift", SUBJECT, *where, words))
-        return Judgement(tuple(findings), tuple(alarms), tuple(undecided), self._figures(readings))
+        def words(part: Part, value: float, text: str) -> str:
+            return f"columns no longer go together as in the reference in {part}: error {value:.2f}, {text}"
+
+        found = judge_together(known, self.name, SUBJECT, "PCA", self.bounds, words)
+        return replace(found, figures=self._figures(known.of(self.name)))
 
     def bounds(self, reading: Reading) -> tuple[float, float]:
         """Between which a chunk is healthy.
