@@ -94,12 +94,20 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> Raw:
         """uint8 [N, H, W, 3] RGB to raw outputs, in float32 whatever the precision of the convolutions."""
-        return self._head(list(self.fcos.backbone(images).values()))
+        return self.from_stem(*self.stem(images))
+
+    def stem(self, images: Tensor) -> tuple[Tensor, ...]:
+        """uint8 [N, H, W, 3] RGB to the backbone's map [N, C, H / stride, W / stride] for each stride."""
+        return tuple(self.fcos.backbone.maps(images))
+
+    def from_stem(self, *maps: Tensor) -> Raw:
+        """What `forward` says, from what `stem` made of the photos."""
+        return self._head(list(self.fcos.backbone.levels(list(maps)).values()))
 
     def embed(self, images: Tensor) -> tuple[Raw, Tensor]:
         """Raw outputs, and the mean of the backbone's coarsest map over the photo: float [N, E]."""
-        maps = self.fcos.backbone.maps(images)
-        return self._head(list(self.fcos.backbone.levels(maps).values())), maps[-1].float().mean(dim=(2, 3))
+        maps = self.stem(images)
+        return self.from_stem(*maps), maps[-1].float().mean(dim=(2, 3))
 
     def _head(self, features: list[Tensor]) -> Raw:
         found = self.fcos.head(features)

@@ -19,6 +19,10 @@ class Network(Protocol):
         photos: one tensor, uint8 [N, H, W, 3] RGB; mean and deviation are the network's own business.
         rows: `numeric` float32 [N, F] and `categorical` int64 [N, G], each left out where it would have no column.
 
+    One with a backbone may also have `stem(*inputs) -> tuple[Tensor, ...]`, what the backbone makes of the inputs, and
+    `from_stem(*tensors)`, what a call of the network makes of that: a call is `from_stem(*stem(*inputs))`. A trainer
+    may then keep what a frozen backbone said of a photo, and go on from there.
+
     Example:
         >>> def step(network, inputs, targets):
         ...     return sum(network.loss(network(*inputs), targets).values())
