@@ -1,195 +1,59 @@
-"""Boxes: COCO's average precision and recall, and which true box each found one is."""
+"""Boxes of classes in photos: average precision of the boxes, and whether each class is somewhere in the photo."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pizzeria.predictions import Boxes
-from pizzeria_plugins.evaluators.curves import RECALLS
-
-MAX_DETECTIONS = 100
-
-
-@dataclass(frozen=True)
-class Precision:
-    """What COCO's evaluation found, for C classes; NaN for a class without a true box.
-
-    Attributes:
-        at: [10, 101, C] precision at each IoU from 0.50 to 0.95 and each recall from 0 to 1.
-        recall: [10, C] highest recall at each IoU with at most 100 boxes a photo.
-    """
-
-    at: NDArray[np.float64]
-    recall: NDArray[np.float64]
-
-    @property
-    def map(self) -> NDArray[np.float64]:
-        """[C] average precision over IoU 0.50 to 0.95."""
-        return self.at.mean(axis=(0, 1))
-
-    @property
-    def map_50(self) -> NDArray[np.float64]:
-        """[C] average precision at IoU 0.50."""
-        return self.at[0].mean(axis=0)
-
-    @property
-    def map_75(self) -> NDArray[np.float64]:
-        """[C] average precision at IoU 0.75."""
-        return self.at[5].mean(axis=0)
-
-    @property
-    def mar_100(self) -> NDArray[np.float64]:
-        """[C] recall over IoU 0.50 to 0.95."""
-        return self.recall.mean(axis=0)
-
-    def curves(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Precision against recall at IoU 0.50 by class; empty lists for a class without a true box."""
-        seen = ~np.isnan(self.map)
-        return {
-            name: {"recall": RECALLS.tolist(), "precision": self.at[0, :, i].tolist()}
-            if seen[i]
-            else {"recall": [], "precision": []}
-            for i, name in enumerate(classes)
-        }
+from pizzeria.inference.calibration import calibrate as apply
+from pizzeria.inference.calibration import calibrate_boxes
+from pizzeria.predictions import Predictions
+from pizzeria.spec.problem import Problem
+from pizzeria_plugins.evaluators import box_matches, presence
+from pizzeria_plugins.evaluators.average_precision import average_precision
+from pizzeria_plugins.evaluators.options import Options
+from pizzeria_plugins.evaluators.result import mean, result
 
 
-def average_precision(found: Sequence[Boxes], true: Sequence[Boxes], classes: int) -> Precision:
-    """COCO's evaluation through torchmetrics and pycocotools, on raw scores."""
-    import torch
-    from torchmetrics.detection import MeanAveragePrecision
-
-    out = Precision(np.full((10, 101, classes), np.nan), np.full((10, classes), np.nan))
-    if not any(len(boxes.labels) for boxes in true):
-        return out
-    metric = MeanAveragePrecision(backend="pycocotools", extended_summary=True)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # more than 100 boxes a photo: COCO takes the best 100
-        metric.update(
-            [
-                {
-                    "boxes": torch.as_tensor(boxes.xyxy),
-                    "scores": torch.as_tensor(boxes.scores),
-                    "labels": torch.as_tensor(boxes.labels),
-                }
-                for boxes in found
-            ],
-            [{"boxes": torch.as_tensor(boxes.xyxy), "labels": torch.as_tensor(boxes.labels)} for boxes in true],
-        )
-        result = metric.compute()
-    columns = np.atleast_1d(result["classes"].numpy())
-    out.at[:, :, columns] = result["precision"][:, :, :, 0, -1].numpy()  # all areas, 100 boxes
-    out.recall[:, columns] = result["recall"][:, :, 0, -1].numpy()
-    out.at[out.at < 0] = np.nan
-    out.recall[out.recall < 0] = np.nan
-    return out
-
-
-@dataclass(frozen=True)
-class Match:
-    """Which true box each box said in one photo is.
-
-    Attributes:
-        said: [D] indices of the boxes whose confidence reaches their class's threshold, surest first.
-        true_of: [D] index of the true box that each one is, -1 for none.
-        score_of: [T] highest confidence of any box of the right class on each true box, said or not; 0 for none.
-    """
-
-    said: NDArray[np.int64]
-    true_of: NDArray[np.int64]
-    score_of: NDArray[np.float64]
-
-
-def match(
-    found: Boxes, confidences: NDArray[np.float32], true: Boxes, thresholds: NDArray[np.float64], least_iou: float
-) -> Match:
-    """Match one photo's boxes, surest first: first to true boxes of their own class, then to what is left.
-
-    Args:
-        found: The boxes of one photo.
-        confidences: [D] calibrated.
-        true: Its true boxes.
-        thresholds: [C].
-        least_iou: Overlap from which two boxes are the same.
-    """
-    iou = found.iou(true)
-    alike = found.labels[:, None] == true.labels[None]
-    reach = (iou >= least_iou) & alike
-    score_of = np.where(reach, confidences[:, None], 0).max(axis=0, initial=0).astype(np.float64)
-    order = np.argsort(-confidences, kind="stable")
-    said = order[confidences[order] >= thresholds[found.labels[order]]]
-    true_of = np.full(len(said), -1)
-    free = np.ones(len(true.labels), bool)
-    for allowed in (alike, ~alike):
-        for position, box in enumerate(said):
-            if true_of[position] < 0 and free.any():
-                overlap = np.where(free & allowed[box], iou[box], -1)
-                best = int(overlap.argmax())
-                if overlap[best] >= least_iou:
-                    true_of[position], free[best] = best, False
-    return Match(said, true_of, score_of)
-
-
-def confusion(
-    found: Sequence[Boxes], true: Sequence[Boxes], matches: Sequence[Match], classes: Sequence[str]
+def evaluate(
+    options: Options, problem: Problem, predictions: Predictions, truth: Predictions, calibration: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`labels` (classes, then background) and `matrix` [true][said] in boxes."""
-    background = len(classes)
-    matrix = np.zeros((background + 1, background + 1), int)
-    for boxes, truth, made in zip(found, true, matches, strict=True):
-        hit = made.true_of >= 0
-        labels = boxes.labels[made.said]
-        np.add.at(matrix, (truth.labels[made.true_of[hit]], labels[hit]), 1)
-        np.add.at(matrix, (background, labels[~hit]), 1)
-        missed = np.setdiff1d(np.arange(len(truth.labels)), made.true_of[hit])
-        np.add.at(matrix, (truth.labels[missed], background), 1)
-    return {"labels": [*classes, "background"], "matrix": matrix.tolist()}
+    """See `pizzeria_plugins.evaluators.torchmetrics.evaluate`."""
+    classes = problem.classes
+    thresholds = presence.thresholds(calibration, classes)
+    probabilities = apply(calibration, predictions.presence(len(classes)), classes)
+    true = truth.presence(len(classes)) > 0
+    of_presence = presence.per_class(probabilities, true, thresholds)
+    named = {name if name == "calibration_error" else f"presence_{name}": v for name, v in of_presence.items()}
+    named.pop("presence_average_precision")  # of boxes there is one already, and two would be confused
+    precision = average_precision(predictions.boxes or (), truth.boxes or (), len(classes))
+    by_class = {"map": precision.map, "map_50": precision.map_50} | named
+    metrics = {name: mean(value) for name, value in by_class.items()}
+    metrics |= {"map_75": mean(precision.map_75), "mar_100": mean(precision.mar_100)}
+    curves = presence.curves(classes, probabilities, true)
+    curves["precision_recall"] = precision.curves(classes)
+    curves |= _box_curves(options, classes, predictions, truth, calibration, thresholds)
+    return result(metrics, by_class, curves, classes, true.sum(axis=0), len(truth))
 
 
-def worst(
-    keys: Sequence[str],
-    found: Sequence[Boxes],
-    confidences: Sequence[NDArray[np.float32]],
-    true: Sequence[Boxes],
-    matches: Sequence[Match],
-    classes: Sequence[str],
-    limit: int,
-) -> list[dict[str, Any]]:
-    """The surest false boxes and the least seen true ones, in turn.
-
-    Returns:
-        `{key, kind, class, score, box}`; `kind` is "false" (nothing is there), "confused" (another class is, and
-        `true` names it) or "missed" (`score` is then the highest confidence that a box gave it). `box` is xyxy in
-        pixels of the original.
-    """
-    false: list[dict[str, Any]] = []
-    missed: list[dict[str, Any]] = []
-    for key, boxes, sure, truth, made in zip(keys, found, confidences, true, matches, strict=True):
-        for box, of in zip(made.said, made.true_of, strict=True):
-            if of >= 0 and truth.labels[of] == boxes.labels[box]:
-                continue
-            mistake = _mistake(key, "false" if of < 0 else "confused", classes, boxes, box, float(sure[box]))
-            false.append(mistake | ({} if of < 0 else {"true": classes[truth.labels[of]]}))
-        for of in np.setdiff1d(np.arange(len(truth.labels)), made.true_of):
-            missed.append(_mistake(key, "missed", classes, truth, int(of), float(made.score_of[of])))
-    false.sort(key=lambda mistake: -mistake["score"])
-    missed.sort(key=lambda mistake: (mistake["score"], -_area(mistake["box"])))
-    turns = [entry for pair in zip(false, missed, strict=False) for entry in pair]
-    rest = false[len(missed) :] or missed[len(false) :]
-    return (turns + rest)[:limit]
-
-
-def _mistake(key: str, kind: str, classes: Sequence[str], boxes: Boxes, box: int, score: float) -> dict[str, Any]:
-    corners = [round(float(pixel), 2) for pixel in boxes.xyxy[box]]
-    return {"key": key, "kind": kind, "class": classes[boxes.labels[box]], "score": score, "box": corners}
-
-
-def _area(box: Sequence[float]) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _box_curves(
+    options: Options,
+    classes: tuple[str, ...],
+    predictions: Predictions,
+    truth: Predictions,
+    calibration: Mapping[str, Any],
+    thresholds: NDArray[np.float64],
+) -> dict[str, Any]:
+    found, true = predictions.boxes or (), truth.boxes or ()
+    sure = [calibrate_boxes(calibration, boxes, classes) for boxes in found]
+    matches = [
+        box_matches.match(boxes, confidences, of, thresholds, options.match_iou)
+        for boxes, confidences, of in zip(found, sure, true, strict=True)
+    ]
+    return {
+        "confusion": box_matches.confusion(found, true, matches, classes),
+        "worst": box_matches.worst(truth.keys, found, sure, true, matches, classes, options.worst_mistakes),
+    }

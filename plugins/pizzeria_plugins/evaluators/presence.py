@@ -9,9 +9,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pizzeria.inference.calibration import calibrate as apply
+from pizzeria.predictions import Predictions
+from pizzeria.spec.problem import Problem
 from pizzeria_plugins.evaluators.curves import BINS, precision_recall, reliability
+from pizzeria_plugins.evaluators.options import Options
+from pizzeria_plugins.evaluators.result import mean, result
 
 BY_CLASS = ("f1", "precision", "recall", "auroc", "average_precision", "calibration_error")
+
+
+def evaluate(
+    options: Options, problem: Problem, predictions: Predictions, truth: Predictions, calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Of multi-label photos; see `pizzeria_plugins.evaluators.torchmetrics.evaluate`."""
+    classes = problem.classes
+    limits = thresholds(calibration, classes)
+    probabilities = apply(calibration, predictions.presence(len(classes)), classes)
+    true = truth.presence(len(classes)) > 0
+    by_class = per_class(probabilities, true, limits)
+    metrics = {name: mean(value) for name, value in by_class.items()}
+    metrics["f1_micro"] = f1_over_all(decisions(probabilities, limits), true)
+    drawn = curves(classes, probabilities, true)
+    drawn["worst"] = worst(truth.keys, classes, probabilities, true, limits, options.worst_mistakes)
+    return result(metrics, by_class, drawn, classes, true.sum(axis=0), len(truth))
+
+
+def thresholds(calibration: Mapping[str, Any], classes: Sequence[str]) -> NDArray[np.float64]:
+    """[C] probability from which each class is said to be present."""
+    return np.array([calibration["thresholds"][name] for name in classes], np.float64)
 
 
 def per_class(

@@ -8,8 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pizzeria.predictions import Predictions
+from pizzeria.spec.problem import Problem
+from pizzeria_plugins.evaluators.options import Options
+from pizzeria_plugins.evaluators.result import result
+
 METRICS = ("mae", "rmse", "r2")
 SCATTER = 2000
+
+
+def evaluate(
+    options: Options, problem: Problem, predictions: Predictions, truth: Predictions, calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """See `pizzeria_plugins.evaluators.torchmetrics.evaluate`."""
+    assert predictions.values is not None
+    assert truth.values is not None
+    drawn = curves(predictions.values, truth.values)
+    drawn["worst"] = worst(predictions.keys, predictions.values, truth.values, options.worst_mistakes)
+    return result(metrics(predictions.values, truth.values), {}, drawn, (), np.zeros(0, int), len(truth))
 
 
 def metrics(predicted: NDArray[np.float32], true: NDArray[np.float32]) -> dict[str, float]:

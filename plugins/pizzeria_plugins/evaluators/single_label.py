@@ -9,10 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pizzeria.inference.calibration import calibrate as apply
+from pizzeria.predictions import Predictions
+from pizzeria.spec.problem import Problem
 from pizzeria_plugins.evaluators.curves import BINS, precision_recall, reliability
+from pizzeria_plugins.evaluators.options import Options
+from pizzeria_plugins.evaluators.result import mean, result
 
 BY_CLASS = ("f1", "precision", "recall", "auroc")
 OVERALL = ("accuracy", "log_loss", "calibration_error")
+
+
+def evaluate(
+    options: Options, problem: Problem, predictions: Predictions, truth: Predictions, calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """See `pizzeria_plugins.evaluators.torchmetrics.evaluate`."""
+    assert predictions.probabilities is not None
+    assert truth.probabilities is not None
+    classes = problem.classes
+    probabilities = apply(calibration, predictions.probabilities, classes)
+    true = truth.probabilities.argmax(axis=1)
+    by_class = per_class(probabilities, true)
+    metrics = {name: mean(value) for name, value in by_class.items()} | overall(probabilities, true)
+    drawn = curves(classes, probabilities, true)
+    drawn["worst"] = worst(truth.keys, classes, probabilities, true, options.worst_mistakes)
+    return result(metrics, by_class, drawn, classes, np.bincount(true, minlength=len(classes)), len(truth))
 
 
 def per_class(probabilities: NDArray[np.float32], true: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
