@@ -20,6 +20,12 @@ class Options(PluginOptions):
 
     max_epochs: int = Field(default=10, ge=1, description="Times that the training split is gone through.")
     batch_size: int = Field(default=16, ge=1, description="Photos or rows in one step.")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="Parts in which a step's batch goes through the network, one after the other: less memory for the "
+        "same step, except that batch norm sees one part at a time.",
+    )
     learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate.")
     optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="SGD has Nesterov momentum.")
     weight_decay: float = Field(default=0.01, ge=0, description="Of weights; biases and norms are not decayed.")
