@@ -28,6 +28,7 @@ from pizzeria_plugins.features.label_noise import candidates
 from pizzeria_plugins.features.naming import splits_of
 from pizzeria_plugins.features.pack_cache import Made, PackCache, Place, prune, stacked
 from pizzeria_plugins.features.photo_cache import content_of, resized, way_of
+from pizzeria_plugins.models.weights import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +51,7 @@ class Options(photos.Options):
 
 def inputs(model: Mapping[str, Any]) -> Sequence[Path]:
     """The file of weights, where there is one."""
-    weights = model.get("weights")
-    return [Path(weights).expanduser()] if weights not in (None, "hub") else []
+    return files(model.get("weights"))
 
 
 def build(
@@ -164,9 +164,9 @@ class _Network:
         found = {name: model[name] for name in ("backbone", "image_size", "pooling")} | {"timm": version("timm")}
         if model["weights"] is None:
             return found | {"weights": f"random, torch {version('torch')}"}
-        path = Path(model["weights"]).expanduser()
-        if model["weights"] != "hub" and path.is_file():
-            with open(path, "rb") as stream:
+        paths = files(model["weights"])
+        if paths and paths[0].is_file():
+            with open(paths[0], "rb") as stream:
                 return found | {"weights": hashlib.file_digest(stream, "sha256").hexdigest()}
         return found | {"weights": _hash_of(self._network())}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pizzeria.errors import PluginError, TrainingError
+from pizzeria_plugins.models.weights import HUB, PACKAGED, read
 
 
 class Normalize(nn.Module):
@@ -79,7 +79,7 @@ class Embedder(nn.Module):
     Args:
         name: timm model.
         size: Side of the photos in pixels.
-        weights: Local file, `hub`, or None for random ones.
+        weights: Local file, `package`, `hub`, or None for random ones.
         pooling: By timm's name; None for the model's own.
 
     Raises:
@@ -139,7 +139,7 @@ def _strides_of(name: str, size: int) -> list[int]:
 
 
 def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Module:
-    """`timm.create_model`, with weights from nowhere (random), a local file or timm's hub."""
+    """`timm.create_model`, with weights from nowhere (random), a local file, the package or timm's hub."""
     import timm
 
     _check_name(name)
@@ -147,36 +147,31 @@ def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Mod
         options["img_size"] = size
     if weights is None:
         return timm.create_model(name, pretrained=False, **options)
-    if weights != "hub":
-        path = Path(weights).expanduser()
-        _check_weights(name, path)
+    if weights != HUB:
+        found = read(weights)
+        _check_weights(name, found, weights)
         with _no_word_of_unused_layers():
-            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **options)
+            model: nn.Module = timm.create_model(
+                name, pretrained=True, pretrained_cfg_overlay={"state_dict": found}, **options
+            )
+        config: Any = model.pretrained_cfg
+        del config["state_dict"]  # the model has them now
+        return model
     try:
         return timm.create_model(name, pretrained=True, **options)
     except Exception as error:
         # What goes wrong here is as varied as the hub's client, and every case has the same way out.
         raise TrainingError(
             f"model.weights: the weights of {name} cannot be fetched from timm's hub: {_first_line(error)}",
-            hint="without a network, give a local .safetensors or .pth file, or null for random weights",
+            hint="without a network, give a local .safetensors or .pth file; `package`, with "
+            f"model.backbone: {PACKAGED}; or null for random weights",
         ) from error
 
 
-def _check_weights(name: str, path: Path) -> None:
-    """Refuse a file that does not fill the whole backbone: timm itself would say nothing and leave it random."""
+def _check_weights(name: str, found: Mapping[str, Tensor], weights: str) -> None:
+    """Refuse weights that do not fill the whole backbone: timm itself would say nothing and leave it random."""
     import timm
 
-    if not path.is_file():
-        raise TrainingError(
-            f"model.weights: no file at {path.absolute()}",
-            hint="give a local .safetensors or .pth file, `hub` for timm's hub, or null for random weights",
-        )
-    hint = f"it must be a state dict of timm's {name}"
-    try:
-        found = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:
-        # Safetensors, zip and pickle readers each have errors of their own.
-        raise TrainingError(f"model.weights: {path} cannot be read: {_first_line(error)}", hint=hint) from error
     model = timm.create_model(name, pretrained=False)
     classifier = tuple(f"{layer}." for layer in _names(model.pretrained_cfg.get("classifier")))
     for key, value in model.state_dict().items():
@@ -184,7 +179,10 @@ def _check_weights(name: str, path: Path) -> None:
             continue
         if key not in found or found[key].shape != value.shape:
             what = f"has {key} of shape {tuple(found[key].shape)}" if key in found else f"lacks {key}"
-            raise TrainingError(f"model.weights: {path} is not for {name}: it {what}", hint=hint)
+            raise TrainingError(
+                f"model.weights: {weights} is not for {name}: it {what}",
+                hint=f"it must be a state dict of timm's {name}",
+            )
 
 
 @contextlib.contextmanager

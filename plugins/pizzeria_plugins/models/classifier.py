@@ -16,7 +16,7 @@ class Classifier(ClassLogits):
         name: timm model.
         classes: C.
         size: Side of the photos in pixels.
-        weights: Local file, `hub`, or None for random ones.
+        weights: Local file, `package`, `hub`, or None for random ones.
         multilabel: Each class on its own, instead of just one of them.
         dropout: Before the last layer.
         label_smoothing: Share of the truth that is spread evenly.

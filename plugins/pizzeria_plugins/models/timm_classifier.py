@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.models.weights import BackboneOptions, files
 
 if TYPE_CHECKING:
     from pizzeria_plugins.models.classifier import Classifier
@@ -18,15 +18,10 @@ TASKS = frozenset({"image_classification", "multilabel_classification"})
 TAKES = "photos"
 
 
-class Options(PluginOptions):
+class Options(BackboneOptions):
     """Options of `timm_classifier`."""
 
-    backbone: str = Field(default="mobilenetv3_small_100", description="Name of a timm model.")
     image_size: int = Field(default=224, ge=32, le=2048, description="Side of the photos in pixels.")
-    weights: str | None = Field(
-        default=None,
-        description="Weights to start from: a local .safetensors or .pth file, `hub` for timm's hub, null for random.",
-    )
     freeze_backbone: bool = Field(default=False, description="Train the last layer only.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped before the last layer.")
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="Share of the truth that is spread evenly.")
@@ -34,7 +29,7 @@ class Options(PluginOptions):
 
 def inputs(options: Options) -> Sequence[Path]:
     """Files whose content decides what `build` returns."""
-    return [Path(options.weights).expanduser()] if options.weights not in (None, "hub") else []
+    return files(options.weights)
 
 
 def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Classifier:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.models.weights import BackboneOptions, files
 
 if TYPE_CHECKING:
     from pizzeria_plugins.models.fcos import Detector
@@ -18,16 +18,10 @@ TASKS = frozenset({"object_detection"})
 TAKES = "photos"
 
 
-class Options(PluginOptions):
+class Options(BackboneOptions):
     """Options of `timm_detector`."""
 
-    backbone: str = Field(default="mobilenetv3_small_100", description="Name of a timm model with feature maps.")
     image_size: int = Field(default=256, ge=64, le=2048, multiple_of=32, description="Side of the photos in pixels.")
-    weights: str | None = Field(
-        default=None,
-        description="Weights of the backbone to start from: a local .safetensors or .pth file, `hub` for timm's hub, "
-        "null for random ones.",
-    )
     freeze_backbone: bool = Field(default=False, description="Train pyramid and head only.")
     strides: tuple[int, ...] = Field(
         default=(8, 16, 32), min_length=1, description="Strides of the feature maps that boxes are found on, ascending."
@@ -50,7 +44,7 @@ class Options(PluginOptions):
 
 def inputs(options: Options) -> Sequence[Path]:
     """Files whose content decides what `build` returns."""
-    return [Path(options.weights).expanduser()] if options.weights not in (None, "hub") else []
+    return files(options.weights)
 
 
 def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Detector:

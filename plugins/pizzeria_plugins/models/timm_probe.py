@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.models.weights import BackboneOptions, files
 
 if TYPE_CHECKING:
     from pizzeria_plugins.models.probe import Probe
@@ -22,16 +22,10 @@ TASKS = frozenset({"image_classification", "multilabel_classification"})
 TAKES = "embeddings"
 
 
-class Options(PluginOptions):
+class Options(BackboneOptions):
     """Options of `timm_probe`."""
 
-    backbone: str = Field(default="mobilenetv3_small_100", description="Name of a timm model.")
     image_size: int = Field(default=224, ge=32, le=2048, description="Side of the photos in pixels.")
-    weights: str | None = Field(
-        default=None,
-        description="Weights of the backbone: a local .safetensors or .pth file, `hub` for timm's hub, null for random "
-        "ones, which are of little use here as they stay what they are.",
-    )
     pooling: Literal["avg", "max", "avgmax", "catavgmax", "token"] | None = Field(
         default=None, description="How a feature map becomes one embedding; null: the backbone's own way."
     )
@@ -42,7 +36,7 @@ class Options(PluginOptions):
 
 def inputs(options: Options) -> Sequence[Path]:
     """Files whose content decides what is trained and exported."""
-    return [Path(options.weights).expanduser()] if options.weights not in (None, "hub") else []
+    return files(options.weights)
 
 
 def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> Probe:
