@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RECALLS = np.linspace(0, 1, 101)
+from pizzeria_plugins.evaluators.average_precision import RECALLS
+
 BINS = 15
 
 Floats = NDArray[np.floating[Any]]

@@ -13,7 +13,7 @@ from pizzeria.inference.calibration import calibrate_boxes
 from pizzeria.predictions import Predictions
 from pizzeria.spec.problem import Problem
 from pizzeria_plugins.evaluators import box_matches, presence
-from pizzeria_plugins.evaluators.average_precision import average_precision
+from pizzeria_plugins.evaluators.average_precision import MOST, SIZES, Precision, average_precision
 from pizzeria_plugins.evaluators.options import Options
 from pizzeria_plugins.evaluators.result import mean, result
 
@@ -30,13 +30,20 @@ def evaluate(
     named = {name if name == "calibration_error" else f"presence_{name}": v for name, v in of_presence.items()}
     named.pop("presence_average_precision")  # of boxes there is one already, and two would be confused
     precision = average_precision(predictions.boxes or (), truth.boxes or (), len(classes))
-    by_class = {"map": precision.map, "map_50": precision.map_50} | named
+    by_class = of_boxes(precision) | named
     metrics = {name: mean(value) for name, value in by_class.items()}
-    metrics |= {"map_75": mean(precision.map_75), "mar_100": mean(precision.mar_100)}
     curves = presence.curves(classes, probabilities, true)
     curves["precision_recall"] = precision.curves(classes)
     curves |= _box_curves(options, classes, predictions, truth, calibration, thresholds)
     return result(metrics, by_class, curves, classes, true.sum(axis=0), len(truth))
+
+
+def of_boxes(precision: Precision) -> dict[str, NDArray[np.float64]]:
+    """COCO's twelve figures for each class, [C] each, by the names of `pizzeria.tasks.object_detection`."""
+    figures = {"map": precision.ap(), "map_50": precision.ap(0.5), "map_75": precision.ap(0.75)}
+    figures |= {f"map_{size}": precision.ap(size=size) for size in SIZES}
+    figures |= {f"mar_{most}": precision.ar(most) for most in MOST}
+    return figures | {f"mar_{size}": precision.ar(size=size) for size in SIZES}
 
 
 def _box_curves(

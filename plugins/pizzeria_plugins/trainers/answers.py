@@ -10,6 +10,7 @@ import numpy as np
 from pizzeria.datasets import Dataset, ImageSet, RowSet
 from pizzeria.predictions import Boxes, Predictions
 from pizzeria.spec.problem import Problem
+from pizzeria_plugins.evaluators.average_precision import map_50
 
 
 def gather(data: Dataset, split: str, parts: Sequence[Any]) -> Predictions:
@@ -34,9 +35,9 @@ def gather(data: Dataset, split: str, parts: Sequence[Any]) -> Predictions:
 
 
 def main_metric(problem: Problem, predictions: Predictions, truth: Predictions) -> float:
-    """The task's `MAIN_METRIC` on raw scores, by torchmetrics; NaN where it is undefined."""
+    """The task's `MAIN_METRIC` on raw scores, by pycocotools or torchmetrics; NaN where it is undefined."""
     if problem.task == "object_detection":
-        return _map_50(predictions, truth)
+        return map_50(predictions.boxes or (), truth.boxes or (), len(problem.classes))
     import torch
     from torchmetrics import functional
 
@@ -58,25 +59,3 @@ def main_metric(problem: Problem, predictions: Predictions, truth: Predictions) 
         seen = seen[:1]
     each = [functional.classification.binary_auroc(found[:, c], (labels == c).long()) for c in seen]
     return float(torch.stack(each).mean()) if each else float("nan")
-
-
-def _map_50(predictions: Predictions, truth: Predictions) -> float:
-    import torch
-    from torchmetrics.detection import MeanAveragePrecision
-
-    assert predictions.boxes is not None
-    assert truth.boxes is not None
-    metric = MeanAveragePrecision(iou_thresholds=[0.5])
-    metric.warn_on_many_detections = False
-    metric.update(
-        [_as_torch(torch, b, scored=True) for b in predictions.boxes], [_as_torch(torch, b) for b in truth.boxes]
-    )
-    found = float(metric.compute()["map_50"])
-    # torchmetrics says -1 where there is no true box at all.
-    return found if found >= 0 else float("nan")
-
-
-def _as_torch(torch: Any, boxes: Boxes, *, scored: bool = False) -> dict[str, Any]:
-    # Copies: parts of a table's columns are read-only, which torch does not take.
-    out = {"boxes": torch.tensor(boxes.xyxy), "labels": torch.tensor(boxes.labels)}
-    return out | {"scores": torch.tensor(boxes.scores)} if scored else out

@@ -58,7 +58,7 @@ def photos(count: int, seed: int = 0, classes: int = 3) -> tuple[Predictions, Pr
     rng = np.random.default_rng(seed)
     found, true = [], []
     for _ in range(count):
-        corner, size = rng.uniform(0, 300, (rng.integers(0, 6), 2)), rng.uniform(20, 90, 2)
+        corner, size = rng.uniform(0, 300, (rng.integers(0, 6), 2)), rng.uniform(15, 130, 2)
         xyxy = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
         labels = rng.integers(0, classes, len(xyxy))
         true.append(Boxes(xyxy, np.ones(len(xyxy), np.float32), labels))
@@ -178,13 +178,13 @@ def test_boxes_against_pycocotools_itself(seed: int) -> None:
     predictions, truth = photos(60, seed)
     result = run("object_detection", predictions, truth)
     stats = coco(predictions, truth)
-    found = [result["metrics"][name] for name in ("map", "map_50", "map_75", "mar_100")]
-    assert found == pytest.approx(
-        [stats[0], stats[1], stats[2], stats[8]], abs=2e-4
-    )  # float32 against float64 at the IoU bounds
+    names = ("map", "map_50", "map_75", "map_small", "map_medium", "map_large")
+    names += ("mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large")
+    found = [result["metrics"][name] for name in names]
+    assert found == pytest.approx(stats.tolist(), abs=1e-12)
     assert 0.1 < found[0] < 0.9
-    for name in ("map", "map_50"):
-        assert np.mean([result["per_class"][c][name] for c in CLASSES]) == pytest.approx(result["metrics"][name])
+    for name in names:
+        assert np.nanmean([result["per_class"][c][name] for c in CLASSES]) == pytest.approx(result["metrics"][name])
     curve = result["curves"]["precision_recall"]["bed"]
     assert len(curve["recall"]) == 101
     assert np.mean(curve["precision"]) == pytest.approx(result["per_class"]["bed"]["map_50"])
