@@ -142,6 +142,8 @@ def _between_sections(spec: Spec, work: _Check) -> None:
     _features(spec, work)
     _verification(spec, work)
     _deployment(spec, work)
+    _cost(spec, work)
+    _sweep(spec, work)
     checked = getattr(work.plugins.get(("monitoring",), ("", None))[1], "check", None)
     if checked is not None:
         for where, message, hint in checked(spec.monitoring, problem):
@@ -179,6 +181,23 @@ def _deployment(spec: Spec, work: _Check) -> None:
     if (schedule.monitor or schedule.maintain) and not getattr(target, "SCHEDULES", False):
         hint = f"leave it out, and run `pizzeria cycle {spec.name}` beside the service"
         work.fault(("deployment", "schedule"), f"the target {use} runs nothing by the clock", hint)
+
+
+def _cost(spec: Spec, work: _Check) -> None:
+    for name in spec.cost.targets:
+        try:
+            work.load("targets", name)
+        except PluginError as error:
+            work.fault(("cost", "targets", name), error.message, error.hint)
+
+
+def _sweep(spec: Spec, work: _Check) -> None:
+    from pizzeria.tasks import task
+
+    metrics, wanted = task(spec.problem.task).METRICS, spec.sweep.metric
+    if wanted is not None and wanted not in metrics:
+        hint = nearest(wanted, metrics)
+        work.fault(("sweep", "metric"), f"{spec.problem.task} has no metric {wanted!r}", hint)
 
 
 def _with_options(section: Any, options: Mapping[YamlPath, BaseModel], path: YamlPath) -> Any:

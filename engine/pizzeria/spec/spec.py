@@ -1,4 +1,4 @@
-"""The whole spec: ten sections and a name."""
+"""The whole spec: ten sections of a life cycle, what it costs, what sweeps look for, and a name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pizzeria.spec.cost import Cost
 from pizzeria.spec.data import Data
 from pizzeria.spec.deployment import Deployment
 from pizzeria.spec.maintenance import Maintenance
@@ -20,6 +21,7 @@ from pizzeria.spec.stages import (
     Serving,
     Training,
 )
+from pizzeria.spec.sweep import Sweep
 
 
 class Spec(Section):
@@ -36,6 +38,8 @@ class Spec(Section):
     deployment: Deployment = Deployment()
     monitoring: Monitoring = Monitoring()
     maintenance: Maintenance = Maintenance()
+    cost: Cost = Cost()
+    sweep: Sweep = Sweep()
 
     def resolved(self) -> dict[str, Any]:
         """Every setting with its value, as plain data: what `runs/<id>/spec.yaml` holds."""
