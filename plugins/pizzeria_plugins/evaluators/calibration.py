@@ -1,4 +1,4 @@
-"""Fits what turns scores into probabilities, and the thresholds from which a class is said to be present.
+"""Fits what turns scores into probabilities, and (`threshold_choice`) from which one a class is said to be present.
 
 - `isotonic`: the non-decreasing step function nearest to the outcomes, one for each class (Zadrozny and Elkan 2002,
   "Transforming classifier scores into accurate multiclass probability estimates"), kept as at most 64 points between
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from pizzeria.inference.calibration import calibrate as apply
 from pizzeria.predictions import Predictions
 from pizzeria.spec.problem import Problem
+from pizzeria.spec.thresholds import Thresholds, Wish
 from pizzeria.tasks import task
+from pizzeria_plugins.evaluators import threshold_choice
 
 FEW = 5
 POINTS = 64
@@ -35,13 +37,18 @@ Bools = NDArray[np.bool_]
 
 
 def fit(
-    method: Literal["isotonic", "temperature", "none"], problem: Problem, predictions: Predictions, truth: Predictions
+    method: Literal["isotonic", "temperature", "none"],
+    problem: Problem,
+    predictions: Predictions,
+    truth: Predictions,
+    thresholds: Thresholds,
 ) -> dict[str, Any]:
     """The calibration as plain data; see `pizzeria.inference.calibration` for its form.
 
     Returns:
-        `method`, its maps or temperatures, `thresholds` where classes are judged on their own, and a `note` where a
-        class had too few examples.
+        `method`, its maps or temperatures; where classes are judged on their own, `thresholds` and `wishes` {class:
+        what was wished of its threshold, whether it is kept, precision and recall in validation}; and a `note` where a
+        class had too few examples or a wish is not kept.
     """
     judged, classes = task(problem.task).JUDGED, problem.classes
     if judged == "value":
@@ -61,10 +68,13 @@ def fit(
         absent = apply(out | {"thresholds": dict.fromkeys(classes, 0.5)}, np.zeros((1, len(classes))), classes)[0]
         # A detector that found no box of a class shows no evidence for it, however common the class is.
         floors = absent if predictions.boxes is not None else np.zeros(len(classes))
-        out["thresholds"] = {
-            name: _threshold(name, calibrated[:, i], true[:, i], float(floors[i]), notes)
+        wishes = {name: thresholds.of(name) for name in classes}
+        chosen = {
+            name: _choice(name, calibrated[:, i], true[:, i], float(floors[i]), wishes[name], notes)
             for i, name in enumerate(classes)
         }
+        out["thresholds"] = {name: choice.threshold for name, choice in chosen.items()}
+        out["wishes"] = {name: choice.plain(wishes[name]) for name, choice in chosen.items()}
     return out | ({"note": "; ".join(notes)} if notes else {})
 
 
@@ -101,36 +111,6 @@ def single_label_temperature(probabilities: Floats, true: Bools) -> float:
     return _minimise(lambda t: float(np.mean(np.logaddexp.reduce(logs / t, axis=1) - (logs / t)[true.nonzero()])))
 
 
-def best_threshold(probabilities: Floats, true: Bools, floor: float = 0.0) -> float:
-    """The threshold with the highest F1, in the middle of the widest run of thresholds that reach it.
-
-    Args:
-        probabilities: [N] calibrated.
-        true: [N] whether the class is present; at least once.
-        floor: Probabilities up to this one are never said to be present.
-
-    Example:
-        >>> best_threshold(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
-        0.5
-    """
-    # Interpolated plateaus differ by rounding errors, and a threshold between two such values would be chance.
-    values, index = np.unique(probabilities.round(4), return_inverse=True)
-    floor = round(floor, 4)
-    positives = np.bincount(index, weights=true, minlength=len(values))[::-1].cumsum()[::-1]
-    said = np.bincount(index, minlength=len(values))[::-1].cumsum()[::-1]
-    f1 = 2 * positives / (said + true.sum())
-    # A threshold between values[i - 1] and values[i] says "present" of values[i] and above, with f1[i].
-    lower = np.concatenate([[0.0], values[:-1]])
-    able = values > floor
-    if not able.any():
-        return (floor + 1) / 2
-    best = able & (f1 >= f1[able].max() - 1e-12)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], best, [False]]).astype(int)))
-    runs = [(float(max(lower[a], floor)), float(values[b - 1])) for a, b in edges.reshape(-1, 2)]
-    low, high = max(runs, key=lambda run: run[1] - run[0])
-    return (low + high) / 2
-
-
 def _map(name: str, scores: Floats, true: Bools, notes: list[str]) -> Mapping[str, list[float]]:
     present, absent = int(true.sum()), int((~true).sum())
     if min(present, absent) >= FEW:
@@ -142,11 +122,20 @@ def _map(name: str, scores: Floats, true: Bools, notes: list[str]) -> Mapping[st
     return {"x": x.tolist(), "y": y.tolist()}
 
 
-def _threshold(name: str, probabilities: Floats, true: Bools, floor: float, notes: list[str]) -> float:
+def _choice(
+    name: str, probabilities: Floats, true: Bools, floor: float, wish: Wish, notes: list[str]
+) -> threshold_choice.Choice:
     if true.any():
-        return best_threshold(probabilities, true, floor)
+        choice = threshold_choice.choose(probabilities, true, wish, floor)
+        if not choice.kept:
+            notes.append(
+                f"{name}: no threshold has a {wish.text} in validation; {choice.threshold:.3g} comes nearest, with "
+                f"a precision of {choice.precision:.3g} and a recall of {choice.recall:.3g}"
+            )
+        return choice
     notes.append(f"{name}: never present in validation, threshold 0.5")
-    return 0.5 if floor < 0.5 else (floor + 1) / 2
+    nothing = float("nan")
+    return threshold_choice.Choice(0.5 if floor < 0.5 else (floor + 1) / 2, nothing, nothing, kept=False)
 
 
 def _thinned(x: Floats, y: Floats) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pizzeria.inference.calibration import calibrate as apply
 from pizzeria.predictions import Predictions
 from pizzeria.spec.problem import Problem
+from pizzeria.spec.thresholds import EACH_BEST, Thresholds
 from pizzeria.spec.verification import Verdicts
 from pizzeria.tasks import task
 from pizzeria_plugins.evaluators import bands, detection, presence, regression, single_label
@@ -23,11 +24,15 @@ from pizzeria_plugins.evaluators.options import Options as Options
 
 
 def calibrate(
-    method: Literal["isotonic", "temperature", "none"], problem: Problem, predictions: Predictions, truth: Predictions
+    method: Literal["isotonic", "temperature", "none"],
+    problem: Problem,
+    predictions: Predictions,
+    truth: Predictions,
+    thresholds: Thresholds = EACH_BEST,
 ) -> dict[str, Any]:
     """Fit the calibration on the validation split; see `pizzeria_plugins.evaluators.calibration`."""
     _check(predictions, truth)
-    return fitting.fit(method, problem, predictions, truth)
+    return fitting.fit(method, problem, predictions, truth, thresholds)
 
 
 def verdict_bands(
