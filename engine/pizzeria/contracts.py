@@ -20,6 +20,7 @@ from pizzeria.spec.monitoring import Alert, Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options
 from pizzeria.spec.stages import Serving
+from pizzeria.spec.thresholds import Thresholds
 from pizzeria.spec.verification import Verdicts
 
 if TYPE_CHECKING:
@@ -230,12 +231,16 @@ class Evaluator(Plugin, Protocol):
         problem: Problem,
         predictions: Predictions,
         truth: Predictions,
+        thresholds: Thresholds,
     ) -> Mapping[str, Any]:
         """Fit on the validation split what `pizzeria.inference.calibration` applies, as plain data for `bundle.json`.
 
+        Args:
+            thresholds: What the spec wishes of the threshold of each class, for tasks that judge presence.
+
         Returns:
             The calibration, with `thresholds` {class: probability from which the class is said to be present}
-            for tasks that judge presence.
+            for tasks that judge presence, and `wishes` {class: {wish, kept, precision, recall}} for the report.
         """
 
     def evaluate(
