@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from pizzeria.spec.section import PluginSection
+from pizzeria.spec.thresholds import EACH_BEST, Thresholds
 from pizzeria.spec.verification import Verdicts, Verification
 
 
@@ -51,6 +52,11 @@ class Evaluation(PluginSection):
     calibration: Literal["isotonic", "temperature", "none"] = Field(
         default="isotonic",
         description="How scores become probabilities, fitted on the validation split.",
+    )
+    thresholds: Thresholds = Field(
+        default=EACH_BEST,
+        description="What the threshold shall do from which a class is said to be there: max_f1, {precision: 0.9} (the "
+        "highest recall that keeps it) or {recall: 0.9}; by_class wishes otherwise of some. Detection and multi-label.",
     )
     verdicts: Verdicts = Field(default=Verdicts(), description="How often verdicts on listings must be right.")
 
