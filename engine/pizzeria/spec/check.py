@@ -15,6 +15,7 @@ from pizzeria.spec.compose import Composed
 from pizzeria.spec.reading import YamlPath, dotted
 from pizzeria.spec.section import PluginSection, Section
 from pizzeria.spec.spec import Spec
+from pizzeria.spec.thresholds import EACH_BEST
 
 Load = Callable[[str, str], Any]
 """`pizzeria.registry.load`: kind and name to plugin."""
@@ -140,6 +141,7 @@ def _between_sections(spec: Spec, work: _Check) -> None:
         for where, message, hint in validator.check_names(spec.data.expectations):
             work.fault(("data", "expectations", *_parts(where)), message, hint)
     _features(spec, work)
+    _thresholds(spec, work)
     _verification(spec, work)
     _deployment(spec, work)
     _cost(spec, work)
@@ -158,6 +160,21 @@ def _features(spec: Spec, work: _Check) -> None:
         message = f"the model {spec.model.use} learns from {takes}, and the features {spec.features.use} give {gives}"
         hint = f"features={takes} on the command line, or `override /features: {takes}` in defaults"
         work.fault(("features", "use"), message, hint)
+
+
+def _thresholds(spec: Spec, work: _Check) -> None:
+    from pizzeria.tasks import task
+
+    path: YamlPath = ("evaluation", "thresholds")
+    problem, thresholds = spec.problem, spec.evaluation.thresholds
+    if thresholds != EACH_BEST and task(problem.task).JUDGED != "presence":
+        says = {"class": "says the likeliest class", "value": "says a number"}[task(problem.task).JUDGED]
+        work.fault(path, f"{problem.task} {says}, and no threshold decides it", "leave thresholds out")
+        return
+    for name in thresholds.by_class:
+        if name not in problem.classes:
+            hint = nearest(name, problem.classes)
+            work.fault((*path, "by_class", name), f"{name!r} is not among problem.classes", hint)
 
 
 def _verification(spec: Spec, work: _Check) -> None:
