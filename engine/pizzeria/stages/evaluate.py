@@ -53,8 +53,16 @@ def run(job: Job) -> Outcome:
         save_predictions(found[split], job.folder / f"{split}.npz")
         save_predictions(true[split], job.folder / f"truth_{split}.npz")
     calibration = dict(
-        evaluator.calibrate(spec.evaluation.calibration, spec.problem, found["validation"], true["validation"])
+        evaluator.calibrate(
+            spec.evaluation.calibration,
+            spec.problem,
+            found["validation"],
+            true["validation"],
+            spec.evaluation.thresholds,
+        )
     )
+    for note in _wishes_not_kept(calibration):
+        job.progress.say(note)
     listings = _listings(job, found)
     if listings:
         calibration |= evaluator.verdict_bands(
@@ -122,6 +130,15 @@ def _judged(
         return ""
     lost = set(parts["window"]["classes_never_seen"]) - set(evaluation["classes_never_seen"])
     return "" if lost else "window"
+
+
+def _wishes_not_kept(calibration: Mapping[str, Any]) -> list[str]:
+    """Of which classes the threshold does not do what the spec wishes of it."""
+    return [
+        f"the threshold of {name} does not keep the wish for a {one['wish']} in validation"
+        for name, one in calibration.get("wishes", {}).items()
+        if not one["kept"] and one["wish"] != "max_f1"
+    ]
 
 
 def _plain(part: Mapping[str, Any], judged: bool) -> dict[str, Any]:
