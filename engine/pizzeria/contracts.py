@@ -167,6 +167,24 @@ class Features(Plugin, Protocol):
 
 
 @dataclass(frozen=True)
+class World:
+    """The processes that train one network together, as one of them sees them.
+
+    Each takes its share of every batch, and they average their gradients, so that the batch which the options name is
+    the batch of all of them together.
+    """
+
+    rank: int
+    """Number of this process; 0 is the one that writes and tells of progress."""
+    size: int
+    """How many there are."""
+    launcher: Literal["ray", "torchrun"]
+    """What started them, and tells them of each other."""
+    strategy: str = "ddp"
+    """How they share the work, by a name that the trainer knows."""
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """One training: everything that a trainer needs."""
 
@@ -185,6 +203,9 @@ class TrainJob:
     start: Path | None = None
     """Weights to begin from, as `train` leaves them. `start.json` beside them may say of which `classes` and
     `preprocessing` they are; weights that do not fit are a `DataError`."""
+    world: World | None = None
+    """Of several processes that train together, which this is; None for one that trains alone. All of them see
+    `features` and `folder`; only rank 0 writes, and what it returns counts."""
 
 
 class Model(Plugin, Protocol):
@@ -206,7 +227,14 @@ class Model(Plugin, Protocol):
 
 
 class Trainer(Plugin, Protocol):
-    """`trainers`: fits a network."""
+    """`trainers`: fits a network.
+
+    One that can train in several processes (`TrainJob.world`) has `together(options, processes) -> Sequence[(path below
+    training, message, hint)]` besides: what in its options stands in the way of so many; empty when nothing does.
+
+    It may have `check(options, problem, model, model_options)` too, with the same form of faults: options that only the
+    trainer knows to be of no use for the task or for the model plugin.
+    """
 
     def train(self, job: TrainJob) -> Mapping[str, Any]:
         """Train (or resume). Leaves `model.safetensors` (best epoch) and `curves.csv` in `job.folder`.
@@ -220,6 +248,35 @@ class Trainer(Plugin, Protocol):
 
     def predict(self, job: TrainJob, weights: Path, split: str) -> Predictions:
         """What the network says of one split, in the form of `pizzeria.predictions`; scores not calibrated."""
+
+
+class Runner(Plugin, Protocol):
+    """`runners`: where trainings and predictions in bulk are done.
+
+    It may also have `processes(options) -> int`: how many train together, where that is more than one.
+    """
+
+    def train(self, options: Any, trainer: Trainer, job: TrainJob) -> Mapping[str, Any]:
+        """What `trainer.train(job)` returns, wherever it is called, and by however many processes (`TrainJob.world`).
+
+        Raises:
+            TrainingError: the trainer's, or the processes cannot be had, or one of them died.
+            KeyboardInterrupt: Ctrl-C; the same call goes on from the last checkpoint.
+        """
+
+    def each(self, options: Any, work: BulkWork, items: Sequence[str]) -> Iterator[str]:
+        """What `work` returns for each item, in whatever order they are done.
+
+        Args:
+            work: Opened once in each process that does some of it. It can be pickled: that is how it gets there.
+        """
+
+
+class BulkWork(Protocol):
+    """Work on many items that do not need each other."""
+
+    def open(self) -> Callable[[str], str]:
+        """Make ready, such as by loading a model; what comes back turns one item into its result."""
 
 
 class Evaluator(Plugin, Protocol):

@@ -26,6 +26,7 @@ KINDS = {
     "features": ("Options", "TASKS", "build"),
     "models": ("Options", "TASKS", "build", "export"),
     "trainers": ("Options", "train", "predict"),
+    "runners": ("Options", "train", "each"),
     "evaluators": ("Options", "calibrate", "evaluate", "verdict_bands", "verdict_figures"),
     "servers": ("Options", "render"),
     "targets": ("Options", "render", "apply", "status", "remove"),

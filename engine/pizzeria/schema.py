@@ -22,6 +22,8 @@ def json_schema() -> dict[str, Any]:
         if definition is not None:
             definition["properties"].pop("options", None)
             _add_plugins(definition, section.KIND, definitions)
+    short = {"enum": list(definitions["Runner"]["properties"]["use"]["enum"])}
+    schema["properties"]["runner"] = {"anyOf": [short, {"$ref": "#/$defs/Runner"}]}
     metrics = sorted({name for one in NAMES for name in task(one).METRICS})
     definitions["Criterion"]["properties"]["metric"]["enum"] = metrics
     schema.pop("required", None)

@@ -13,6 +13,7 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
     "features": (contracts.Features,),
     "models": (contracts.Model,),
     "trainers": (contracts.Trainer,),
+    "runners": (contracts.Runner,),
     "evaluators": (contracts.Evaluator,),
     "servers": (contracts.Server,),
     "targets": (contracts.Target, contracts.Canary),

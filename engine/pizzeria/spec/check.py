@@ -96,7 +96,7 @@ def check(composed: Composed, load: Load) -> Spec:
         work.fault(path, "a spec is data and cannot name code to run", "name a plugin with `use:`")
     if work.faults:
         raise SpecError(work.faults)
-    own = work.take_options(Spec, composed.data, ())
+    own = work.take_options(Spec, _spelt_out(composed.data), ())
     spec: Spec | None = None
     try:
         spec = Spec.model_validate_json(_json(own), strict=True)
@@ -108,6 +108,12 @@ def check(composed: Composed, load: Load) -> Spec:
         raise SpecError(sorted(work.faults, key=lambda fault: (fault.file, fault.line)))
     checked: Spec = _with_options(spec, work.options, ())
     return checked
+
+
+def _spelt_out(data: dict[str, Any]) -> dict[str, Any]:
+    """With `runner: ray` as `runner: {use: ray}`."""
+    runner = data.get("runner")
+    return {**data, "runner": {"use": runner}} if isinstance(runner, str) else data
 
 
 def _between_sections(spec: Spec, work: _Check) -> None:
@@ -141,6 +147,7 @@ def _between_sections(spec: Spec, work: _Check) -> None:
         for where, message, hint in validator.check_names(spec.data.expectations):
             work.fault(("data", "expectations", *_parts(where)), message, hint)
     _features(spec, work)
+    _runner(spec, work)
     _thresholds(spec, work)
     _verification(spec, work)
     _deployment(spec, work)
@@ -162,6 +169,24 @@ def _features(spec: Spec, work: _Check) -> None:
         work.fault(("features", "use"), message, hint)
 
 
+def _runner(spec: Spec, work: _Check) -> None:
+    """Several processes train together only where the trainer knows how, and its options let them."""
+    path: YamlPath = ("runner",)
+    use, runner = work.plugins.get(path, ("", None))
+    trainer = work.plugins.get(("training",), ("", None))[1]
+    processes = getattr(runner, "processes", None)
+    count = processes(work.options[path]) if processes is not None and path in work.options else 1
+    if count < 2 or trainer is None or ("training",) not in work.options:
+        return
+    together = getattr(trainer, "together", None)
+    if together is None:
+        message = f"the runner {use} trains in {count} processes, and the trainer {spec.training.use} in one"
+        work.fault((*path, "use"), message, "set runner: local")
+        return
+    for where, message, hint in together(work.options[("training",)], count):
+        work.fault(("training", *_parts(where)), message, hint)
+
+
 def _thresholds(spec: Spec, work: _Check) -> None:
     from pizzeria.tasks import task
 
@@ -175,6 +200,15 @@ def _thresholds(spec: Spec, work: _Check) -> None:
         if name not in problem.classes:
             hint = nearest(name, problem.classes)
             work.fault((*path, "by_class", name), f"{name!r} is not among problem.classes", hint)
+
+
+def _training(spec: Spec, work: _Check) -> None:
+    model = work.plugins.get(("model",), ("", None))[1]
+    checked = getattr(work.plugins.get(("training",), ("", None))[1], "check", None)
+    if checked is not None and {("training",), ("model",)} <= work.options.keys():
+        options, model_options = work.options[("training",)], work.options[("model",)]
+        for where, message, hint in checked(options, spec.problem, model, model_options):
+            work.fault(("training", *_parts(where)), message, hint)
 
 
 def _verification(spec: Spec, work: _Check) -> None:

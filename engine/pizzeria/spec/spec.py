@@ -18,6 +18,7 @@ from pizzeria.spec.stages import (
     Evaluation,
     Features,
     Model,
+    Runner,
     Serving,
     Training,
 )
@@ -33,6 +34,7 @@ class Spec(Section):
     features: Features
     model: Model
     training: Training = Training()
+    runner: Runner = Runner()
     evaluation: Evaluation = Evaluation()
     serving: Serving = Serving()
     deployment: Deployment = Deployment()

@@ -43,6 +43,15 @@ class Training(PluginSection):
     )
 
 
+class Runner(PluginSection):
+    """Where the training is done: it decides how long that takes, and not what comes of it. `runner: ray` is short for
+    `runner: {use: ray}`."""
+
+    KIND: ClassVar[str] = "runners"
+
+    use: str = Field(default="local", description="Runner plugin.")
+
+
 class Evaluation(PluginSection):
     """Phase 6: metrics and calibration; the gate itself is `problem.success`."""
 

@@ -42,7 +42,9 @@ def data(spec: Spec) -> Sequence[Path]:
 
 def run(job: Job) -> Outcome:
     trainer = registry.load("trainers", job.spec.training.use)
-    return Outcome(trainer.train(train_job(job.spec, job.inputs["features"].folder, job.folder, job.progress)))
+    runner = registry.load("runners", job.spec.runner.use)
+    wanted = train_job(job.spec, job.inputs["features"].folder, job.folder, job.progress)
+    return Outcome(runner.train(job.spec.runner.options, trainer, wanted))
 
 
 def train_job(spec: Spec, features: Path, folder: Path, progress: Progress) -> TrainJob:
