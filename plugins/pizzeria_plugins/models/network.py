@@ -21,7 +21,8 @@ class Network(Protocol):
 
     One with a backbone may also have `stem(*inputs) -> tuple[Tensor, ...]`, what the backbone makes of the inputs, and
     `from_stem(*tensors)`, what a call of the network makes of that: a call is `from_stem(*stem(*inputs))`. A trainer
-    may then keep what a frozen backbone said of a photo, and go on from there.
+    may then keep what a frozen backbone said of a photo, and go on from there. And it may have
+    `backbone_parameters() -> Iterable[Parameter]`, for trainers that let it learn at a rate of its own.
 
     Example:
         >>> def step(network, inputs, targets):
@@ -38,6 +39,7 @@ class Network(Protocol):
             outputs: What calling the network returned.
             targets: Detection: [N] dicts of `boxes` float32 [M, 4] (xyxy, network pixels) and `labels` int64 [M].
                 Single-label: int64 [N]. Multi-label: float32 [N, C] of 0 and 1. Regression: float32 [N].
+                Where a trainer mixes photos, both kinds of classification get float32 [N, C] of shares, 0 to 1.
         """
 
     def predict(self, outputs: Any) -> list[Boxes] | NDArray[np.float32]:

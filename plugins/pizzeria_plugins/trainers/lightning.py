@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pizzeria.contracts import TrainJob
+from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
 
 if TYPE_CHECKING:
     from pizzeria.predictions import Predictions
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Options(PluginOptions):
@@ -37,10 +40,38 @@ class Options(PluginOptions):
         ge=0,
         description="Epochs of the climb; null: 30% of the training for one_cycle, one for cosine, none for constant.",
     )
-    gradient_clip: float | None = Field(default=None, gt=0, description="Greatest norm of the gradient.")
+    gradient_clip: float | None = Field(default=10.0, gt=0, description="Greatest norm of the gradient; null: any.")
+    backbone_rate: float = Field(
+        default=1.0, gt=0, le=1, description="Learning rate of the backbone, as a share of what the rest learns at."
+    )
     augmentation: Literal["none", "flip", "standard"] = Field(
         default="standard",
         description="Random changes to training photos: flip: left and right; standard: also zoom, shift, colour.",
+    )
+    mosaic: Share = Field(default=0.0, description="Share of training photos that are made of four; for detection.")
+    mixup: Share = Field(default=0.0, description="Share of batches in which photos are laid over each other.")
+    cutmix: Share = Field(
+        default=0.0, description="Share of batches in which photos get a piece of another one; for classification."
+    )
+    multi_scale: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="How much smaller and larger the photos of a batch may be, in steps of 32 pixels; 0.25: by a "
+        "quarter. Validation and the exported model keep model.image_size.",
+    )
+    plain_epochs: int | None = Field(
+        default=None,
+        ge=0,
+        description="Last epochs without mosaic, mixup, cutmix and multi_scale; null: a fifth of the training.",
+    )
+    sampling: Literal["even", "balanced", "repeat_factor"] = Field(
+        default="even",
+        description="How often training photos or rows are drawn: all alike; balanced: each class as often as any "
+        "other; repeat_factor: those with a rare class more often.",
+    )
+    repeat_threshold: float = Field(
+        default=0.1, gt=0, le=1, description="Share of photos or rows below which repeat_factor takes a class for rare."
     )
     early_stopping_patience: int | None = Field(
         default=None, ge=1, description="Stop after so many epochs without a better one; null never stops early."
@@ -51,11 +82,18 @@ class Options(PluginOptions):
     validate_every: int = Field(
         default=1, ge=1, description="Epochs from one validation to the next; the last has one."
     )
-    ema_decay: float | None = Field(
-        default=None, gt=0, lt=1, description="Keep an exponential average of the weights, such as 0.99; null: none."
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = Field(
+        default=None,
+        description="Keep an exponential average of the weights, such as 0.99; auto: over the last twentieth of the "
+        "training; null: none.",
     )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         default="auto", description="auto: bf16-mixed on a GPU that has it, else 32-true."
+    )
+    checkpoint_minutes: float = Field(
+        default=10,
+        gt=0,
+        description="At most so long from one checkpoint to the next; each epoch's end has one in any case.",
     )
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="auto: a GPU if there is one."
@@ -63,6 +101,48 @@ class Options(PluginOptions):
     workers: int = Field(
         default=0, ge=0, le=256, description="Processes that make batches; 0 makes them in the training process."
     )
+
+    @property
+    def last_plain_epochs(self) -> int:
+        """`plain_epochs`, or what null stands for."""
+        return round(self.max_epochs / 5) if self.plain_epochs is None else self.plain_epochs
+
+    @model_validator(mode="after")
+    def _mixing_happens(self) -> Options:
+        wanted = [name for name in ("mosaic", "mixup", "cutmix", "multi_scale") if getattr(self, name)]
+        if wanted and self.last_plain_epochs >= self.max_epochs:
+            raise ValueError(
+                f"{wanted[0]} never happens: plain_epochs {self.plain_epochs} leaves none of max_epochs "
+                f"{self.max_epochs}; give fewer plain_epochs, or leave {wanted[0]} out"
+            )
+        if self.mixup + self.cutmix > 1:
+            raise ValueError(f"mixup {self.mixup:g} and cutmix {self.cutmix:g} are shares of the same batches, above 1")
+        return self
+
+
+def check(options: Options, problem: Problem, model: Any, model_options: Any) -> Sequence[tuple[str, str, str]]:
+    """Options that cannot work with the task or the model, as (path below `training`, message, hint)."""
+    takes = getattr(model, "TAKES", "photos")
+    faults = [
+        (name, f"the model learns from {takes}, and {name} is for photos", "leave it out")
+        for name in ("mosaic", "mixup", "cutmix", "multi_scale")
+        if getattr(options, name) and takes != "photos"
+    ]
+    if options.mosaic and problem.task != "object_detection":
+        faults.append(("mosaic", f"{problem.task} has no boxes to be found in four photos", "cutmix is what suits it"))
+    if options.cutmix and problem.task == "object_detection":
+        faults.append(("cutmix", "cutmix mixes the classes of whole photos, not boxes", "mosaic is what suits it"))
+    if options.sampling == "balanced" and problem.task not in ("image_classification", "tabular_classification"):
+        hint = "sampling: even" if problem.task == "tabular_regression" else "sampling: repeat_factor"
+        faults.append(("sampling", f"{problem.task} has no one class for each to be balanced by", hint))
+    if options.sampling == "repeat_factor" and problem.task == "tabular_regression":
+        faults.append(("sampling", "tabular_regression has no rare classes", "sampling: even"))
+    if options.backbone_rate != 1 and (takes != "photos" or getattr(model_options, "freeze_backbone", False)):
+        why = (
+            "model.freeze_backbone trains nothing of it" if takes == "photos" else "the model has no backbone to train"
+        )
+        faults.append(("backbone_rate", why, "leave it out"))
+    return faults
 
 
 def train(job: TrainJob) -> Mapping[str, Any]:
@@ -76,8 +156,10 @@ def train(job: TrainJob) -> Mapping[str, Any]:
 
     Raises:
         DataError: the training or validation split is empty, or the weights to begin from do not fit.
-        TrainingError: the loss is not a number, or a checkpoint cannot be written.
-        KeyboardInterrupt: Ctrl-C; the next call goes on from the last whole epoch.
+        TrainingError: the loss is not a number (the batch is kept in `not-a-number/`), memory is too small for one row
+            at a time, or a checkpoint cannot be written.
+        KeyboardInterrupt: Ctrl-C; the next call goes on from the last checkpoint.
+        Terminated: SIGTERM; the next call goes on after the step that was at work.
     """
     from pizzeria_plugins.trainers.training import run
 

@@ -55,6 +55,18 @@ def warmup_steps(shape: Shape, epochs: float | None, steps_per_epoch: int, total
     return {"one_cycle": round(0.3 * total), "cosine": min(total // 2, steps_per_epoch), "constant": 0}[shape]
 
 
+def ema_decay(wanted: float | Literal["auto"] | None, total: int) -> float | None:
+    """Decay of the average of the weights; `auto`: it forgets within the last twentieth of all steps, at most 10,000.
+
+    Example:
+        >>> ema_decay("auto", 2000)
+        0.99
+    """
+    if wanted != "auto":
+        return wanted
+    return 1 - 1 / min(10_000, max(2, total / 20))
+
+
 def _ease(share: float) -> float:
     """0 to 1 along half a cosine."""
     return (1 - math.cos(math.pi * min(1.0, share))) / 2

@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +19,16 @@ from safetensors.torch import save
 from pizzeria.atomic import write_bytes
 from pizzeria.contracts import TrainJob
 from pizzeria.datasets import Dataset, EmbeddingSet, open_dataset
-from pizzeria.errors import DataError
+from pizzeria.errors import DataError, TrainingError
 from pizzeria.tasks import task
 from pizzeria_plugins.trainers.batches import plain_loader, training_loader
-from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest
+from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest, writing
 from pizzeria_plugins.trainers.device import device_name, precision_name
 from pizzeria_plugins.trainers.fit import Fit
 from pizzeria_plugins.trainers.history import History
+from pizzeria_plugins.trainers.memory import is_out_of_memory
+from pizzeria_plugins.trainers.signals import told_to_end
+from pizzeria_plugins.trainers.multi_scale import refuse_fixed_size
 from pizzeria_plugins.trainers.start import begin_from
 
 
@@ -41,31 +42,28 @@ def run(job: TrainJob) -> dict[str, Any]:
     if checkpoint is not None:
         history.restore(checkpoint[1]["pizzeria"]["history"])
     torch.manual_seed(job.seed)
-    batches = training_loader(
-        data,
-        batch_size=options.batch_size,
-        level=options.augmentation,
-        seed=job.seed,
-        epoch=len(history.epochs),
-        workers=options.workers,
-    )
+    done = 0 if checkpoint is None else checkpoint[1]["pizzeria"]["epoch"]["steps"] or 0
+    batches = training_loader(data, job, epoch=len(history.epochs), done=done)
     fresh = checkpoint is None and job.start is None
     network = job.model.build(job.model_options, job.problem, data.preprocessing, pretrained=fresh)
     if checkpoint is None and job.start is not None:
         begin_from(network, job, data.preprocessing)
         job.progress.say(f"beginning from {job.start}")
+    if options.multi_scale:
+        refuse_fixed_size(network, job.problem, tuple(data.preprocessing["size"]), options.multi_scale)
     fit = Fit(job, network, data, history, len(batches), _identity(job))
     if len(history.epochs) == options.max_epochs or history.stalled:
         assert checkpoint is not None
         fit.on_load_checkpoint(checkpoint[1])
     else:
         validation = plain_loader(data, "validation", batch_size=options.batch_size, workers=options.workers)
-        with _quiet(), _interruptible(), _threads_for(data):
+        with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory():
             _trainer(job).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
             )
-    write_bytes(job.folder / "model.safetensors", save({k: v.contiguous() for k, v in fit.best_weights.items()}))
-    history.write(job.folder / "curves.csv")
+    with writing(job.folder):
+        write_bytes(job.folder / "model.safetensors", save({k: v.contiguous() for k, v in fit.best_weights.items()}))
+        history.write(job.folder / "curves.csv")
     return _facts(job, fit)
 
 
@@ -77,7 +75,6 @@ def _trainer(job: TrainJob) -> pl.Trainer:
         devices=1,
         precision=precision_name(options.precision, device),
         max_epochs=options.max_epochs,
-        gradient_clip_val=options.gradient_clip,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,
         plugins=[SafeCheckpointIO()],
@@ -126,7 +123,10 @@ def _own_checkpoint(job: TrainJob) -> tuple[Path, dict[str, Any]] | None:
     if found[1].get("pizzeria", {}).get("identity") != _identity(job):
         job.progress.say(f"{found[0]} is of a training with other options; starting afresh")
         return None
-    job.progress.say(f"going on after epoch {found[1]['epoch'] + 1} of {job.options.max_epochs}")
+    own = found[1]["pizzeria"]
+    epochs, steps = len(own["history"]["epochs"]), own["epoch"]["steps"]
+    within = "" if steps is None else f" and step {steps} of the next"
+    job.progress.say(f"going on after epoch {epochs}{within} of {job.options.max_epochs}")
     return found
 
 
@@ -143,6 +143,9 @@ def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
         "validation_loss": best.validation_loss,
         "seconds": sum(epoch.seconds for epoch in history.epochs),
         "items_per_second": rates[len(rates) // 2],
+        "batch_parts": fit.parts,
+        "cores": torch.get_num_threads(),
+        "gpus": int(device == "cuda"),
         "parameters": sum(parameter.numel() for parameter in fit.network.parameters()),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "precision": precision_name(job.options.precision, device),
@@ -179,15 +182,14 @@ def _threads_for(data: Dataset) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end as KeyboardInterrupt: Lightning makes it a SystemExit, and leaves SIGINT ignored."""
-    before = signal.getsignal(signal.SIGINT)
+def _memory() -> Iterator[None]:
+    """Say it plainly when there is too little memory for anything but a batch's way through the network."""
     try:
         yield
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"out of memory: {str(error).splitlines()[0] if str(error) else 'Python has none left'}",
+            hint="choose a smaller model, or a smaller training.batch_size",
+        ) from error
