@@ -47,6 +47,11 @@ class Classifier(ClassLogits):
         layer: nn.Module = self.body.get_classifier()
         return layer
 
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """All but those of the last layer."""
+        last = {id(parameter) for parameter in self._last_layer().parameters()}
+        return [parameter for parameter in self.body.parameters() if id(parameter) not in last]
+
     def train(self, mode: bool = True) -> Classifier:
         """A frozen body keeps its batch-norm statistics too."""
         super().train(mode)

@@ -20,8 +20,8 @@ def row_weights(
     Args:
         data: Its targets, or its boxes, say the classes.
         rows: [M] row numbers of the training split.
-        sampling: `balanced`: each class as often as any other. `repeat_factor`: as often as the row's rarest class asks,
-            which is max(1, sqrt(threshold / share of the rows that have it)) (LVIS, https://arxiv.org/abs/1908.03195).
+        sampling: `balanced`: each class as often as any other. `repeat_factor`: as often as the rarest class of the row
+            asks for: max(1, sqrt(threshold / share of the rows that have it)) (LVIS, https://arxiv.org/abs/1908.03195).
         threshold: Share of the rows below which a class is rare.
     """
     if sampling == "even":
