@@ -129,7 +129,7 @@ def _choice(
         choice = threshold_choice.choose(probabilities, true, wish, floor)
         if not choice.kept:
             notes.append(
-                f"{name}: no threshold has a {wish.text} in validation; {choice.threshold:.3g} comes nearest, with "
+                f"{name}: no threshold has {wish.text} in validation; {choice.threshold:.3g} comes nearest, with "
                 f"a precision of {choice.precision:.3g} and a recall of {choice.recall:.3g}"
             )
         return choice

@@ -6,15 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import f1_score
 
 from pizzeria.inference.calibration import calibrate as apply
 from pizzeria.predictions import Boxes, Predictions
 from pizzeria.spec.problem import Problem
-from pizzeria_plugins.evaluators.calibration import POINTS, best_threshold, binary_temperature, isotonic
+from pizzeria_plugins.evaluators.calibration import POINTS, binary_temperature, isotonic
 from pizzeria_plugins.evaluators.torchmetrics import calibrate
 
 SUCCESS = ({"metric": "x", "at_least": 0},)
@@ -96,30 +93,6 @@ def test_single_label_isotonic_rows_sum_to_one() -> None:
     assert "thresholds" not in calibration
     calibrated = apply(calibration, probabilities, CLASSES)
     assert calibrated.sum(axis=1) == pytest.approx(np.ones(600), abs=1e-5)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=60).filter(
-        lambda pairs: any(true for _, true in pairs)
-    )
-)
-@settings(max_examples=200, deadline=None)
-def test_no_threshold_has_a_higher_f1(pairs: list[tuple[int, bool]]) -> None:
-    probabilities = np.array([value / 40 for value, _ in pairs])
-    true = np.array([is_true for _, is_true in pairs])
-    chosen = best_threshold(probabilities, true)
-    best = max(
-        (f1_score(true, probabilities >= t, zero_division=0) for t in np.unique(probabilities) if t > 0), default=0.0
-    )
-    assert f1_score(true, probabilities >= chosen, zero_division=0) == pytest.approx(best)
-    assert 0 < chosen < 1
-
-
-def test_a_threshold_lies_in_the_middle_of_the_widest_plateau() -> None:
-    probabilities = np.array([0.1, 0.2, 0.3, 0.9])
-    assert best_threshold(probabilities, np.array([False, False, False, True])) == pytest.approx(0.6)
-    plateau = best_threshold(np.array([0.1, 0.4 - 1e-9, 0.4 + 1e-9, 0.9]), np.array([False, True, True, True]))
-    assert plateau == pytest.approx(0.25)
 
 
 def test_a_photo_without_a_box_never_shows_the_class() -> None:
