@@ -32,10 +32,11 @@ def test_a_task_without_a_threshold_has_no_wish_for_one() -> None:
 
 
 def test_a_right_one_is_taken_whole_and_written_as_one_would() -> None:
-    wish = {"precision": 0.9, "by_class": {"tv": {"recall": 0.8}, "bed": "max_f1"}}
-    spec = load_spec(["experiment=amenities", f"evaluation.thresholds={yaml.safe_dump(wish, default_flow_style=True)}"])
+
+    text = "{precision: 0.9, by_class: {tv: {recall: 0.8}, bed: max_f1}}"
+    spec = load_spec(["experiment=amenities", f"evaluation.thresholds={text}"])
     thresholds = spec.evaluation.thresholds
     told = [thresholds.of(name).text for name in ("sofa", "tv", "bed")]
     assert told == ["precision at least 0.9", "recall at least 0.8", "max_f1"]
-    assert spec.resolved()["evaluation"]["thresholds"] == wish
+    assert spec.resolved()["evaluation"]["thresholds"] == yaml.safe_load(text)
     assert load_spec(["experiment=amenities"]).resolved()["evaluation"]["thresholds"] == "max_f1"
