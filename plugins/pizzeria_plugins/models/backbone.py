@@ -31,46 +31,6 @@ class Normalize(nn.Module):
         return (images.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean) * self.scale
 
 
-class FeatureMaps(nn.Module):
-    """Feature maps of a timm backbone at the wanted strides.
-
-    Attributes:
-        channels: of each map, in the order of `strides`.
-    """
-
-    def __init__(self, name: str, strides: tuple[int, ...], size: int, weights: str | None, *, frozen: bool) -> None:
-        super().__init__()
-        levels = _strides_of(name, size)
-        missing = [stride for stride in strides if stride not in levels]
-        if missing:
-            raise PluginError(
-                f"model.strides: backbone {name} has no feature map of stride {', '.join(map(str, missing))}",
-                hint=f"it has {', '.join(map(str, sorted(set(levels))))}",
-            )
-        self.body = _create(
-            name, size, weights, features_only=True, out_indices=tuple(levels.index(stride) for stride in strides)
-        )
-        self.channels: list[int] = self.body.feature_info.channels()
-        self.normalize = Normalize(*statistics(self.body))
-        self.frozen = frozen
-        if frozen:
-            self.body.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> FeatureMaps:
-        """A frozen backbone keeps its batch-norm statistics too."""
-        super().train(mode)
-        if self.frozen:
-            self.body.eval()
-        return self
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """uint8 [N, H, W, 3] to one float map [N, C, H / stride, W / stride] for each stride."""
-        maps = self.body(self.normalize(images))
-        if str(getattr(self.body, "output_fmt", "NCHW")).endswith("NHWC"):
-            maps = [found.permute(0, 3, 1, 2) for found in maps]
-        return list(maps)
-
-
 class Embedder(nn.Module):
     """Photos to what a frozen timm model makes of them before its last layer.
 
@@ -94,7 +54,7 @@ class Embedder(nn.Module):
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                self.body = _create(name, size, weights, num_classes=0, **options)
+                self.body = create(name, size, weights, num_classes=0, **options)
             self.normalize = Normalize(*statistics(self.body))
             self.requires_grad_(False)
             self.eval()
@@ -102,7 +62,7 @@ class Embedder(nn.Module):
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
             raise PluginError(
                 f"model.backbone: {name} makes no embeddings of photos of {size} px"
-                f"{f' with the pooling {pooling}' if pooling else ''}: {_first_line(error)}",
+                f"{f' with the pooling {pooling}' if pooling else ''}: {first_line(error)}",
                 hint="choose another model.image_size, or model.pooling: null for the backbone's own",
             ) from error
         if len(shape) != 2:
@@ -118,7 +78,7 @@ class Embedder(nn.Module):
 
 def create_classifier(name: str, classes: int, size: int, weights: str | None, dropout: float) -> nn.Module:
     """A whole timm model with `classes` outputs."""
-    return _create(name, size, weights, num_classes=classes, drop_rate=dropout)
+    return create(name, size, weights, num_classes=classes, drop_rate=dropout)
 
 
 def statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -127,18 +87,14 @@ def statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(config["mean"]), tuple(config["std"])
 
 
-def _strides_of(name: str, size: int) -> list[int]:
-    _check_name(name)
-    try:
-        return list(_create(name, size, None, features_only=True).feature_info.reduction())
-    except (RuntimeError, AttributeError, NotImplementedError) as error:
-        raise PluginError(
-            f"model.backbone: timm cannot take feature maps from {name}",
-            hint="choose a convolutional one, such as mobilenetv3_small_100 or resnet18",
-        ) from error
+def channels_first(model: nn.Module, maps: list[Tensor]) -> list[Tensor]:
+    """Feature maps of a timm model as [N, C, H, W]; some, such as Swin's, come with the channels last."""
+    if str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC"):
+        return [found.permute(0, 3, 1, 2) for found in maps]
+    return list(maps)
 
 
-def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Module:
+def create(name: str, size: int, weights: str | None, **options: Any) -> nn.Module:
     """`timm.create_model`, with weights from nowhere (random), a local file, the package or timm's hub."""
     import timm
 
@@ -162,7 +118,7 @@ def _create(name: str, size: int, weights: str | None, **options: Any) -> nn.Mod
     except Exception as error:
         # What goes wrong here is as varied as the hub's client, and every case has the same way out.
         raise TrainingError(
-            f"model.weights: the weights of {name} cannot be fetched from timm's hub: {_first_line(error)}",
+            f"model.weights: the weights of {name} cannot be fetched from timm's hub: {first_line(error)}",
             hint="without a network, give a local .safetensors or .pth file; `package`, with "
             f"model.backbone: {PACKAGED}; or null for random weights",
         ) from error
@@ -201,7 +157,7 @@ def _names(classifier: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return (classifier,) if isinstance(classifier, str) else classifier or ()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

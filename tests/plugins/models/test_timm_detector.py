@@ -140,9 +140,10 @@ def test_an_unknown_backbone_names_the_nearest() -> None:
 
 
 def test_a_stride_that_the_backbone_lacks_is_refused() -> None:
-    with pytest.raises(PluginError, match="no feature map of stride 64") as caught:
-        timm_detector.build(options(strides=(32, 64)), PROBLEM, PREPROCESSING, pretrained=True)
-    assert "2, 4, 8, 16, 32" in caught.value.hint
+    for strides in ((64, 128), (16, 64), (8, 24)):
+        with pytest.raises(PluginError, match="strides 2, 4, 8, 16, 32") as caught:
+            timm_detector.build(options(strides=strides), PROBLEM, PREPROCESSING, pretrained=True)
+        assert "such as [8, 16, 32]" in caught.value.hint
     with pytest.raises(ValidationError, match="strides must ascend"):
         options(strides=(16, 8))
 
