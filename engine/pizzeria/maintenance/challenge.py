@@ -17,8 +17,10 @@ from pizzeria.execution import execute
 from pizzeria.inference.bundle import Bundle, open_bundle
 from pizzeria.inference.predictor import Predictor
 from pizzeria.maintenance.begun import Begun, save
-from pizzeria.maintenance.comparison import Answers, Compared, compare, decide
+from pizzeria.maintenance.comparison import decide
 from pizzeria.maintenance.decided import Decision
+from pizzeria.measuring.judged import Answers
+from pizzeria.measuring.paired import Compared, compare
 from pizzeria.predictions import Predictions, load_predictions
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Run, Store

@@ -30,8 +30,11 @@ from pizzeria.inference.column_inputs import column_names
 from pizzeria.labels.served import open_served
 from pizzeria.loading import load_resolved
 from pizzeria.maintenance.challenge import answers_of
-from pizzeria.maintenance.comparison import LEAST_GROUPS, Answers, compare, figure, surely_worse
+from pizzeria.maintenance.comparison import surely_worse
 from pizzeria.maintenance.kept import PHOTOS, keep, read_kept
+from pizzeria.measuring.draws import LEAST_GROUPS
+from pizzeria.measuring.judged import Answers
+from pizzeria.measuring.paired import compare, figure
 from pizzeria.monitoring.history import Chunk, History, folder_of
 from pizzeria.monitoring.incidents import open_kinds
 from pizzeria.predictions import Boxes, Predictions

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from tests.engine.measuring.test_weighted import problem, sides
 
-from pizzeria.maintenance.comparison import Answers, Compared, Evaluate, compare, decide
+from pizzeria.maintenance.comparison import decide
+from pizzeria.measuring.judged import Answers
+from pizzeria.measuring.paired import Compared, Evaluate, compare
 from pizzeria.predictions import Predictions
 from pizzeria.spec.maintenance import Comparison
 from pizzeria.spec.problem import Problem
 from pizzeria_plugins.evaluators import torchmetrics
-
-from .test_weighted import problem, sides
 
 NONE = {"method": "none"}
 
