@@ -32,7 +32,6 @@ def test_a_task_without_a_threshold_has_no_wish_for_one() -> None:
 
 
 def test_a_right_one_is_taken_whole_and_written_as_one_would() -> None:
-
     text = "{precision: 0.9, by_class: {tv: {recall: 0.8}, bed: max_f1}}"
     spec = load_spec(["experiment=amenities", f"evaluation.thresholds={text}"])
     thresholds = spec.evaluation.thresholds
