@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import yaml
@@ -43,11 +44,13 @@ def execute(
     *,
     until: str = "deploy",
     on_end: Callable[[Run], object] | None = None,
+    wait: bool = False,
 ) -> Executed:
     """Run a spec up to and with the stage `until`.
 
     Args:
         on_end: Called with the run when anything ran, at its end or when it is refused; writes the report.
+        wait: Whether a stage that another process is at work on is waited for, and its result taken.
 
     Raises:
         PizzeriaError: a stage failed, or refused to let the run go on; its class says which.
@@ -68,7 +71,7 @@ def execute(
     try:
         for step in steps:
             stage = next(stage for stage in stages() if step.name == stage.NAME)
-            result = step.result or _run_stage(stage, step, spec, results, progress, run, store)
+            result = step.result or _run_stage(stage, step, spec, results, progress, run, store, wait)
             run.link(result)
             results[step.name] = result
             if result.refusal is not None:
@@ -98,11 +101,23 @@ def _upstream(name: str) -> set[str]:
 
 
 def _run_stage(
-    stage: Stage, step: Step, spec: Spec, done: dict[str, Result], progress: Progress, run: Run, store: Store
+    stage: Stage,
+    step: Step,
+    spec: Spec,
+    done: dict[str, Result],
+    progress: Progress,
+    run: Run,
+    store: Store,
+    wait: bool,
 ) -> Result:
     progress.say(f"{stage.NAME}: {step.why}")
-    started, clock = now(), time.perf_counter()
-    with store.partial(step.fingerprint, keep=stage.RESUMES) as folder:
+    told = partial(progress.say, f"{stage.NAME}: another process is at it; waiting") if wait else None
+    with store.partial(step.fingerprint, keep=stage.RESUMES, wait=told) as folder:
+        standing = store.load(step.fingerprint)
+        if standing is not None and not (hasattr(stage, "expired") and stage.expired(spec, standing, store)):
+            progress.say(f"{stage.NAME}: another process has done it")
+            return standing
+        started, clock = now(), time.perf_counter()
         inputs = {name: done[name] for name in stage.INPUTS}
         outcome = stage.run(Job(spec, folder, inputs, progress, run, store))
         refusal: dict[str, str] | None = None

@@ -6,6 +6,8 @@ import csv
 import random
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,40 @@ def test_the_ledger_is_append_only(working_folder: Path) -> None:
     connection.close()
     ledger.add("stopped", "m")
     assert ledger.champion("m") is None
+
+
+def test_a_member_of_a_sweep_waits_for_a_stage_at_work_and_takes_its_result(folder: Path) -> None:
+    def collected(told: Told) -> tuple[str, ...]:
+        return execute(spec(), Store(), told, until="collect", wait=True).ran
+
+    store, told = Store(), Told()
+    first = plan(spec(), store)[0]
+    with ThreadPoolExecutor(2) as pool:
+        with store.partial(first.fingerprint, keep=False):
+            waiting = pool.submit(collected, told)
+            while "collect: another process is at it; waiting" not in told.lines:
+                time.sleep(0.01)
+        waiting.result()
+        assert (store.cache / first.fingerprint).is_dir()  # nobody had left it, so it was done
+
+        (store.cache / first.fingerprint).rename(store.cache / "aside")
+        told = Told()
+        with store.partial(first.fingerprint, keep=False) as partial:
+            waiting = pool.submit(collected, told)
+            while "collect: another process is at it; waiting" not in told.lines:
+                time.sleep(0.01)
+            partial.rmdir()
+            (store.cache / "aside").rename(partial)
+            partial.rename(store.cache / first.fingerprint)  # as a commit does
+        waiting.result()
+    assert told.lines[-1] == "collect: another process has done it"
+    assert not list(store.cache.glob("*.partial"))
+
+
+class Told(PlainProgress):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)

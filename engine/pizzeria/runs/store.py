@@ -18,8 +18,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class Run:
         target = os.path.relpath(result.folder, stages)
         link = stages / result.stage
         if not (link.is_symlink() and os.readlink(link) == target):  # noqa: PTH115
-            temporary = stages / f".{result.stage}.tmp"
+            temporary = stages / f".{result.stage}.{os.getpid()}.tmp"  # members of a sweep may share a run
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(target)
             atomic.rename(temporary, link)
@@ -125,32 +125,30 @@ class Store:
         )
 
     @contextmanager
-    def partial(self, fingerprint: str, *, keep: bool) -> Iterator[Path]:
+    def partial(self, fingerprint: str, *, keep: bool, wait: Callable[[], object] | None = None) -> Iterator[Path]:
         """The folder that a stage works in, held by this process alone.
+
+        Whoever has waited looks whether the other left the result: then there is nothing to do any more.
 
         Args:
             fingerprint: Of the stage.
             keep: Whether what an earlier try left is kept, because the stage can resume from it.
+            wait: Called once when another process is at work on the same stage, which is then waited for.
 
         Raises:
-            PizzeriaError: another process is at work on the same stage.
+            PizzeriaError: another process is at work on the same stage, and `wait` is None.
         """
         folder = self.cache / f"{fingerprint}.partial"
-        folder.mkdir(exist_ok=True)
-        handle = os.open(
-            folder, os.O_RDONLY
-        )  # the lock is on the folder itself, so a killed process leaves none behind
+        handle = _lock(folder, wait)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not keep:
                 for path in folder.iterdir():
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             yield folder
-        except BlockingIOError:
-            raise PizzeriaError(
-                "another process is working on the same stage of the same spec", hint="wait for it, or stop it"
-            ) from None
         finally:
+            with suppress(OSError):
+                if _is_at(folder, handle):
+                    folder.rmdir()  # nothing was written: another process had left the result
             os.close(handle)
 
     def commit(self, partial: Path, result: Result) -> Result:
@@ -198,6 +196,37 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(folder / "spec.yaml", spec_yaml.encode())
         return Run(folder)
+
+
+def _lock(folder: Path, wait: Callable[[], object] | None) -> int:
+    """A handle that holds the lock, which is on the folder itself, so that a killed process leaves none behind."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is None:
+                os.close(handle)
+                raise PizzeriaError(
+                    "another process is working on the same stage of the same spec", hint="wait for it, or stop it"
+                ) from None
+            wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # Who held the lock before may have renamed the folder: then it is a complete stage's, and not this one.
+        if _is_at(folder, handle):
+            return handle
+        os.close(handle)
+
+
+def _is_at(folder: Path, handle: int) -> bool:
+    try:
+        return folder.stat().st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _sync_files(folder: Path) -> None:

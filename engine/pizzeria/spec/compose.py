@@ -6,7 +6,8 @@ the line of every key is at hand when a later check finds a fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -77,21 +78,83 @@ def compose(overrides: Sequence[str], file: Path | None = None) -> Composed:
     Raises:
         SpecError: a file or an override cannot be read, or a group or choice does not exist.
     """
-    from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
+    for text in overrides:
+        if is_of_hydra(text):
+            fault = Fault(text.split("=", 1)[0], "this is of a sweep", "add -m, or leave it out", _COMMAND_LINE)
+            raise SpecError([fault])
     loader = _loader(file)
-    typed = [f"experiment={file.stem}", *overrides] if file else list(overrides)
-    try:
+    typed = _typed(overrides, file)
+    with _told(loader, typed):
         prepared = [_prepare(override, loader) for override in typed]
         config = loader.load_configuration("config", prepared, run_mode=RunMode.RUN, from_shell=False)
         data = OmegaConf.to_container(_without_hydra(config), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise SpecError([_hydra_fault(error, loader, typed)]) from None
     assert isinstance(data, dict)
     return Composed({str(key): value for key, value in data.items()}, lambda: _origins(loader, prepared, typed))
+
+
+def compose_hydra(overrides: Sequence[str], file: Path | None = None) -> tuple[Any, Any]:
+    """What Hydra itself is to do in a sweep: its section `hydra`, with sweeper and launcher, and the loader of it.
+
+    Args:
+        overrides: Of the spec and of Hydra; those that are swept over are left to the sweeper.
+        file: As for `compose`.
+
+    Raises:
+        SpecError: as `compose` does.
+    """
+    from hydra.types import RunMode
+
+    loader = _loader(file)
+    typed = _typed(overrides, file)
+    with _told(loader, typed):
+        prepared = [_prepare(override, loader) for override in typed]
+        config = loader.load_configuration("config", prepared, run_mode=RunMode.MULTIRUN, from_shell=False)
+        return config.hydra, loader
+
+
+def standing_choices() -> dict[str, str]:
+    """The choice of each config group that stands where nobody says otherwise.
+
+    Example:
+        >>> standing_choices()["training"]
+        'lightning'
+    """
+    from hydra.types import RunMode
+
+    loader = _loader(None)
+    with _told(loader, []):
+        config = loader.load_configuration("config", [], run_mode=RunMode.RUN, from_shell=False)
+    choices = config.hydra.runtime.choices
+    return {str(name): choice for name, choice in choices.items() if choice and not str(name).startswith("hydra/")}
+
+
+def is_of_hydra(override: str) -> bool:
+    """Whether an override is about Hydra itself, and not about the spec.
+
+    Example:
+        >>> is_of_hydra("hydra/launcher=joblib"), is_of_hydra("++hydra.sweeper.n_trials=20"), is_of_hydra("name=a")
+        (True, True, False)
+    """
+    return override.lstrip("+~").startswith(("hydra/", "hydra."))
+
+
+def _typed(overrides: Sequence[str], file: Path | None) -> list[str]:
+    return [f"{_FILE_GROUP}={file.stem}", *overrides] if file else list(overrides)
+
+
+@contextmanager
+def _told(loader: Any, typed: Sequence[str]) -> Iterator[None]:
+    """Tell Hydra's and OmegaConf's errors as faults of the spec."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise SpecError([_hydra_fault(error, loader, typed)]) from None
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
@@ -184,7 +247,7 @@ def _prepare(override: str, loader: Any) -> str:
         raise SpecError(
             [Fault(key, f"the resolver {resolver!r} is not allowed", "write the value itself", _COMMAND_LINE)]
         )
-    if "=" not in override or key[:1] in "+~" or "@" in key or loader.repository.group_exists(key):
+    if "=" not in override or key[:1] in "+~" or "@" in key or loader.repository.group_exists(key) or is_of_hydra(key):
         return override
     return f"++{override}"
 
