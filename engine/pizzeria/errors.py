@@ -18,7 +18,8 @@
     ├── BusyError                8   another command is at work on it, and this one was not to wait
     └── RequestError             -   bad input to a service: a 4xx with code, message and hint
 
-A command that ends with one of them prints its message and hint, no traceback, and exits with its code.
+A command that ends with one of them prints its message and hint, no traceback, and exits with its code. SIGTERM is no
+error but a kind of Ctrl-C: `Terminated`, with which a command exits with 143.
 """
 
 from __future__ import annotations
@@ -176,6 +177,12 @@ class BusyError(PizzeriaError):
     """Another command is at work on the same deployment, and this one does not wait."""
 
     exit_code = 8
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was told to end by SIGTERM; whatever lets Ctrl-C pass lets this pass too."""
+
+    exit_code = 143
 
 
 class RequestError(PizzeriaError):

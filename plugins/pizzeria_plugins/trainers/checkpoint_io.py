@@ -7,11 +7,12 @@ ones removed; both files are hashed, and a damaged checkpoint is passed over for
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ TENSORS = "tensors.safetensors"
 STATE = "state.json"
 KEPT = 2
 """The newest, and one to fall back on."""
+_MAKE_ROOM = "make room or make the folder writable, then run again: it goes on from the last checkpoint"
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -57,8 +59,11 @@ def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
     state = _flatten(dict(checkpoint), tensors, ())
     temporary = folder.with_name(f".{folder.name}.tmp")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not folder.parent.exists():
+            folder.parent.mkdir(parents=True)
+            sync(folder.parent.parent)
+        for left in folder.parent.glob(".*.tmp"):  # of one who was killed
+            shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir()
         blob = save(tensors)
         text = json.dumps(state)
@@ -72,7 +77,7 @@ def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise TrainingError(
             f"the checkpoint {folder} cannot be written: {error.strerror or error}",
-            hint="make room or make the folder writable, then run again: it goes on from the checkpoint before",
+            hint=_MAKE_ROOM,
         ) from error
     for old in _all(folder.parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
@@ -94,6 +99,19 @@ def read(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise TrainingError(f"the checkpoint {folder} is damaged: {error}", hint="remove that folder") from error
     return found
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Around what else is written there.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(f"{folder} cannot be written to: {error.strerror or error}", hint=_MAKE_ROOM) from error
 
 
 def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:

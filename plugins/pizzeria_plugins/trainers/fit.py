@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
@@ -17,17 +22,36 @@ from pizzeria.contracts import TrainJob
 from pizzeria.datasets import Dataset
 from pizzeria.errors import TrainingError
 from pizzeria_plugins.trainers.answers import gather, main_metric
-from pizzeria_plugins.trainers.batches import Batch
+from pizzeria_plugins.trainers.bad_batch import Met, blame
+from pizzeria_plugins.trainers.checkpoint_io import writing
 from pizzeria_plugins.trainers.history import Epoch, History
+from pizzeria_plugins.trainers.memory import is_out_of_memory, release
 from pizzeria_plugins.trainers.optimizer import make_optimizer, set_pace
-from pizzeria_plugins.trainers.schedule import Pace, pace, warmup_steps
+from pizzeria_plugins.trainers.plan import Batch, EpochBatches
+from pizzeria_plugins.trainers.schedule import Pace, ema_decay, pace, warmup_steps
+
+Found = TypeVar("Found")
+
+
+@dataclass
+class EpochSoFar:
+    """What the epoch at work has brought, for a checkpoint within it.
+
+    Attributes:
+        steps: Steps that a checkpoint within the epoch stands after; None where it stands at an epoch's end.
+    """
+
+    loss_sum: float = 0.0
+    items: int = 0
+    seconds: float = 0.0
+    steps: int | None = None
 
 
 class Fit(pl.LightningModule):
     """One training.
 
-    Everything random in it comes from (seed, epoch), and the learning rate from the step, so that a training which is
-    cut off and resumed at an epoch's end goes on exactly as if nothing had happened.
+    Everything random in it comes from the seed and the step, and so does the learning rate: a training that is cut off
+    and resumed goes on exactly as if nothing had happened.
 
     Args:
         job: What to train and how.
@@ -36,6 +60,10 @@ class Fit(pl.LightningModule):
         history: Epochs so far; grows here.
         steps_per_epoch: Batches in an epoch.
         identity: Hash of everything that decides this training's course; stands in each checkpoint.
+
+    Attributes:
+        parts: In how many parts a batch goes through the network; grows when memory is too small.
+        stepping: Whether SIGTERM is answered after the step at work, by a checkpoint.
     """
 
     def __init__(
@@ -51,9 +79,8 @@ class Fit(pl.LightningModule):
         self.job = job
         self.options = job.options
         self.network = network
-        self.averaged = (
-            ModelEmaV3(network, decay=self.options.ema_decay, use_warmup=True) if self.options.ema_decay else None
-        )
+        decay = ema_decay(self.options.ema_decay, steps_per_epoch * self.options.max_epochs)
+        self.averaged = None if decay is None else ModelEmaV3(network, decay=decay, use_warmup=True)
         self.data = data
         self.history = history
         self.best_weights: dict[str, Tensor] = {}
@@ -63,6 +90,13 @@ class Fit(pl.LightningModule):
         self._steps = steps_per_epoch * self.options.max_epochs
         self._warmup = warmup_steps(self.options.schedule, self.options.warmup_epochs, steps_per_epoch, self._steps)
         self._pace = Pace(1.0)
+        self.automatic_optimization = False
+        self.stepping = False
+        self.parts: int = self.options.accumulate
+        self._unread: deque[tuple[Tensor, Batch, int]] = deque()
+        self._step = 0
+        self._epoch, self._resumed = EpochSoFar(), EpochSoFar()
+        self._loops: dict[str, Any] | None = None
 
     @property
     def judged(self) -> Any:
@@ -72,42 +106,49 @@ class Fit(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return make_optimizer(self.network, self.options)
 
+    def on_train_start(self) -> None:
+        self.stepping = True
+
+    def on_train_end(self) -> None:
+        self.stepping = False
+
     def on_train_epoch_start(self) -> None:
-        seeds = np.random.SeedSequence([self.job.seed, self.current_epoch])
-        torch.manual_seed(int(seeds.generate_state(1)[0]))
         if self.current_epoch + 1 == self.options.max_epochs:
             # The last epoch is always validated, whatever the rhythm.
             self.trainer.check_val_every_n_epoch = 1
-        self._started = time.perf_counter()
+        self._epoch, self._resumed = self._resumed, EpochSoFar()
+        self._saved_at = time.perf_counter()
+        self._started = self._saved_at - self._epoch.seconds
         self._validation_seconds = 0.0
-        self._loss_sum, self._items = 0.0, 0
         self._validated: tuple[float, float] | None = None
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        self._pace = pace(self.options.schedule, self.global_step, self._steps, self._warmup)
+        self._step = self.current_epoch * self._steps_per_epoch + batch_idx
+        self._pace = pace(self.options.schedule, self._step, self._steps, self._warmup)
         set_pace(self.trainer.optimizers[0], self._pace, self.options.learning_rate)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses = self.network.loss(self.network(*batch.inputs), batch.targets)
-        loss: Tensor = torch.stack(list(losses.values())).sum()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {self.current_epoch + 1}, step {batch_idx + 1}",
-                hint=f"lower training.learning_rate (now {self.options.learning_rate:g})"
-                + ("" if self.options.gradient_clip else ", or set training.gradient_clip"),
-            )
-        size = len(batch.inputs[0])
-        self._loss_sum += value * size
-        self._items += size
-        self.job.progress.update(
-            "train", self.global_step + 1, self._steps, epoch=self.current_epoch + 1, loss=self._loss_sum / self._items
-        )
-        return loss
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        if not batch.inputs:  # made before the training was cut off
+            return
+        self._unread.append((self._within_memory(batch, self._gradients), batch, self._step))
+        # A GPU is not waited for: what it says of a step is read when the next one is under way.
+        lag = 0 if self.device.type == "cpu" else 1
+        self._read(lag)
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update(self.network, step=self._step + 1)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.options.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.averaged is not None:
-            self.averaged.update(self.network, step=self.global_step)
+        if batch.inputs and batch_idx + 1 < self._steps_per_epoch:
+            late = time.perf_counter() - self._saved_at > 60 * self.options.checkpoint_minutes
+            if late or self.trainer.received_sigterm:
+                self._save_within(batch_idx + 1)
 
     def on_validation_start(self) -> None:
         self._validation_started = time.perf_counter()
@@ -115,11 +156,14 @@ class Fit(pl.LightningModule):
         self._validation_loss, self._validation_items = 0.0, 0
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        outputs = self.judged(*batch.inputs)
-        size = len(batch.inputs[0])
-        self._validation_loss += sum(float(loss) for loss in self.judged.loss(outputs, batch.targets).values()) * size
-        self._validation_items += size
-        self._parts.append(self.judged.predict(outputs))
+        for loss, size, answers in self._within_memory(batch, self._judge):
+            self._validation_loss += loss * size
+            self._validation_items += size
+            self._parts.append(answers)
+
+    def on_validation_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.trainer.received_sigterm:  # Lightning ends after this batch
+            self._save_within(self._steps_per_epoch)
 
     def on_validation_end(self) -> None:
         metric = main_metric(self.job.problem, gather(self.data, "validation", self._parts), self._truth)
@@ -127,37 +171,136 @@ class Fit(pl.LightningModule):
         self._validation_seconds = time.perf_counter() - self._validation_started
 
     def on_train_epoch_end(self) -> None:
+        self._read(0)
         seconds = time.perf_counter() - self._started
         validation_loss, metric = self._validated or (None, None)
         self.history.epochs.append(
             Epoch(
                 epoch=self.current_epoch + 1,
-                train_loss=self._loss_sum / self._items,
+                train_loss=self._epoch.loss_sum / self._epoch.items,
                 validation_loss=validation_loss,
                 metric=metric,
                 learning_rate=self.options.learning_rate * self._pace.rate,
                 seconds=seconds,
-                items_per_second=self._items / (seconds - self._validation_seconds),
+                items_per_second=self._epoch.items / (seconds - self._validation_seconds),
             )
         )
         if self.history.best is self.history.epochs[-1]:
             self.best_weights = {name: value.detach().cpu().clone() for name, value in self.judged.state_dict().items()}
         self.trainer.should_stop = self.history.stalled
         self.trainer.save_checkpoint(checkpoint_path(self.job, self.current_epoch + 1), weights_only=False)
-        self.history.write(self.job.folder / "curves.csv")
+        with writing(self.job.folder):
+            self.history.write(self.job.folder / "curves.csv")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._epoch.steps is None:
+            self._loops = copy.deepcopy(checkpoint["loops"])
+        else:
+            # Lightning begins the epoch again, and is given no more than the batches that are left.
+            checkpoint["loops"] = self._loops
         checkpoint["pizzeria"] = {
             "identity": self._identity,
             "history": self.history.state(),
             "best_weights": self.best_weights,
+            "parts": self.parts,
+            "epoch": asdict(self._epoch),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.restore(checkpoint["pizzeria"]["history"])
-        self.best_weights = checkpoint["pizzeria"]["best_weights"]
+        own = checkpoint["pizzeria"]
+        self.history.restore(own["history"])
+        self.best_weights = own["best_weights"]
+        self.parts = own["parts"]
+        self._loops = checkpoint["loops"]
+        if own["epoch"]["steps"] is not None:
+            self._resumed = replace(EpochSoFar(**own["epoch"]), steps=None)
+
+    @property
+    def _sampler(self) -> EpochBatches:
+        loader: Any = self.trainer.train_dataloader
+        sampler: EpochBatches = loader.sampler
+        return sampler
+
+    def _gradients(self, parts: Sequence[Batch]) -> Tensor:
+        """The batch's loss; its gradient is left in the parameters."""
+        torch.manual_seed(step_seed(self.job.seed, self._step))
+        optimizer = self.trainer.optimizers[0]
+        optimizer.zero_grad()
+        size = sum(len(part.inputs[0]) for part in parts)
+        losses = []
+        for part in parts:
+            named = self.network.loss(self.network(*part.inputs), part.targets)
+            loss = torch.stack(list(named.values())).sum() * (len(part.inputs[0]) / size)
+            self.manual_backward(loss)
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def _judge(self, parts: Sequence[Batch]) -> list[tuple[float, int, Any]]:
+        """Loss, size and answers of each part."""
+        found = []
+        for part in parts:
+            outputs = self.judged(*part.inputs)
+            loss = sum(float(loss) for loss in self.judged.loss(outputs, part.targets).values())
+            found.append((loss, len(part.inputs[0]), self.judged.predict(outputs)))
+        return found
+
+    def _within_memory(self, batch: Batch, work: Callable[[Sequence[Batch]], Found]) -> Found:
+        """`work` on the batch, which is cut into more and more parts until memory is enough."""
+        while True:
+            try:
+                return work(batch.parts(self.parts))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            release()
+            self._halve(len(batch.inputs[0]))
+
+    def _halve(self, size: int) -> None:
+        at_once = -(-size // self.parts)
+        if at_once == 1:
+            raise TrainingError(
+                "out of memory with one row of a batch at a time", hint="choose a smaller model or model.image_size"
+            )
+        if self.trainer.world_size > 1:
+            raise TrainingError(
+                f"out of memory with {at_once} of a batch of {size} at a time",
+                hint=f"workers change nothing on their own: write training.accumulate: {2 * self.parts}",
+            )
+        self.parts = min(2 * self.parts, size)
+        self.job.progress.say(
+            f"out of memory: each batch of {size} goes through the network in {self.parts} parts from now on; the step "
+            "stays the same, but batch norm sees one part at a time"
+        )
+
+    def _read(self, lag: int) -> None:
+        """Read the losses of all but the last `lag` steps."""
+        while len(self._unread) > lag:
+            loss, batch, step = self._unread.popleft()
+            value, size = float(loss), len(batch.inputs[0])
+            if not math.isfinite(value):
+                met = Met(value, *divmod(step, self._steps_per_epoch), step_seed(self.job.seed, step))
+                # On a GPU the weights have been through another step since.
+                raise blame(met, batch, self.job, self.data, self._sampler, None if lag else self.network)
+            self._epoch.loss_sum += value * size
+            self._epoch.items += size
+            mean = self._epoch.loss_sum / self._epoch.items
+            self.job.progress.update("train", step + 1, self._steps, epoch=self.current_epoch + 1, loss=mean)
+
+    def _save_within(self, steps: int) -> None:
+        """Save a checkpoint after so many steps of this epoch."""
+        self._read(0)
+        self._saved_at = time.perf_counter()
+        self._epoch.steps, self._epoch.seconds = steps, self._saved_at - self._started
+        self.trainer.save_checkpoint(checkpoint_path(self.job, self.current_epoch, steps), weights_only=False)
+        self._epoch.steps = None
 
 
-def checkpoint_path(job: TrainJob, epoch: int) -> Path:
-    """Folder of the checkpoint after `epoch`, counted from 1."""
-    return job.folder / "checkpoints" / f"epoch-{epoch:06d}"
+def step_seed(seed: int, step: int) -> int:
+    """What PyTorch's random numbers of one step are seeded with."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+
+
+def checkpoint_path(job: TrainJob, epoch: int, steps: int = 0) -> Path:
+    """Folder of the checkpoint after `epoch`, counted from 1, and so many steps of the one that follows."""
+    name = f"epoch-{epoch:06d}" + (f"-step-{steps:09d}" if steps else "")
+    return job.folder / "checkpoints" / name

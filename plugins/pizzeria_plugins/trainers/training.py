@@ -23,12 +23,13 @@ from pizzeria.errors import DataError, TrainingError
 from pizzeria.tasks import task
 from pizzeria_plugins.trainers.batches import plain_loader, training_loader
 from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest, writing
+from pizzeria_plugins.trainers.class_counts import tell_class_counts
 from pizzeria_plugins.trainers.device import device_name, precision_name
 from pizzeria_plugins.trainers.fit import Fit
 from pizzeria_plugins.trainers.history import History
 from pizzeria_plugins.trainers.memory import is_out_of_memory
-from pizzeria_plugins.trainers.signals import told_to_end
 from pizzeria_plugins.trainers.multi_scale import refuse_fixed_size
+from pizzeria_plugins.trainers.signals import told_to_end
 from pizzeria_plugins.trainers.start import begin_from
 
 
@@ -49,6 +50,7 @@ def run(job: TrainJob) -> dict[str, Any]:
     if checkpoint is None and job.start is not None:
         begin_from(network, job, data.preprocessing)
         job.progress.say(f"beginning from {job.start}")
+    tell_class_counts(network, data, len(job.problem.classes))
     if options.multi_scale:
         refuse_fixed_size(network, job.problem, tuple(data.preprocessing["size"]), options.multi_scale)
     fit = Fit(job, network, data, history, len(batches), _identity(job))
