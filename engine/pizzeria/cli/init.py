@@ -13,7 +13,7 @@ from pizzeria.cli.opening import with_progress
 @click.option("--task", help="object_detection, image_classification ...  [default: what the data are made for]")
 @click.option("--target", help="Tables: the column to predict.  [default: target, label, class ... or the last one]")
 @click.option("--source", help="Source plugin that reads the data.  [default: the one that recognises them]")
-@click.option("--weights", help="Pretrained weights of a timm backbone, in a file named after it.")
+@click.option("--weights", help="A file of weights, named after its timm backbone.  [default: ImageNet's]")
 @click.option("--minutes", default=10.0, show_default=True, help="How long the first training may take, about.")
 @click.option("--force", is_flag=True, help="Replace a spec of that name.")
 def init(

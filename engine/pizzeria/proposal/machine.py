@@ -12,8 +12,11 @@ from pizzeria.proposal.framing import Framing
 
 MINUTES = 10.0
 """How long a first training shall take, about."""
-_RATE_160 = 70.0
-"""Photos a second and core that the smallest detector trains on at 160 pixels; measured, see docs/performance.md."""
+BACKBONE, WEIGHTS = "tf_efficientnet_lite0", "package"
+"""What photos are looked at with unless the user has weights: ImageNet's, which come with the libraries of training."""
+_RATE_160 = 45.0
+"""Photos a second and core that a detector on that backbone, frozen, trains on at 160 pixels: 81 in a measurement of
+forward and backward pass alone (docs/models.md), less what loading, validation and a second thread take."""
 _GPU_CORES = 60.0
 """How many cores a GPU is worth, roughly."""
 _ROWS_A_SECOND = 15_000.0
@@ -61,13 +64,14 @@ def choose(framing: Framing, count: int, machine: Machine, weights: str | None, 
 
     Args:
         count: Photos or rows of the training split.
-        weights: File of pretrained weights of a timm backbone, whose name is that of the backbone.
+        weights: File of pretrained weights of a timm backbone, whose name is that of the backbone; None for `WEIGHTS`.
     """
     if framing.task.startswith("tabular"):
         return _network(count, machine, minutes)
-    if weights is not None and framing.task != "object_detection":
-        return _probe(weights)
-    return _photos(framing, count, machine, weights, minutes)
+    backbone = {"backbone": BACKBONE if weights is None else Path(weights).stem, "weights": weights or WEIGHTS}
+    if framing.task == "object_detection":
+        return _detector(count, machine, backbone, minutes)
+    return _probe(backbone)
 
 
 def _network(count: int, machine: Machine, minutes: float) -> Choice:
@@ -77,35 +81,27 @@ def _network(count: int, machine: Machine, minutes: float) -> Choice:
     return Choice("columns", "tabular_network", {}, training, f"{count:,} rows for training, on {machine}")
 
 
-def _probe(weights: str) -> Choice:
-    options = {"backbone": Path(weights).stem, "weights": weights}
+def _probe(backbone: Mapping[str, str]) -> Choice:
     training = {"max_epochs": 30, "batch_size": 64, "learning_rate": 3.0e-3}
     why = "the pretrained backbone runs once over each photo; its last layer alone is trained, in seconds"
-    return Choice("embeddings", "timm_probe", options, training, why)
+    return Choice("embeddings", "timm_probe", backbone, training, why)
 
 
-def _photos(framing: Framing, count: int, machine: Machine, weights: str | None, minutes: float) -> Choice:
-    detects = framing.task == "object_detection"
-    sizes = (320, 256, 160) if detects else (224, 160, 128)
-    backbone = Path(weights).stem if weights else "resnet18" if machine.gpu else "mobilenetv3_small_100"
-    size, epochs = sizes[-1], 3.0
-    for size in sizes:  # the largest that leaves time for some epochs
+def _detector(count: int, machine: Machine, backbone: Mapping[str, str], minutes: float) -> Choice:
+    size, epochs = 0, 0.0
+    for size in (320, 256, 160):  # the largest that leaves time for some epochs
         epochs = minutes * 60 * _RATE_160 * (160 / size) ** 2 * machine.power / count
         if epochs >= 12:
             break
-    options: dict[str, Any] = {"backbone": backbone, "image_size": size}
-    if weights:
-        options |= {"weights": weights, "freeze_backbone": True}
-    elif detects:
-        options["strides"] = [8, 16]
     training = {
         "max_epochs": _epochs(epochs, 3, 30),
-        "batch_size": 8 if detects else 16,
-        "learning_rate": 2.0e-3 if weights or not detects else 8.0e-3,
-        "augmentation": "flip" if detects else "standard",
+        "batch_size": 8,
+        "learning_rate": 2.0e-3,
+        "augmentation": "flip",
     }
-    start = f"starts from {weights}" if weights else "random weights: pretrained ones do far better (model.weights)"
-    return Choice("photos", f"timm_{'detector' if detects else 'classifier'}", options, training, f"{start}; {machine}")
+    options = {**backbone, "image_size": size, "freeze_backbone": True}
+    why = f"the pretrained backbone stays as it is, and the detector on it is trained; {machine}"
+    return Choice("photos", "timm_detector", options, training, why)
 
 
 def _epochs(affordable: float, least: int, most: int) -> int:

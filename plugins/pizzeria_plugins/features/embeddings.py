@@ -28,7 +28,7 @@ from pizzeria_plugins.features.label_noise import candidates
 from pizzeria_plugins.features.naming import splits_of
 from pizzeria_plugins.features.pack_cache import Made, PackCache, Place, prune, stacked
 from pizzeria_plugins.features.photo_cache import content_of, resized, way_of
-from pizzeria_plugins.models.weights import files
+from pizzeria_plugins.models.weights import files as files_of_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Options(photos.Options):
 
 def inputs(model: Mapping[str, Any]) -> Sequence[Path]:
     """The file of weights, where there is one."""
-    return files(model.get("weights"))
+    return files_of_weights(model.get("weights"))
 
 
 def build(
@@ -164,7 +164,7 @@ class _Network:
         found = {name: model[name] for name in ("backbone", "image_size", "pooling")} | {"timm": version("timm")}
         if model["weights"] is None:
             return found | {"weights": f"random, torch {version('torch')}"}
-        paths = files(model["weights"])
+        paths = files_of_weights(model["weights"])
         if paths and paths[0].is_file():
             with open(paths[0], "rb") as stream:
                 return found | {"weights": hashlib.file_digest(stream, "sha256").hexdigest()}

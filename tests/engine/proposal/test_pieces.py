@@ -157,8 +157,9 @@ def test_the_model_fits_the_machine() -> None:
     assert few.model_options["image_size"] > many.model_options["image_size"]
     assert many.training["max_epochs"] == 3
     assert choose(framing, 200_000, large, None).training["max_epochs"] >= 3
-    fine = choose(framing, 300, small, "w/tf_efficientnet_lite0.safetensors").model_options
-    assert fine["backbone"] == "tf_efficientnet_lite0"
+    assert (few.model_options["backbone"], few.model_options["weights"]) == ("tf_efficientnet_lite0", "package")
+    fine = choose(framing, 300, small, "w/mobilenetv2_100.safetensors").model_options
+    assert (fine["backbone"], fine["weights"]) == ("mobilenetv2_100", "w/mobilenetv2_100.safetensors")
     assert fine["freeze_backbone"]
 
 

@@ -110,7 +110,7 @@ def test_boxes_that_reach_out_are_clipped_and_listings_stay_together(working_fol
     assert spec.data.split.group_by == "listing_id"
     assert {one.metric for one in spec.problem.success} == {"map_50", "presence_f1"}
     labels = propose("coco", Wishes(name="labels", task="multilabel_classification"), Quiet())
-    assert _checked("labels").model.use == "timm_classifier"
+    assert _checked("labels").model.use == "timm_probe"
     assert labels.path.name == "labels.yaml"
 
 
