@@ -61,15 +61,17 @@ class BundleAnswers:
     Args:
         bundle: Folder or zip.
         max_megapixels: Larger photos are refused.
+        threads: Of ONNX Runtime; 0: as many as there are cores.
     """
 
     at_once = 1  # one prediction takes all cores
     rows_at_once = 1_000_000_000  # the predictor makes its own batches
 
-    def __init__(self, bundle: Path, max_megapixels: float) -> None:
-        self._predictor = Predictor(open_bundle(bundle))
+    def __init__(self, bundle: Path, max_megapixels: float, threads: int = 0) -> None:
+        self._predictor = Predictor(open_bundle(bundle), threads or None)
         self._max_megapixels = max_megapixels
-        self.task = self._predictor.bundle.task
+        self.bundle = self._predictor.bundle
+        self.task = self.bundle.task
 
     def photo(self, data: bytes, name: str) -> Wire:
         preprocessing = self._predictor.bundle.preprocessing

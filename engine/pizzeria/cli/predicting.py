@@ -26,21 +26,50 @@ KEY = click.option("--key-from", metavar="NAME", help="Environment variable with
 @click.argument("run_and_inputs", nargs=-1, required=True, metavar="[RUN] PHOTOS_FOLDER_OR_TABLE...")
 @URL
 @KEY
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all predictions: .json, .csv or .parquet."
-)
+@click.option("--out", help="Write all predictions: .json, .csv or .parquet; with --runner a folder, or its address.")
 @click.option(
     "--drawn",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for copies with boxes.  [default: predictions]",
 )
+@click.option(
+    "--runner",
+    help="Predict Parquet files in parts, by a runner: local, ray or {use: ray, workers: 8}. Given again, the same "
+    "command makes what is lacking.",
+)
+@click.option("--part-rows", type=click.IntRange(1), default=1000, show_default=True, help="--runner: rows in a part.")
+@click.option("--column", help="--runner: column of the photos, bytes or paths.  [default: photo, image, path ...]")
+@click.option("--keep", multiple=True, help="--runner: column that is taken over into the predictions.")
 def predict(
-    run_and_inputs: tuple[str, ...], url: str | None, key_from: str | None, out: Path | None, drawn: Path | None
+    run_and_inputs: tuple[str, ...],
+    url: str | None,
+    key_from: str | None,
+    out: str | None,
+    drawn: Path | None,
+    runner: str | None,
+    part_rows: int,
+    column: str | None,
+    keep: tuple[str, ...],
 ) -> None:
     """Predict photos (or, for tabular models, the rows of a table).
 
-    With RUN, its bundle answers here, without a service; with --url there is no RUN, and the service answers.
+    With RUN, its bundle answers here, without a service; with --url there is no RUN, and the service answers. With
+    --runner, any number of photos or rows in Parquet files: docs/scale.md.
     """
+    if runner is None:
+        _predict_here(run_and_inputs, url, key_from, None if out is None else Path(out), drawn)
+        return
+    from pizzeria.cli.bulk import predict_in_bulk
+
+    if url is not None or drawn is not None:
+        raise click.UsageError("--runner works on a run's bundle and writes Parquet alone: leave out --url and --drawn")
+    run_name, _ = _run_and_inputs(run_and_inputs, None)
+    predict_in_bulk(run_name, run_and_inputs[1:], runner, out, part_rows, column, keep)
+
+
+def _predict_here(
+    run_and_inputs: tuple[str, ...], url: str | None, key_from: str | None, out: Path | None, drawn: Path | None
+) -> None:
     from pizzeria.errors import DataError
     from pizzeria.prediction import OUTPUTS, write_predictions
 

@@ -68,7 +68,7 @@ def train(options: Options, trainer: Trainer, job: TrainJob) -> Mapping[str, Any
         if options.nodes > 1:
             job.progress.say(f"type this on each of the {options.nodes - 1} other machines: {shlex.join(command)}")
         # A session of its own would keep Ctrl-C from it; a kernel signal ends it when this process is killed.
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent) as process:  # noqa: PLW1509
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent) as process:
             try:
                 code = process.wait()
             except BaseException:
