@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+SIZE_STEP = 32
+"""`multi_scale` makes photos whose sides are multiples of this, the stride of most backbones' coarsest map."""
+
 
 class Options(PluginOptions):
     """Options of `lightning`."""
@@ -128,10 +131,14 @@ def check(options: Options, problem: Problem, model: Any, model_options: Any) ->
         for name in ("mosaic", "mixup", "cutmix", "multi_scale")
         if getattr(options, name) and takes != "photos"
     ]
-    if options.mosaic and problem.task != "object_detection":
+    if options.mosaic and takes == "photos" and problem.task != "object_detection":
         faults.append(("mosaic", f"{problem.task} has no boxes to be found in four photos", "cutmix is what suits it"))
     if options.cutmix and problem.task == "object_detection":
         faults.append(("cutmix", "cutmix mixes the classes of whole photos, not boxes", "mosaic is what suits it"))
+    side = getattr(model_options, "image_size", None)
+    if options.multi_scale and side and options.multi_scale * side <= SIZE_STEP / 2:
+        least = f"write at least {SIZE_STEP / 2 / side + 0.01:.2f}"
+        faults.append(("multi_scale", f"of {side} px it makes no other size in steps of {SIZE_STEP}", least))
     if options.sampling == "balanced" and problem.task not in ("image_classification", "tabular_classification"):
         hint = "sampling: even" if problem.task == "tabular_regression" else "sampling: repeat_factor"
         faults.append(("sampling", f"{problem.task} has no one class for each to be balanced by", hint))

@@ -9,13 +9,11 @@ import torch
 
 from pizzeria.errors import PluginError
 from pizzeria.spec.problem import Problem
-
-STEP = 32
-"""Sides are multiples of this, for the coarsest maps of most backbones have that stride."""
+from pizzeria_plugins.trainers.lightning import SIZE_STEP
 
 
 def random_size(size: tuple[int, int], spread: float, rng: np.random.Generator) -> tuple[int, int]:
-    """Height and width of a batch: `size` times a factor between 1 - spread and 1 + spread, in steps of `STEP`.
+    """Height and width of a batch: `size` times a factor between 1 - spread and 1 + spread, in steps of `SIZE_STEP`.
 
     Example:
         >>> sizes = {random_size((256, 256), 0.25, np.random.default_rng(seed)) for seed in range(100)}
@@ -49,7 +47,7 @@ def refuse_fixed_size(network: Any, problem: Problem, size: tuple[int, int], spr
 
 
 def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    height, width = (max(STEP, STEP * round(side * factor / STEP)) for side in size)
+    height, width = (max(SIZE_STEP, SIZE_STEP * round(side * factor / SIZE_STEP)) for side in size)
     return height, width
 
 
