@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pizzeria import atomic
-from pizzeria.errors import PizzeriaError
 from pizzeria.report import (
     account,
     cost,
@@ -23,6 +19,7 @@ from pizzeria.report import (
     training,
     wording,
 )
+from pizzeria.report.document import document
 from pizzeria.report.measures import tested
 from pizzeria.report.photos import Album
 from pizzeria.report.run_folder import RunFolder
@@ -45,8 +42,6 @@ TITLES = {
     "spec": "Spec",
 }
 """Sections in the order of the page: name of the template and of what it is given, and the word in the contents."""
-
-HERE = Path(__file__).parent
 
 
 def render(run: Path, watched: monitoring.Watched | None = None) -> Path:
@@ -73,29 +68,22 @@ def render(run: Path, watched: monitoring.Watched | None = None) -> Path:
 
 def page(run: RunFolder, watched: monitoring.Watched | None = None) -> str:
     """The report as HTML text."""
-    environment = _environment()
     found = {name: content for name, content in _sections(run, watched).items() if content is not None}
-    body_scripts = _scripts() if _has_figure(found) else []
     started = [run.result(stage).get("started") for stage in run.stages if run.result(stage).get("started")]
-    return str(
-        environment.get_template("page.html.j2").render(
-            **found,
-            name=run.spec.get("name") or run.id,
-            run_id=run.id,
-            problem={key: run.problem.get(key) for key in ("need", "owner", "input", "output", "target", "classes")},
-            task=wording.TASKS.get(run.task, run.task),
-            outcome=outcome(run),
-            criteria=criteria(run),
-            phases=phases(run),
-            started=wording.moment(min(started, key=str)) if started else "",
-            contents=[("photos" if name == "examples" else name, TITLES[name]) for name in found],
-            sections=[f"{name}.html.j2" for name in found],
-            style=(HERE / "style.css").read_text(encoding="utf-8"),
-            scripts=body_scripts,
-            script_hashes=" ".join(map(_hash, body_scripts)) or "'none'",
-            written=f"{datetime.now(UTC):%Y-%m-%d at %H:%M UTC}",
-        )
-    )
+    content = {
+        **found,
+        "name": run.spec.get("name") or run.id,
+        "run_id": run.id,
+        "problem": {key: run.problem.get(key) for key in ("need", "owner", "input", "output", "target", "classes")},
+        "task": wording.TASKS.get(run.task, run.task),
+        "outcome": outcome(run),
+        "criteria": criteria(run),
+        "phases": phases(run),
+        "started": wording.moment(min(started, key=str)) if started else "",
+        "contents": [("photos" if name == "examples" else name, TITLES[name]) for name in found],
+        "sections": [f"{name}.html.j2" for name in found],
+    }
+    return document("page.html.j2", content, plots=_has_figure(found))
 
 
 def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, Any]:
@@ -120,38 +108,8 @@ def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, A
     return {name: found[name] for name in TITLES}
 
 
-def _environment() -> Any:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise PizzeriaError("a report needs jinja2", hint="pip install 'pizzeria[report]'") from error
-    # Autoescape without exception: class names, file names and the need are the user's, and must stay inert.
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(HERE / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": wording.number, "duration": wording.duration, "fact": wording.fact}
-    return environment
-
-
 def _has_figure(found: dict[str, Any]) -> bool:
     plots = [plot for name in ("data", "training", "evaluation") if name in found for plot in found[name]["figures"]]
     watched = found.get("monitoring", {"passes": (), "history": None})
     plots += [plot for one in (*watched["passes"], watched["history"]) if one for plot in one["plots"]]
     return bool(plots)
-
-
-def _scripts() -> list[str]:
-    """plotly.js and the page's own script; the policy of the page lets these two run and no other."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise PizzeriaError("a report needs plotly", hint="pip install 'pizzeria[report]'") from error
-    return [get_plotlyjs(), (HERE / "page.js").read_text(encoding="utf-8")]
-
-
-def _hash(script: str) -> str:
-    return f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'"

@@ -98,6 +98,20 @@ def duration(seconds: Any) -> str:
     return f"{hours} h {minutes} min"
 
 
+def money(price: Any, currency: str) -> str:
+    """A price, with digits enough to tell it from nothing; a dash for None.
+
+    Example:
+        >>> money(1234.5, "USD"), money(0.0012, "EUR"), money(0.0, "USD"), money(12.345, "USD")
+        ('1,234 USD', '0.0012 EUR', '0 USD', '12.35 USD')
+    """
+    if not isinstance(price, int | float):
+        return DASH
+    if price >= 1000:
+        return f"{price:,.0f} {currency}"
+    return f"{price:.2f} {currency}" if price >= 1 else f"{price:.2g} {currency}"
+
+
 def moment(value: Any) -> str:
     """A time stamp (ISO 8601, or seconds since 1970) as `2026-11-23 19:01 UTC`; other text as it is.
 
