@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from pizzeria.errors import Fault, PluginError, SpecError, nearest
+from pizzeria.spec import criteria
 from pizzeria.spec.compose import Composed
 from pizzeria.spec.reading import YamlPath, dotted
 from pizzeria.spec.section import PluginSection, Section
@@ -117,23 +118,9 @@ def _spelt_out(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _between_sections(spec: Spec, work: _Check) -> None:
-    from pizzeria.tasks import task
-
     problem = spec.problem
-    metrics = task(problem.task).METRICS
-    for i, criterion in enumerate(problem.success):
-        path: YamlPath = ("problem", "success", i)
-        metric = metrics.get(criterion.metric)
-        if metric is None:
-            hint = nearest(criterion.metric, metrics)
-            work.fault((*path, "metric"), f"{problem.task} has no metric {criterion.metric!r}", hint)
-            continue
-        if criterion.of_class is not None and criterion.of_class not in problem.classes:
-            hint = nearest(criterion.of_class, problem.classes)
-            work.fault((*path, "of_class"), f"{criterion.of_class!r} is not among problem.classes", hint)
-        elif criterion.of_class is not None and not metric.by_class:
-            hint = f"by class there is {', '.join(name for name, one in metrics.items() if one.by_class)}"
-            work.fault((*path, "of_class"), f"{criterion.metric} is not known class by class", hint)
+    for where, message, hint in criteria.faults(problem, spec.evaluation):
+        work.fault(where, message, hint)
     for path, (use, plugin) in work.plugins.items():
         tasks = getattr(plugin, "TASKS", None)
         if tasks is not None and problem.task not in tasks:
@@ -147,6 +134,8 @@ def _between_sections(spec: Spec, work: _Check) -> None:
         for where, message, hint in validator.check_names(spec.data.expectations):
             work.fault(("data", "expectations", *_parts(where)), message, hint)
     _features(spec, work)
+    _model(spec, work)
+    _training(spec, work)
     _runner(spec, work)
     _thresholds(spec, work)
     _verification(spec, work)
@@ -200,6 +189,13 @@ def _thresholds(spec: Spec, work: _Check) -> None:
         if name not in problem.classes:
             hint = nearest(name, problem.classes)
             work.fault((*path, "by_class", name), f"{name!r} is not among problem.classes", hint)
+
+
+def _model(spec: Spec, work: _Check) -> None:
+    checked = getattr(work.plugins.get(("model",), ("", None))[1], "check", None)
+    if checked is not None and ("model",) in work.options:
+        for where, message, hint in checked(work.options[("model",)], spec.problem):
+            work.fault(("model", *_parts(where)), message, hint)
 
 
 def _training(spec: Spec, work: _Check) -> None:

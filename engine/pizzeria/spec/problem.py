@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pizzeria.spec.section import Section
+from pizzeria.spec.slices import value_name
 
 TaskName = Literal[
     "object_detection",
@@ -23,15 +24,51 @@ class Criterion(Section):
     metric: str = Field(description="A metric of the task; `pizzeria schema` and docs/spec.md list them.")
     at_least: float | None = Field(default=None, description="The metric must be this or more.")
     at_most: float | None = Field(default=None, description="The metric must be this or less.")
+    gain_over_champion: float | None = Field(
+        default=None,
+        description="The metric must be so much better than the live champion's on the same test rows: 0 is no worse, "
+        "-0.01 at most 0.01 worse. Where there is no champion yet, it passes.",
+    )
     of_class: str | None = Field(
         default=None, description="Judge this class alone; without it the criterion is on the whole test split."
+    )
+    slice: dict[str, str | int | float | bool] | None = Field(
+        default=None,
+        description="Judge one value of one column alone, such as {room: kitchen}; of numbers that are cut into "
+        "thirds {brightness: low}. The column need not stand in evaluation.slices.",
+    )
+    lower_bound: bool = Field(
+        default=False,
+        description="Not the figure must reach the bound, but the end of its interval (evaluation.confidence): the "
+        "lower one for at_least and gain_over_champion, the upper one for at_most.",
     )
 
     @model_validator(mode="after")
     def _one_bound(self) -> Criterion:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("a criterion needs at_least or at_most")
+        if self.at_least is None and self.at_most is None and self.gain_over_champion is None:
+            raise ValueError("a criterion needs at_least, at_most or gain_over_champion")
+        if self.slice is not None and len(self.slice) != 1:
+            raise ValueError("a slice is one column and one value of it, such as slice: {room: kitchen}")
         return self
+
+    @property
+    def part(self) -> tuple[str, str] | None:
+        """The column of the slice, and the name of its value."""
+        if self.slice is None:
+            return None
+        ((column, value),) = self.slice.items()
+        return column, value_name(value)
+
+    @property
+    def subject(self) -> str:
+        """What is judged, in words.
+
+        Example:
+            >>> Criterion(metric="f1", at_least=0.6, of_class="bed", slice={"room": "kitchen"}).subject
+            'f1 of bed where room is kitchen'
+        """
+        text = self.metric if self.of_class is None else f"{self.metric} of {self.of_class}"
+        return text if self.part is None else f"{text} where {self.part[0]} is {self.part[1]}"
 
 
 class Problem(Section):

@@ -9,8 +9,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from pizzeria.spec.section import PluginSection
+from pizzeria.spec.slices import Slice
 from pizzeria.spec.thresholds import EACH_BEST, Thresholds
 from pizzeria.spec.verification import Verdicts, Verification
+
+_LEAST_RESAMPLES = 100
 
 
 class Features(PluginSection):
@@ -68,6 +71,35 @@ class Evaluation(PluginSection):
         "highest recall that keeps it) or {recall: 0.9}; by_class wishes otherwise of some. Detection and multi-label.",
     )
     verdicts: Verdicts = Field(default=Verdicts(), description="How often verdicts on listings must be right.")
+    slices: tuple[str | Slice, ...] | None = Field(
+        default=None,
+        description="Columns whose values are judged apart: [room, brightness, {column: age, edges: [30, 60]}]. null: "
+        "room, brightness, the size of objects and the source, or the columns of a table with few values; []: none.",
+    )
+    least_in_slice: int = Field(
+        default=20, ge=2, description="Of a slice with fewer photos or rows no figure is given: it is undecided."
+    )
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Of the bootstrap intervals, in which the true figures lie so often."
+    )
+    resamples: int = Field(
+        default=500, ge=0, le=100_000, description="Draws of that bootstrap, at least 100; 0: there are no intervals."
+    )
+
+    @field_validator("resamples")
+    @classmethod
+    def _enough(cls, resamples: int) -> int:
+        if 0 < resamples < _LEAST_RESAMPLES:
+            raise ValueError(f"{resamples} draws say nothing; write {_LEAST_RESAMPLES} or more, or 0 for no intervals")
+        return resamples
+
+    @field_validator("slices")
+    @classmethod
+    def _once(cls, slices: tuple[str | Slice, ...] | None) -> tuple[str | Slice, ...] | None:
+        columns = [one if isinstance(one, str) else one.column for one in slices or ()]
+        if twice := sorted({name for name in columns if columns.count(name) > 1}):
+            raise ValueError(f"columns named twice: {', '.join(twice)}")
+        return slices
 
 
 class PredictionLog(PluginSection):

@@ -23,7 +23,13 @@ FAULTS = [
     ("problem.success.0.metric=map50", ["problem.success[0].metric", "no metric 'map50'", "did you mean map_50"]),
     ("problem.success.0.metric=accuracy", ["object_detection has no metric 'accuracy'"]),
     ("problem.success=[]", ["problem.success: nothing is listed here"]),
-    ("problem.success=[{metric: map_50}]", ["a criterion needs at_least or at_most"]),
+    ("problem.success=[{metric: map_50}]", ["a criterion needs at_least, at_most or gain_over"]),
+    ("problem.success.0.slice={room: kitchen, source: coco}", ["a slice is one column and one value of it"]),
+    ("evaluation.slices=[room, room]", ["columns named twice: room"]),
+    ("evaluation.slices=[{column: brightness, edges: [0.7, 0.3]}]", ["edges ascend, each one once; write [0.3, 0.7]"]),
+    ("evaluation.slices=[{colum: brightness}]", ["evaluation.slices"]),
+    ("evaluation.resamples=5", ["5 draws say nothing; write 100 or more, or 0"]),
+    ("evaluation.confidence=95", ["evaluation.confidence: found 95"]),
     ("problem.success.0.of_class=beed", ["'beed' is not among problem.classes", "did you mean bed?"]),
     ("problem.classes=[bed,bed]", ["classes named twice: bed"]),
     ("problem.task=image_classification", ["does not serve image_classification"]),
@@ -123,3 +129,24 @@ def test_the_spec_of_the_readme_is_right(working_folder: Path) -> None:
     (working_folder / "conf" / "experiment").mkdir(parents=True)
     (working_folder / "conf" / "experiment" / "mine.yaml").write_text(block)
     assert load_spec(["experiment=mine"]).name == "rooms"
+
+
+def test_what_criteria_ask_of_the_evaluation_must_be_there() -> None:
+    wrong = [
+        "experiment=amenities",
+        "evaluation.resamples=0",
+        "evaluation.slices=[{column: brightness, edges: [0.3, 0.7]}]",
+        "problem.success=[{metric: map_50, at_least: 0.5, lower_bound: true}, "
+        "{metric: map, at_least: 0.2, slice: {brightness: above 0.7}}]",
+    ]
+    with pytest.raises(SpecError) as caught:
+        load_spec(wrong)
+    assert "problem.success[0].lower_bound: there is no interval: evaluation.resamples is 0" in str(caught.value)
+    assert "evaluation.slices cuts brightness into no slice 'above 0.7'" in str(caught.value)
+    assert "did you mean below 0.3" in str(caught.value) or "0.7 or more" in str(caught.value)
+    with pytest.raises(
+        SpecError, match=r"evaluation\.slices\[0\]: object_size is of boxes, and tabular_classification"
+    ):
+        load_spec(["experiment=census", "evaluation.slices=[object_size]"])
+    right = load_spec(["experiment=amenities", "problem.success=[{metric: map, gain_over_champion: -0.01}]"])
+    assert right.problem.success[0].gain_over_champion == -0.01
