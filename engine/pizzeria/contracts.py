@@ -212,7 +212,8 @@ class Model(Plugin, Protocol):
     """`models`: builds a network, and exports it. See `pizzeria_plugins.models` for what the network itself offers.
 
     It may also have `inputs(options) -> Sequence[Path]`: files that decide what it builds, such as pretrained weights;
-    and `TAKES: str`, what it learns from, as features plugins say what they give: `photos`, `columns` or `embeddings`.
+    and `TAKES: str`, what it learns from, as features plugins say what they give: `photos`, `columns` or `embeddings`;
+    and `check(options, problem) -> Sequence[(path below model, message, hint)]`: faults that only the problem shows.
     """
 
     TASKS: frozenset[str]

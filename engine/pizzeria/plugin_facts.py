@@ -43,7 +43,7 @@ _OPTIONAL = {
     },
     "sources": {"recognise": "knows its data by their looks (pizzeria init)"},
     "features": {"inputs": "is decided by files too"},
-    "models": {"inputs": "is decided by files too"},
+    "models": {"check": "checks the spec", "inputs": "is decided by files too"},
     "trainers": {"together": "trains in several processes (runner)"},
     "validators": {"profile": "learns expectations from data (pizzeria data profile, data.reference)"},
     "monitors": {"check": "checks the spec"},

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pizzeria_plugins.models.class_weights import ClassWeights
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -19,19 +21,22 @@ class ClassLogits(nn.Module):
     Args:
         multilabel: Each class on its own, instead of just one of them.
         label_smoothing: Share of the truth that is spread evenly.
+        class_weights: How much what is true of each class counts in the loss.
     """
 
-    def __init__(self, *, multilabel: bool, label_smoothing: float) -> None:
+    def __init__(self, *, multilabel: bool, label_smoothing: float, class_weights: ClassWeights) -> None:
         super().__init__()
+        self.class_weights = class_weights
         self.multilabel = multilabel
         self.label_smoothing = label_smoothing
 
     def loss(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy; for multi-label the mean of each class's own."""
+        """Cross-entropy; for multi-label the mean of each class's own, where weights are those of the positives."""
+        weights, smoothing = self.class_weights.value, self.label_smoothing
         if not self.multilabel:
-            return {"cross_entropy": functional.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing)}
-        smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
-        return {"cross_entropy": functional.binary_cross_entropy_with_logits(outputs, smooth)}
+            return {"cross_entropy": functional.cross_entropy(outputs, targets, weights, label_smoothing=smoothing)}
+        smooth = targets * (1 - smoothing) + smoothing / 2
+        return {"cross_entropy": functional.binary_cross_entropy_with_logits(outputs, smooth, pos_weight=weights)}
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """[N, C] in [0, 1]."""

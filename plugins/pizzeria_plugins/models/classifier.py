@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pizzeria_plugins.models.backbone import Normalize, create_classifier, statistics
 from pizzeria_plugins.models.class_logits import ClassLogits
+from pizzeria_plugins.models.class_weights import ClassWeights
 
 
 class Classifier(ClassLogits):
@@ -20,6 +21,7 @@ class Classifier(ClassLogits):
         multilabel: Each class on its own, instead of just one of them.
         dropout: Before the last layer.
         label_smoothing: Share of the truth that is spread evenly.
+        class_weights: How much what is true of each class counts in the loss.
         frozen: Train the last layer only.
     """
 
@@ -33,9 +35,10 @@ class Classifier(ClassLogits):
         multilabel: bool,
         dropout: float,
         label_smoothing: float,
+        class_weights: ClassWeights,
         frozen: bool,
     ) -> None:
-        super().__init__(multilabel=multilabel, label_smoothing=label_smoothing)
+        super().__init__(multilabel=multilabel, label_smoothing=label_smoothing, class_weights=class_weights)
         self.body = create_classifier(name, classes, size, weights, dropout)
         self.normalize = Normalize(*statistics(self.body))
         self.frozen = frozen

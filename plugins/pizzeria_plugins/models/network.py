@@ -24,6 +24,9 @@ class Network(Protocol):
     may then keep what a frozen backbone said of a photo, and go on from there. And it may have
     `backbone_parameters() -> Iterable[Parameter]`, for trainers that let it learn at a rate of its own.
 
+    One whose loss weighs classes has `class_weights`, a `pizzeria_plugins.models.class_weights.ClassWeights`, which is
+    told before a training how often each class is in the training split.
+
     Example:
         >>> def step(network, inputs, targets):
         ...     return sum(network.loss(network(*inputs), targets).values())

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from pizzeria_plugins.models.backbone import Embedder
 from pizzeria_plugins.models.class_logits import ClassLogits
+from pizzeria_plugins.models.class_weights import ClassWeights
 
 
 class Probe(ClassLogits):
@@ -18,12 +19,21 @@ class Probe(ClassLogits):
         multilabel: Each class on its own, instead of just one of them.
         dropout: Before the last layer.
         label_smoothing: Share of the truth that is spread evenly.
+        class_weights: How much what is true of each class counts in the loss.
     """
 
     def __init__(
-        self, width: int, classes: int, hidden: int, *, multilabel: bool, dropout: float, label_smoothing: float
+        self,
+        width: int,
+        classes: int,
+        hidden: int,
+        *,
+        multilabel: bool,
+        dropout: float,
+        label_smoothing: float,
+        class_weights: ClassWeights,
     ) -> None:
-        super().__init__(multilabel=multilabel, label_smoothing=label_smoothing)
+        super().__init__(multilabel=multilabel, label_smoothing=label_smoothing, class_weights=class_weights)
         # Each number of an embedding has its own scale; as the training split shows it, it is made 1.
         layers: list[nn.Module] = [nn.BatchNorm1d(width, affine=False)]
         if hidden:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pizzeria_plugins.models.class_weights import ClassWeights
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +31,7 @@ class ResidualMLP(nn.Module):
         embedding: Greatest width of an embedding.
         target: Mean and deviation of the target in the training split; None for classification.
         loss: For regression: `huber`, `mse` or `mae`, on the standardised target.
+        class_weights: For classification: how much rows of each class count.
     """
 
     def __init__(
@@ -43,8 +46,10 @@ class ResidualMLP(nn.Module):
         embedding: int,
         target: tuple[float, float] | None,
         loss: str,
+        class_weights: ClassWeights,
     ) -> None:
         super().__init__()
+        self.class_weights = class_weights
         widths = [min(embedding, (count + 1) // 2 + 1) for count in cardinalities]
         self.numeric = numeric
         self.embeddings = nn.ModuleList(map(_embedding, cardinalities, widths))
@@ -78,7 +83,7 @@ class ResidualMLP(nn.Module):
         """Cross-entropy, or the regression loss in deviations of the target."""
         if self.regression:
             return {"regression": self.regression_loss(outputs, (targets - self.target_mean) / self.target_deviation)}
-        return {"cross_entropy": functional.cross_entropy(outputs, targets)}
+        return {"cross_entropy": functional.cross_entropy(outputs, targets, self.class_weights.value)}
 
     def answers(self, outputs: Tensor) -> Tensor:
         """Probabilities [N, C], or values [N] in the target's own unit."""

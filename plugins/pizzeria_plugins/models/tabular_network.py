@@ -12,6 +12,8 @@ from pizzeria.errors import DataError
 from pizzeria.inference.column_inputs import layout
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import Options as PluginOptions
+from pizzeria_plugins.models.class_weights_option import ClassWeightsOption
+from pizzeria_plugins.models.class_weights_option import check as check
 
 if TYPE_CHECKING:
     from pizzeria_plugins.models.residual_mlp import ResidualMLP
@@ -30,6 +32,7 @@ class Options(PluginOptions):
     loss: Literal["huber", "mse", "mae"] = Field(
         default="huber", description="Regression: what is made small; classification always uses cross-entropy."
     )
+    class_weights: ClassWeightsOption
 
 
 def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], *, pretrained: bool) -> ResidualMLP:
@@ -44,6 +47,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
     Raises:
         DataError: there is no column to learn from.
     """
+    from pizzeria_plugins.models.class_weights import ClassWeights
     from pizzeria_plugins.models.residual_mlp import ResidualMLP
 
     made = layout(preprocessing)
@@ -63,6 +67,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
         embedding=options.embedding,
         target=target,
         loss=options.loss,
+        class_weights=ClassWeights(options.class_weights, problem.classes),
     )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pizzeria.spec.problem import Problem
+from pizzeria_plugins.models.class_weights_option import ClassWeightsOption
+from pizzeria_plugins.models.class_weights_option import check as check
 from pizzeria_plugins.models.weights import BackboneOptions, files
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class Options(BackboneOptions):
     freeze_backbone: bool = Field(default=False, description="Train the last layer only.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped before the last layer.")
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="Share of the truth that is spread evenly.")
+    class_weights: ClassWeightsOption
 
 
 def inputs(options: Options) -> Sequence[Path]:
@@ -47,6 +50,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
     """
     import torch
 
+    from pizzeria_plugins.models.class_weights import ClassWeights
     from pizzeria_plugins.models.classifier import Classifier
 
     network = Classifier(
@@ -57,6 +61,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
         multilabel=problem.task == "multilabel_classification",
         dropout=options.dropout,
         label_smoothing=options.label_smoothing,
+        class_weights=ClassWeights(options.class_weights, problem.classes),
         frozen=options.freeze_backbone,
     )
     return network.to(memory_format=torch.channels_last)

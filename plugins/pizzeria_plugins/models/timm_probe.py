@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from pizzeria.spec.problem import Problem
+from pizzeria_plugins.models.class_weights_option import ClassWeightsOption
+from pizzeria_plugins.models.class_weights_option import check as check
 from pizzeria_plugins.models.weights import BackboneOptions, files
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Options(BackboneOptions):
     hidden: int = Field(default=0, ge=0, le=8192, description="Width of a layer before the last one; 0: none.")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="Share of features dropped before the last layer.")
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5, description="Share of the truth that is spread evenly.")
+    class_weights: ClassWeightsOption
 
 
 def inputs(options: Options) -> Sequence[Path]:
@@ -48,6 +51,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
         preprocessing: Its `embedding` is the width of an embedding.
         pretrained: Of no account: the last layer always starts at random.
     """
+    from pizzeria_plugins.models.class_weights import ClassWeights
     from pizzeria_plugins.models.probe import Probe
 
     return Probe(
@@ -57,6 +61,7 @@ def build(options: Options, problem: Problem, preprocessing: Mapping[str, Any], 
         multilabel=problem.task == "multilabel_classification",
         dropout=options.dropout,
         label_smoothing=options.label_smoothing,
+        class_weights=ClassWeights(options.class_weights, problem.classes),
     )
 
 

@@ -14,7 +14,8 @@ from pizzeria.errors import TrainingError
 from pizzeria.spec.problem import Problem
 from pizzeria_plugins.features import embeddings
 from pizzeria_plugins.models import timm_classifier, timm_detector, timm_probe, weights
-from pizzeria_plugins.models.backbone import Embedder, FeatureMaps, create_classifier
+from pizzeria_plugins.models.backbone import Embedder, create_classifier
+from pizzeria_plugins.models.feature_maps import FeatureMaps
 
 LITE0 = "tf_efficientnet_lite0"
 PHOTOS = Problem(
