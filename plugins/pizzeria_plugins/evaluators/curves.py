@@ -1,7 +1,8 @@
-"""What the report draws: precision against recall, and how often a probability comes true."""
+"""What the report draws of probabilities beside the truth, rounded to what an eye can see."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,105 @@ from numpy.typing import NDArray
 from pizzeria_plugins.evaluators.average_precision import RECALLS
 
 BINS = 15
+THRESHOLDS = np.linspace(0, 1, 101)
+ROC_POINTS = 120
+SCORE_BINS = 20
 
 Floats = NDArray[np.floating[Any]]
+
+
+def of_classes(
+    classes: Sequence[str],
+    probabilities: Floats,
+    true: NDArray[np.bool_],
+    chosen: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """`precision_recall`, `roc` and `f1_by_threshold` of each class against the rest, and `scores` of all of them.
+
+    Args:
+        classes: C names.
+        probabilities: [N, C] calibrated.
+        true: [N, C] whether it is the class, or the class is there.
+        chosen: The threshold of each class, where there is one.
+    """
+    columns = {name: (probabilities[:, i], true[:, i]) for i, name in enumerate(classes)}
+    return {
+        "precision_recall": {name: precision_recall(*column) for name, column in columns.items()},
+        "roc": {name: roc(*column) for name, column in columns.items()},
+        "f1_by_threshold": {
+            "thresholds": _short(THRESHOLDS),
+            "classes": {
+                name: by_threshold(*column) | {"chosen": (chosen or {}).get(name)} for name, column in columns.items()
+            },
+        },
+        "scores": score_histogram(probabilities, true),
+    }
+
+
+def roc(probabilities: Floats, true: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Share of the true against share of the others that is said, from sure to unsure; empty where one kind lacks.
+
+    Args:
+        probabilities: [N].
+        true: [N].
+
+    Returns:
+        `false` and `true`, at most 120 points each, the corners and a step along the curve between them.
+
+    Example:
+        >>> roc(np.array([0.9, 0.1]), np.array([True, False]))
+        {'false': [0.0, 0.0, 1.0], 'true': [0.0, 1.0, 1.0]}
+    """
+    if true.all() or not true.any():
+        return {"false": [], "true": []}
+    from sklearn.metrics import roc_curve
+
+    across, up, _ = roc_curve(true, probabilities)
+    length = (np.diff(across, prepend=0) + np.diff(up, prepend=0)).cumsum()
+    at = np.searchsorted(length, np.linspace(0, length[-1], min(len(across), ROC_POINTS)) - 1e-9)
+    at = np.unique([0, *at, len(across) - 1]) if len(across) > ROC_POINTS else np.arange(len(across))
+    return {"false": _short(across[at]), "true": _short(up[at])}
+
+
+def by_threshold(probabilities: Floats, true: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """`precision`, `recall` and `f1` at each of 101 thresholds from 0 to 1; empty where nothing is true.
+
+    Where nothing reaches a threshold its precision is that of the highest one that something does.
+
+    Example:
+        >>> found = by_threshold(np.array([0.9, 0.4]), np.array([True, False]))
+        >>> [found[name][50] for name in ("precision", "recall", "f1")]
+        [1.0, 1.0, 1.0]
+    """
+    if not true.any():
+        return {"precision": [], "recall": [], "f1": []}
+    hits, every = np.sort(probabilities[true]), np.sort(probabilities)
+    edges = THRESHOLDS - 1e-6  # 0.29 as a float32 is a little less than 0.29
+    right = len(hits) - np.searchsorted(hits, edges)
+    said = len(every) - np.searchsorted(every, edges)
+    known = np.maximum.accumulate(np.where(said > 0, np.arange(len(said)), 0))
+    precision = (right / np.maximum(said, 1))[known]
+    return {
+        "precision": _short(precision),
+        "recall": _short(right / len(hits)),
+        "f1": _short(2 * right / (said + len(hits))),
+    }
+
+
+def score_histogram(probabilities: Floats, true: NDArray[np.bool_]) -> dict[str, list[int]]:
+    """How many probabilities of what is `true`, and of what is `false`, lie in each of 20 equal bins from 0 to 1."""
+    bins = np.minimum((probabilities * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    return {
+        "true": np.bincount(bins[true], minlength=SCORE_BINS).tolist(),
+        "false": np.bincount(bins[~true], minlength=SCORE_BINS).tolist(),
+    }
+
+
+def confusion(labels: Sequence[str], matrix: NDArray[np.int64]) -> dict[str, Any]:
+    """`labels`, `matrix` [true][said] of counts, and `normalised`: each row as shares of it (zeros if empty)."""
+    total = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    return {"labels": list(labels), "matrix": matrix.tolist(), "normalised": shares.round(4).tolist()}
 
 
 def precision_recall(probabilities: Floats, true: NDArray[np.bool_]) -> dict[str, list[float]]:
@@ -59,3 +157,8 @@ def reliability(probabilities: Floats, true: NDArray[np.bool_]) -> dict[str, lis
         "frequency": (np.bincount(bins, weights=t, minlength=BINS)[held] / divisor).tolist(),
         "count": divisor.tolist(),
     }
+
+
+def _short(values: Floats) -> list[float]:
+    short: list[float] = np.asarray(values, np.float64).round(4).tolist()
+    return short

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pizzeria.inference.calibration import calibrate as apply
 from pizzeria.predictions import Predictions
 from pizzeria.spec.problem import Problem
-from pizzeria_plugins.evaluators.curves import BINS, precision_recall, reliability
+from pizzeria_plugins.evaluators.curves import BINS, of_classes, reliability
 from pizzeria_plugins.evaluators.options import Options
 from pizzeria_plugins.evaluators.result import mean, result
 
@@ -25,12 +25,13 @@ def evaluate(
     """Of multi-label photos; see `pizzeria_plugins.evaluators.torchmetrics.evaluate`."""
     classes = problem.classes
     limits = thresholds(calibration, classes)
-    probabilities = apply(calibration, predictions.presence(len(classes)), classes)
+    scores = predictions.presence(len(classes))
+    probabilities = apply(calibration, scores, classes)
     true = truth.presence(len(classes)) > 0
     by_class = per_class(probabilities, true, limits)
     metrics = {name: mean(value) for name, value in by_class.items()}
     metrics["f1_micro"] = f1_over_all(decisions(probabilities, limits), true)
-    drawn = curves(classes, probabilities, true)
+    drawn = curves(classes, scores, probabilities, true, limits)
     drawn["worst"] = worst(truth.keys, classes, probabilities, true, limits, options.worst_mistakes)
     return result(metrics, by_class, drawn, classes, true.sum(axis=0), len(truth))
 
@@ -91,11 +92,18 @@ def f1_over_all(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
     return float(2 * (said & true).sum() / (said.sum() + true.sum())) if true.any() else float("nan")
 
 
-def curves(classes: Sequence[str], probabilities: NDArray[np.float32], true: NDArray[np.bool_]) -> dict[str, Any]:
-    """`precision_recall` by class and `reliability` over all classes."""
-    return {
-        "precision_recall": {name: precision_recall(probabilities[:, i], true[:, i]) for i, name in enumerate(classes)},
+def curves(
+    classes: Sequence[str],
+    scores: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    true: NDArray[np.bool_],
+    thresholds: NDArray[np.float64],
+) -> dict[str, Any]:
+    """`curves.of_classes`, and `reliability` over all classes: of the probabilities, and of the scores before them."""
+    chosen = dict(zip(classes, thresholds.tolist(), strict=True))
+    return of_classes(classes, probabilities, true, chosen) | {
         "reliability": reliability(probabilities, true),
+        "reliability_before": reliability(scores, true),
     }
 
 

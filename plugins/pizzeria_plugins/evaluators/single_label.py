@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pizzeria.inference.calibration import calibrate as apply
 from pizzeria.predictions import Predictions
 from pizzeria.spec.problem import Problem
-from pizzeria_plugins.evaluators.curves import BINS, precision_recall, reliability
+from pizzeria_plugins.evaluators.curves import BINS, confusion, of_classes, reliability
 from pizzeria_plugins.evaluators.options import Options
 from pizzeria_plugins.evaluators.result import mean, result
 
@@ -31,7 +31,7 @@ def evaluate(
     true = truth.probabilities.argmax(axis=1)
     by_class = per_class(probabilities, true)
     metrics = {name: mean(value) for name, value in by_class.items()} | overall(probabilities, true)
-    drawn = curves(classes, probabilities, true)
+    drawn = curves(classes, predictions.probabilities, probabilities, true)
     drawn["worst"] = worst(truth.keys, classes, probabilities, true, options.worst_mistakes)
     return result(metrics, by_class, drawn, classes, np.bincount(true, minlength=len(classes)), len(truth))
 
@@ -87,15 +87,17 @@ def overall(probabilities: NDArray[np.float32], true: NDArray[np.int64]) -> dict
     }
 
 
-def curves(classes: Sequence[str], probabilities: NDArray[np.float32], true: NDArray[np.int64]) -> dict[str, Any]:
-    """`precision_recall` by class, `reliability` of the class said, and `confusion` [true][said]."""
+def curves(
+    classes: Sequence[str], scores: NDArray[np.float32], probabilities: NDArray[np.float32], true: NDArray[np.int64]
+) -> dict[str, Any]:
+    """`curves.of_classes`, `confusion`, and `reliability` of the class said: calibrated, and before."""
     said = probabilities.argmax(axis=1)
     matrix = np.zeros((len(classes), len(classes)), int)
     np.add.at(matrix, (true, said), 1)
-    return {
-        "precision_recall": {name: precision_recall(probabilities[:, i], true == i) for i, name in enumerate(classes)},
-        "reliability": reliability(probabilities.max(axis=1), said == true),
-        "confusion": {"labels": list(classes), "matrix": matrix.tolist()},
+    return of_classes(classes, probabilities, np.eye(len(classes), dtype=bool)[true]) | {
+        "reliability": reliability(probabilities.max(axis=1, initial=0), said == true),
+        "reliability_before": reliability(scores.max(axis=1, initial=0), scores.argmax(axis=1) == true),
+        "confusion": confusion(classes, matrix),
     }
 
 

@@ -67,8 +67,9 @@ def evaluate(
 
     Returns:
         `metrics` {name: value}, `per_class` {class: {name: value, "support": true examples}}, `curves` (what the report
-        draws: precision_recall, reliability, confusion, scatter, worst), `examples` (photos or rows judged) and
-        `classes_never_seen`. What cannot be computed is NaN.
+        draws: precision_recall, roc, f1_by_threshold, scores, reliability, reliability_before, confusion, scatter,
+        errors_by_class, worst, worst_photos, as far as the task has them), `examples` (photos or rows judged) and
+        `classes_never_seen`; of detection also `sizes` and `errors`. What cannot be computed is NaN.
     """
     _check(predictions, truth)
     return _of_task(problem)(options, problem, predictions, truth, calibration)

@@ -230,22 +230,32 @@ def test_confusion_and_worst_mistakes_of_boxes() -> None:
     assert result["curves"]["confusion"] == {
         "labels": [*CLASSES, "background"],
         "matrix": [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]],
+        "normalised": [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]],
     }
-    false, missed, confused = result["curves"]["worst"]
-    assert false == {
+    double, missed, confused = result["curves"]["worst"]
+    assert double == {
         "key": "k0",
-        "kind": "false",
+        "kind": "duplicate",
         "class": "bed",
         "score": pytest.approx(0.8),
         "box": [0, 0, 100, 90],
+        "true": "bed",
     }
-    assert (confused["kind"], confused["class"], confused["true"]) == ("confused", "tv", "sofa")
-    assert (missed["key"], missed["kind"], missed["class"], missed["score"]) == (
-        "k1",
-        "missed",
-        "tv",
-        pytest.approx(0.4),
+    assert (confused["kind"], confused["class"], confused["true"]) == ("class", "tv", "sofa")
+    assert (missed["key"], missed["kind"], missed["class"]) == ("k1", "missed", "tv")
+    assert missed["score"] == pytest.approx(0.4)
+    first, second = result["curves"]["worst_photos"]
+    assert (first["key"], first["errors"], first["weight"]) == ("k0", {"class": 1, "duplicate": 1}, pytest.approx(1.5))
+    assert [box["kind"] for box in first["found"]] == [None, "duplicate", "class"]
+    assert (second["errors"], second["found"]) == ({"missed": 1}, [])
+    assert [box["class"] for box in second["missed"]] == ["tv"]
+    assert (
+        result["curves"]["errors_by_class"]["tv"]["class"] == result["curves"]["errors_by_class"]["tv"]["missed"] == 1
     )
+    each = {name: [result["per_class"][c][f"box_{name}"] for c in CLASSES] for name in ("precision", "recall", "f1")}
+    assert each == {"precision": [0.5, 0, 0], "recall": [1, 0, 0], "f1": [pytest.approx(2 / 3), 0, 0]}
+    assert result["sizes"]["small"]["boxes"] == 1
+    assert result["sizes"]["large"]["boxes"] == 2
     assert len(run("object_detection", found, truth, worst_mistakes=1)["curves"]["worst"]) == 1
     strict = run("object_detection", found, truth, match_iou=0.999)
     assert strict["curves"]["confusion"]["matrix"][3] == [1, 0, 0, 0]
