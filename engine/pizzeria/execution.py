@@ -15,7 +15,7 @@ import yaml
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments import restore
-from pizzeria.errors import PizzeriaError
+from pizzeria.errors import PizzeriaError, said_of_interruption
 from pizzeria.graph import Step, plan, run_id, stages
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Result, Run, Store
@@ -29,7 +29,7 @@ class Executed:
 
     Attributes:
         results: By stage.
-        ran: Stages that had to run; the others stood already.
+        ran: Stages that had to run; the others stood already, or another machine had run them.
     """
 
     run: Run
@@ -54,6 +54,7 @@ def execute(
 
     Raises:
         PizzeriaError: a stage failed, or refused to let the run go on; its class says which.
+        KeyboardInterrupt: Ctrl-C, or SIGTERM as `Terminated`; the ledger is told.
     """
     if until == "deploy":
         restore(spec.name, f"run {spec.name}", store, progress)
@@ -68,10 +69,15 @@ def execute(
         at_work = {"stages": [step.name for step in todo], "pid": os.getpid()}
         ledger.add("run_started", spec.name, run=run.id, detail=at_work)
     results: dict[str, Result] = {}
+    ran: list[str] = []
     try:
         for step in steps:
             stage = next(stage for stage in stages() if step.name == stage.NAME)
-            result = step.result or _run_stage(stage, step, spec, results, progress, run, store, wait)
+            result = step.result or _fetched(stage, step, spec, progress, store)
+            if result is None:
+                result = _run_stage(stage, step, spec, results, progress, run, store, wait)
+                ran.append(step.name)
+            _share(stage, result, progress, store)
             run.link(result)
             results[step.name] = result
             if result.refusal is not None:
@@ -84,11 +90,16 @@ def execute(
                 with suppress(PizzeriaError):
                     on_end(run)
         raise
+    except KeyboardInterrupt as error:
+        if todo:
+            message = f"{said_of_interruption(error)}; the same command goes on"
+            ledger.add("run_stopped", spec.name, run=run.id, detail={"message": message})
+        raise
     if todo:
         ledger.add("run_finished", spec.name, run=run.id)
     if on_end is not None and (todo or not (run.folder / "report.html").exists()):
         on_end(run)
-    return Executed(run, results, tuple(step.name for step in todo))
+    return Executed(run, results, tuple(ran))
 
 
 def _upstream(name: str) -> set[str]:
@@ -98,6 +109,32 @@ def _upstream(name: str) -> set[str]:
         if stage.NAME in wanted:
             wanted |= {*by_name[stage.NAME].INPUTS, *by_name[stage.NAME].AFTER}
     return wanted
+
+
+def _fetched(stage: Stage, step: Step, spec: Spec, progress: Progress, store: Store) -> Result | None:
+    """What another machine has left of a stage; None where there is nothing, or it does not hold here."""
+    if store.artifacts is None or not getattr(stage, "SHARED", True):
+        return None
+    try:
+        found = store.fetch(step.fingerprint)
+    except PizzeriaError as error:
+        progress.say(f"{stage.NAME}: not fetched: {error.message}")
+        return None
+    if found is None or (hasattr(stage, "expired") and stage.expired(spec, found, store)):
+        return None
+    progress.say(f"{stage.NAME}: fetched from {store.artifacts.place.address}")
+    return found
+
+
+def _share(stage: Stage, result: Result, progress: Progress, store: Store) -> None:
+    """Leave a result to other machines; that it cannot be done stops no run."""
+    if store.artifacts is None or not getattr(stage, "SHARED", True):
+        return
+    try:
+        if sent := store.share(result):
+            progress.say(f"{stage.NAME}: {sent / 1e6:.1f} MB sent to {store.artifacts.place.address}")
+    except PizzeriaError as error:
+        progress.say(f"{stage.NAME}: not shared: {error.message}")
 
 
 def _run_stage(

@@ -1,4 +1,4 @@
-"""The parts of a prediction in bulk: which rows of which file each takes; the same inputs always make the same parts."""
+"""The parts of a prediction in bulk: which rows of which file each takes. The same inputs make the same parts."""
 
 from __future__ import annotations
 

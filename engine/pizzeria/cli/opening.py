@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 
 def open_store() -> Store:
-    """The store of all runs."""
+    """The store of all runs, with the stages of other machines where `PIZZERIA_ARTIFACTS` says."""
+    from pizzeria.runs.artifacts import Artifacts
     from pizzeria.runs.store import Store
 
-    return Store()
+    return Store(artifacts=Artifacts.of_environment())
 
 
 def open_run(name: str) -> tuple[Store, Run, Spec]:

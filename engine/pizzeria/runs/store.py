@@ -26,6 +26,7 @@ from typing import Any
 
 from pizzeria import atomic
 from pizzeria.errors import NotFoundError, PizzeriaError, nearest
+from pizzeria.runs.artifacts import Artifacts
 
 RESULT = "result.json"
 
@@ -98,31 +99,18 @@ class Store:
 
     Args:
         root: Made when it is not there.
+        artifacts: Where complete stages go to, and come from, that other machines have; None: nowhere.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, artifacts: Artifacts | None = None) -> None:
+        self.artifacts = artifacts
         self.root = (root or default_root()).absolute()
         self.cache = self.root / ".cache"
         self.cache.mkdir(parents=True, exist_ok=True)
 
     def load(self, fingerprint: str) -> Result | None:
         """The result with this fingerprint, if a stage has left it."""
-        folder = self.cache / fingerprint
-        try:
-            text = (folder / RESULT).read_text()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        plain = json.loads(text)
-        return Result(
-            plain["stage"],
-            fingerprint,
-            folder,
-            plain["facts"],
-            plain["seconds"],
-            plain["started"],
-            plain["ingredients"],
-            plain["refusal"],
-        )
+        return _result(self.cache / fingerprint, fingerprint)
 
     @contextmanager
     def partial(self, fingerprint: str, *, keep: bool, wait: Callable[[], object] | None = None) -> Iterator[Path]:
@@ -167,6 +155,29 @@ class Store:
         assert loaded is not None
         return loaded
 
+    def fetch(self, fingerprint: str) -> Result | None:
+        """The result with this fingerprint from where other machines leave theirs; None where it is not there.
+
+        Raises:
+            PizzeriaError: it is damaged there, or the address does not answer.
+        """
+        if self.artifacts is None or not self.artifacts.holds(fingerprint):
+            return None
+        with self.partial(f"{fingerprint}.fetched", keep=False) as folder:
+            self.artifacts.fetch(fingerprint, folder)
+            found = _result(folder, fingerprint)
+            return None if found is None else self.commit(folder, found)
+
+    def share(self, result: Result) -> int:
+        """Put a result where other machines find it, if it is not there; returns the bytes that went.
+
+        Raises:
+            PizzeriaError: the address does not answer, or refuses.
+        """
+        if self.artifacts is None or self.artifacts.holds(result.fingerprint):
+            return 0
+        return self.artifacts.push(result.fingerprint, result.folder)
+
     def runs(self) -> list[Run]:
         """All runs, the newest last."""
         found = [path for path in self.root.iterdir() if (path / "spec.yaml").exists()]
@@ -196,6 +207,24 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(folder / "spec.yaml", spec_yaml.encode())
         return Run(folder)
+
+
+def _result(folder: Path, fingerprint: str) -> Result | None:
+    try:
+        text = (folder / RESULT).read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    plain = json.loads(text)
+    return Result(
+        plain["stage"],
+        fingerprint,
+        folder,
+        plain["facts"],
+        plain["seconds"],
+        plain["started"],
+        plain["ingredients"],
+        plain["refusal"],
+    )
 
 
 def _lock(folder: Path, wait: Callable[[], object] | None) -> int:

@@ -18,6 +18,7 @@ INPUTS = ("package",)
 AFTER: tuple[str, ...] = ()
 RESUMES = False
 REFUSAL: type[PizzeriaError] | None = None
+SHARED = False
 
 
 def reads(spec: Spec) -> dict[str, Any]:
