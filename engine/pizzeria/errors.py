@@ -182,7 +182,15 @@ class BusyError(PizzeriaError):
 class Terminated(KeyboardInterrupt):
     """The process was told to end by SIGTERM; whatever lets Ctrl-C pass lets this pass too."""
 
-    exit_code = 143
+
+def said_of_interruption(error: KeyboardInterrupt) -> str:
+    """Who ended it.
+
+    Example:
+        >>> said_of_interruption(Terminated())
+        'told to end by SIGTERM'
+    """
+    return "told to end by SIGTERM" if isinstance(error, Terminated) else "interrupted by the user"
 
 
 class RequestError(PizzeriaError):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Any
 
 import click
 
 INTERRUPTED = 130
+TERMINATED = 143
 DEBUG = "PIZZERIA_DEBUG"
 """Environment variable: show where a plugin failed."""
 
@@ -17,16 +21,21 @@ class Commands(click.Group):
     """Ends a command with the message of an error that Pizzeria raised on purpose, and its exit code; no traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        _end_cleanly_on_sigterm()
         try:
             return super().main(*args, **kwargs | {"standalone_mode": False})
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("interrupted; the same command goes on from here", err=True)
+        except (KeyboardInterrupt, click.Abort) as error:
+            from pizzeria.errors import Terminated
+
+            terminated = isinstance(error.__cause__ or error, Terminated)  # click makes its own Abort of it
+            said = "told to end by SIGTERM" if terminated else "interrupted"
+            click.echo(f"{said}; the same command goes on from here", err=True)
             sys.stdout.flush()
             # Python would end by the signal instead if an extension module was interrupted while it was loaded.
-            os._exit(INTERRUPTED)
+            os._exit(TERMINATED if terminated else INTERRUPTED)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
@@ -43,3 +52,20 @@ class Commands(click.Group):
 
                 traceback.print_exception(error.__cause__)
             sys.exit(error.exit_code)
+
+
+def _end_cleanly_on_sigterm() -> None:
+    """Let SIGTERM end the command as Ctrl-C does: what is at work says so in the ledger, and lets its locks go."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    owner = os.getpid()
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        from pizzeria.errors import Terminated
+
+        if os.getpid() != owner:  # a process that was forked off, such as one that loads photos, just ends
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 from pizzeria import registry
@@ -18,7 +19,7 @@ from pizzeria.deployments.reconciliation import Mode, conclude, concluding_event
 from pizzeria.deployments.release import Packed, deployed_by, release_of, spec_of, state_folder
 from pizzeria.deployments.rollout import can_roll_out, roll_out
 from pizzeria.deployments.turn import turn
-from pizzeria.errors import DeploymentError, NotFoundError, PizzeriaError, nearest
+from pizzeria.errors import DeploymentError, NotFoundError, PizzeriaError, Terminated, nearest, said_of_interruption
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.deployment import Rollout
@@ -225,7 +226,11 @@ def _terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
@@ -283,4 +288,4 @@ def _named(entry: Entry | None) -> dict[str, Any] | None:
 def _why(error: BaseException) -> str:
     if isinstance(error, PizzeriaError):
         return error.message
-    return "interrupted by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+    return said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"

@@ -74,17 +74,20 @@ def test_a_target_that_fails_on_the_way(stall: Stall, point: str) -> None:
     assert stall.champion() == stall.sha256["b" if point == "settle True has settled" else "a"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_goes_back(stall: Stall, how: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("how", "code", "why"),
+    [(signal.SIGINT, 130, "interrupted by the user"), (signal.SIGTERM, 143, "told to end by SIGTERM")],
+)
+def test_ctrl_c_goes_back(stall: Stall, how: signal.Signals, code: int, why: str) -> None:
     ok("deploy", "prices-a")
     process = stall.begin("promote", "prices-b", *NOW, stall_at="observe 25")
     process.send_signal(how)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == code, said
     assert f"{stall.sha256['a'][:12]} keeps serving at http://here" in said
     stall.agree()
     assert stall.champion() == stall.sha256["a"]
-    assert stall.last().detail["why"] == "interrupted by the user"
+    assert stall.last().detail["why"] == why
 
 
 def test_a_spec_with_a_rollout_is_deployed_in_steps(stall: Stall) -> None:
