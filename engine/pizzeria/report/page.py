@@ -8,6 +8,7 @@ from typing import Any
 from pizzeria import atomic
 from pizzeria.report import (
     account,
+    box_errors,
     cost,
     data,
     evaluation,
@@ -32,6 +33,7 @@ TITLES = {
     "label_noise": "Labels in doubt",
     "training": "Training",
     "evaluation": "Evaluation",
+    "errors": "Errors",
     "examples": "Photos",
     "mistakes": "Mistakes",
     "listings": "Listings",
@@ -96,6 +98,7 @@ def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, A
         "label_noise": label_noise.section(run, album),
         "training": training.section(run),
         "evaluation": evaluation.section(run, test),
+        "errors": box_errors.section(run),
         "examples": gallery.examples(run, test, album),
         "mistakes": gallery.mistakes(run, test, album),
         "listings": listings.section(run, test, album),
@@ -109,7 +112,8 @@ def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, A
 
 
 def _has_figure(found: dict[str, Any]) -> bool:
-    plots = [plot for name in ("data", "training", "evaluation") if name in found for plot in found[name]["figures"]]
+    sections = (found[name] for name in ("data", "training", "evaluation", "errors") if name in found)
+    plots = [plot for section in sections for plot in section["figures"]]
     watched = found.get("monitoring", {"passes": (), "history": None})
     plots += [plot for one in (*watched["passes"], watched["history"]) if one for plot in one["plots"]]
     return bool(plots)
