@@ -20,19 +20,11 @@ _SHOWN = 5
 def begin_from(network: nn.Module, job: TrainJob, preprocessing: Mapping[str, Any]) -> None:
     """Fill a network with the weights of `training.start`.
 
-    `start.json` beside the weights, where there is one, says with which `classes` and `preprocessing` they were
-    trained. Weights of other classes, or of columns that were scaled and coded otherwise, would fit by their shapes,
-    and mean something else; they are refused.
-
     Raises:
         DataError: they cannot be read, or do not fit; says what does not.
     """
+    check_start(job, preprocessing)
     assert job.start is not None
-    about = job.start.with_name("start.json")
-    if about.exists():
-        said = json.loads(about.read_text())
-        _check_classes(said.get("classes"), list(job.problem.classes), job.start)
-        _check_columns(said.get("preprocessing"), preprocessing, job.start)
     try:
         weights = load_file(job.start)
     except (OSError, SafetensorError) as error:
@@ -55,6 +47,24 @@ def begin_from(network: nn.Module, job: TrainJob, preprocessing: Mapping[str, An
             "training.start: null begins afresh",
         )
     network.load_state_dict(weights)
+
+
+def check_start(job: TrainJob, preprocessing: Mapping[str, Any]) -> None:
+    """Hold the weights of `training.start` against the job by what is said of them.
+
+    `start.json` beside the weights, where there is one, says with which `classes` and `preprocessing` they were
+    trained. Weights of other classes, or of columns that were scaled and coded otherwise, would fit by their shapes,
+    and mean something else; they are refused.
+
+    Raises:
+        DataError: they were trained for something else; says for what.
+    """
+    assert job.start is not None
+    about = job.start.with_name("start.json")
+    if about.exists():
+        said = json.loads(about.read_text())
+        _check_classes(said.get("classes"), list(job.problem.classes), job.start)
+        _check_columns(said.get("preprocessing"), preprocessing, job.start)
 
 
 def _check_classes(theirs: Any, mine: list[str], file: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from safetensors.torch import save
 from pizzeria.atomic import write_bytes
 from pizzeria.contracts import TrainJob
 from pizzeria.datasets import Dataset, EmbeddingSet, open_dataset
-from pizzeria.errors import DataError, TrainingError
+from pizzeria.errors import TrainingError
 from pizzeria.tasks import task
 from pizzeria_plugins.trainers.batches import plain_loader, training_loader
 from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest, writing
@@ -29,8 +27,10 @@ from pizzeria_plugins.trainers.fit import Fit
 from pizzeria_plugins.trainers.history import History
 from pizzeria_plugins.trainers.memory import is_out_of_memory
 from pizzeria_plugins.trainers.multi_scale import refuse_fixed_size
+from pizzeria_plugins.trainers.readiness import identity, refuse_empty
 from pizzeria_plugins.trainers.signals import told_to_end
 from pizzeria_plugins.trainers.start import begin_from
+from pizzeria_plugins.trainers.world import placed, refuse_uneven, share_of
 
 
 def run(job: TrainJob) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def run(job: TrainJob) -> dict[str, Any]:
     options = job.options
     data = open_dataset(job.features)
     _refuse_empty(data)
+    refuse_uneven(job.world, len(data.rows("train")), options.batch_size)
     checkpoint = _own_checkpoint(job)
     history = _history(job)
     if checkpoint is not None:
@@ -53,33 +54,37 @@ def run(job: TrainJob) -> dict[str, Any]:
     tell_class_counts(network, data, len(job.problem.classes))
     if options.multi_scale:
         refuse_fixed_size(network, job.problem, tuple(data.preprocessing["size"]), options.multi_scale)
-    fit = Fit(job, network, data, history, len(batches), _identity(job))
+    fit = Fit(job, network, data, history, len(batches), identity(job))
     if len(history.epochs) == options.max_epochs or history.stalled:
         assert checkpoint is not None
         fit.on_load_checkpoint(checkpoint[1])
     else:
-        validation = plain_loader(data, "validation", batch_size=options.batch_size, workers=options.workers)
+        validation = plain_loader(
+            data, "validation", batch_size=options.batch_size, workers=options.workers, share=share_of(job.world)
+        )
         with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory():
             _trainer(job).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
             )
-    with writing(job.folder):
-        write_bytes(job.folder / "model.safetensors", save({k: v.contiguous() for k, v in fit.best_weights.items()}))
-        history.write(job.folder / "curves.csv")
+    if share_of(job.world)[0] == 0:
+        with writing(job.folder):
+            weights = {name: value.contiguous() for name, value in fit.best_weights.items()}
+            write_bytes(job.folder / "model.safetensors", save(weights))
+            history.write(job.folder / "curves.csv")
     return _facts(job, fit)
 
 
 def _trainer(job: TrainJob) -> pl.Trainer:
     options = job.options
     device = device_name(options.accelerator)
+    place = placed(job.world, device)
     return pl.Trainer(
+        **{**place, "plugins": [SafeCheckpointIO(), *place["plugins"]]},
         accelerator=device,
-        devices=1,
         precision=precision_name(options.precision, device),
         max_epochs=options.max_epochs,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,
-        plugins=[SafeCheckpointIO()],
         default_root_dir=job.folder,
         logger=False,
         enable_checkpointing=False,
@@ -98,31 +103,12 @@ def _history(job: TrainJob) -> History:
     )
 
 
-def _refuse_empty(data: Dataset) -> None:
-    for split in ("train", "validation"):
-        if not len(data.rows(split)):
-            raise DataError(f"the {split} split is empty", hint="bring more data, or change data.split")
-
-
-def _identity(job: TrainJob) -> str:
-    """Hash of what decides the course of a training; a checkpoint of another one is of no use to it."""
-    parts = {
-        "problem": job.problem.model_dump(mode="json"),
-        "model": job.model_options.model_dump(mode="json"),
-        "training": job.options.model_dump(mode="json"),
-        "seed": job.seed,
-    }
-    if job.start is not None:
-        parts["start"] = hashlib.sha256(job.start.read_bytes()).hexdigest()
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def _own_checkpoint(job: TrainJob) -> tuple[Path, dict[str, Any]] | None:
     """The newest whole checkpoint of this very training."""
-    found = newest(job.folder / "checkpoints")
+    found = newest(job.folder / "checkpoints", job.progress.say)
     if found is None:
         return None
-    if found[1].get("pizzeria", {}).get("identity") != _identity(job):
+    if found[1].get("pizzeria", {}).get("identity") != identity(job):
         job.progress.say(f"{found[0]} is of a training with other options; starting afresh")
         return None
     own = found[1]["pizzeria"]
@@ -136,7 +122,7 @@ def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
     history, best = fit.history, fit.history.best
     assert best is not None
     rates = sorted(epoch.items_per_second for epoch in history.epochs)
-    device = device_name(job.options.accelerator)
+    device, processes = device_name(job.options.accelerator), share_of(job.world)[1]
     return {
         "epochs": len(history.epochs),
         "stopped_early": len(history.epochs) < job.options.max_epochs,
@@ -146,8 +132,9 @@ def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
         "seconds": sum(epoch.seconds for epoch in history.epochs),
         "items_per_second": rates[len(rates) // 2],
         "batch_parts": fit.parts,
-        "cores": torch.get_num_threads(),
-        "gpus": int(device == "cuda"),
+        "cores": torch.get_num_threads() * processes,
+        "gpus": int(device == "cuda") * processes,
+        "processes": processes,
         "parameters": sum(parameter.numel() for parameter in fit.network.parameters()),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "precision": precision_name(job.options.precision, device),
