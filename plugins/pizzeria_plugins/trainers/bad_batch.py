@@ -58,7 +58,7 @@ def blame(
     unfit = [ids[place] for place in unfit_rows(batch.inputs)]
     if unfit:
         return TrainingError(
-            message, hint=f"inputs of {what} {_listed(unfit)} are no numbers themselves: mend the data"
+            message, hint=f"inputs of {what} {_listed(unfit)} are no numbers: mend the data"
         )
     hint = f"lower training.learning_rate (now {job.options.learning_rate:g})"
     hint += "" if job.options.gradient_clip else ", or set training.gradient_clip"
@@ -82,7 +82,7 @@ def unfit_rows(inputs: Sequence[Tensor]) -> list[int]:
 def _rows(sampler: EpochBatches, met: Met) -> Any:
     again = copy.copy(sampler)
     again.set_epoch(met.epoch)
-    return next(plan.rows for plan in again if plan.number == met.step)
+    return next(plan.own for plan in again if plan.number == met.step)
 
 
 def _keep(folder: Path, batch: Batch, network: nn.Module | None, about: Mapping[str, Any]) -> Path:

@@ -11,6 +11,7 @@ from pizzeria.datasets import EmbeddingSet, ImageSet, RowSet
 from pizzeria_plugins.trainers.photo_batches import ChangedPhotoBatches, PhotoBatches
 from pizzeria_plugins.trainers.plan import Batch, EpochBatches, Plan
 from pizzeria_plugins.trainers.sampling import row_weights
+from pizzeria_plugins.trainers.world import share_of
 
 
 class RowBatches(Dataset[Batch]):
@@ -21,8 +22,8 @@ class RowBatches(Dataset[Batch]):
 
     def __getitem__(self, plan: Plan) -> Batch:
         columns = (self.data.numeric, self.data.categorical)
-        inputs = tuple(torch.from_numpy(part[plan.rows]) for part in columns if part.shape[1])
-        return Batch(inputs, torch.from_numpy(self.data.targets[plan.rows]))
+        inputs = tuple(torch.from_numpy(part[plan.own]) for part in columns if part.shape[1])
+        return Batch(inputs, torch.from_numpy(self.data.targets[plan.own]))
 
 
 class EmbeddingBatches(Dataset[Batch]):
@@ -32,8 +33,8 @@ class EmbeddingBatches(Dataset[Batch]):
         self.data = data
 
     def __getitem__(self, plan: Plan) -> Batch:
-        inputs = (torch.from_numpy(self.data.embeddings[plan.rows]),)
-        return Batch(inputs, torch.from_numpy(self.data.targets[plan.rows]))
+        inputs = (torch.from_numpy(self.data.embeddings[plan.own]),)
+        return Batch(inputs, torch.from_numpy(self.data.targets[plan.own]))
 
 
 class Wanted(Dataset[Batch]):
@@ -43,7 +44,7 @@ class Wanted(Dataset[Batch]):
         self.batches = batches
 
     def __getitem__(self, plan: Plan) -> Batch:
-        return self.batches[plan] if len(plan.rows) else Batch((), ())
+        return self.batches[plan] if len(plan.own) else Batch((), ())
 
 
 def training_loader(data: Data, job: TrainJob, epoch: int, done: int = 0) -> DataLoader[Batch]:
@@ -54,12 +55,16 @@ def training_loader(data: Data, job: TrainJob, epoch: int, done: int = 0) -> Dat
     options, rows = job.options, data.rows("train")
     weights = row_weights(data, rows, options.sampling, options.repeat_threshold)
     batches = ChangedPhotoBatches(data, job) if isinstance(data, ImageSet) else _batches(data)
-    return _loader(batches, EpochBatches(rows, options.batch_size, job.seed, epoch, weights, done), options.workers)
+    share = share_of(job.world)
+    sampler = EpochBatches(rows, options.batch_size, job.seed, epoch, weights, done, share)
+    return _loader(batches, sampler, options.workers)
 
 
-def plain_loader(data: Data, split: str, *, batch_size: int, workers: int) -> DataLoader[Batch]:
-    """All rows of a split in their order, unchanged."""
-    return _loader(_batches(data), EpochBatches(data.rows(split), batch_size, None), workers)
+def plain_loader(
+    data: Data, split: str, *, batch_size: int, workers: int, share: tuple[int, int] = (0, 1)
+) -> DataLoader[Batch]:
+    """All rows of a split in their order, unchanged; or one process's share of each batch."""
+    return _loader(_batches(data), EpochBatches(data.rows(split), batch_size, None, share=share), workers)
 
 
 def _batches(data: Data) -> Dataset[Batch]:

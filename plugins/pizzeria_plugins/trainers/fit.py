@@ -29,6 +29,7 @@ from pizzeria_plugins.trainers.memory import is_out_of_memory, release
 from pizzeria_plugins.trainers.optimizer import make_optimizer, set_pace
 from pizzeria_plugins.trainers.plan import Batch, EpochBatches
 from pizzeria_plugins.trainers.schedule import Pace, ema_decay, pace, warmup_steps
+from pizzeria_plugins.trainers.world import AGREE_EVERY, agreed, gathered, share_of, summed
 
 Found = TypeVar("Found")
 
@@ -145,52 +146,48 @@ class Fit(pl.LightningModule):
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if batch.inputs and batch_idx + 1 < self._steps_per_epoch:
-            late = time.perf_counter() - self._saved_at > 60 * self.options.checkpoint_minutes
-            if late or self.trainer.received_sigterm:
-                self._save_within(batch_idx + 1)
+        if batch.inputs and batch_idx + 1 < self._steps_per_epoch and self._is_time_to_save(batch_idx):
+            self._save_within(batch_idx + 1)
 
     def on_validation_start(self) -> None:
         self._validation_started = time.perf_counter()
-        self._parts: list[Any] = []
-        self._validation_loss, self._validation_items = 0.0, 0
+        self._judged: list[list[tuple[float, int, Any]]] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        for loss, size, answers in self._within_memory(batch, self._judge):
-            self._validation_loss += loss * size
-            self._validation_items += size
-            self._parts.append(answers)
+        self._judged.append(self._within_memory(batch, self._judge) if batch.inputs else [])
 
     def on_validation_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.trainer.received_sigterm:  # Lightning ends after this batch
+        if self.trainer.received_sigterm and self.job.world is None:  # Lightning ends after this batch
             self._save_within(self._steps_per_epoch)
 
     def on_validation_end(self) -> None:
-        metric = main_metric(self.job.problem, gather(self.data, "validation", self._parts), self._truth)
-        self._validated = (self._validation_loss / self._validation_items, metric)
+        found = gathered(self._judged, self.job.world)
+        self._validated = agreed(None if found is None else self._validation_of(found), self.job.world)
         self._validation_seconds = time.perf_counter() - self._validation_started
 
     def on_train_epoch_end(self) -> None:
         self._read(0)
         seconds = time.perf_counter() - self._started
         validation_loss, metric = self._validated or (None, None)
+        loss_sum, items = summed([self._epoch.loss_sum, self._epoch.items], self.job.world, self.device)
         self.history.epochs.append(
             Epoch(
                 epoch=self.current_epoch + 1,
-                train_loss=self._epoch.loss_sum / self._epoch.items,
+                train_loss=loss_sum / items,
                 validation_loss=validation_loss,
                 metric=metric,
                 learning_rate=self.options.learning_rate * self._pace.rate,
                 seconds=seconds,
-                items_per_second=self._epoch.items / (seconds - self._validation_seconds),
+                items_per_second=items / (seconds - self._validation_seconds),
             )
         )
         if self.history.best is self.history.epochs[-1]:
             self.best_weights = {name: value.detach().cpu().clone() for name, value in self.judged.state_dict().items()}
         self.trainer.should_stop = self.history.stalled
         self.trainer.save_checkpoint(checkpoint_path(self.job, self.current_epoch + 1), weights_only=False)
-        with writing(self.job.folder):
-            self.history.write(self.job.folder / "curves.csv")
+        if self.trainer.is_global_zero:
+            with writing(self.job.folder):
+                self.history.write(self.job.folder / "curves.csv")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self._epoch.steps is None:
@@ -223,7 +220,7 @@ class Fit(pl.LightningModule):
 
     def _gradients(self, parts: Sequence[Batch]) -> Tensor:
         """The batch's loss; its gradient is left in the parameters."""
-        torch.manual_seed(step_seed(self.job.seed, self._step))
+        torch.manual_seed(self._seed_of(self._step))
         optimizer = self.trainer.optimizers[0]
         optimizer.zero_grad()
         size = sum(len(part.inputs[0]) for part in parts)
@@ -278,13 +275,30 @@ class Fit(pl.LightningModule):
             loss, batch, step = self._unread.popleft()
             value, size = float(loss), len(batch.inputs[0])
             if not math.isfinite(value):
-                met = Met(value, *divmod(step, self._steps_per_epoch), step_seed(self.job.seed, step))
+                met = Met(value, *divmod(step, self._steps_per_epoch), self._seed_of(step))
                 # On a GPU the weights have been through another step since.
                 raise blame(met, batch, self.job, self.data, self._sampler, None if lag else self.network)
             self._epoch.loss_sum += value * size
             self._epoch.items += size
             mean = self._epoch.loss_sum / self._epoch.items
             self.job.progress.update("train", step + 1, self._steps, epoch=self.current_epoch + 1, loss=mean)
+
+    def _seed_of(self, step: int) -> int:
+        return step_seed(self.job.seed, step, share_of(self.job.world)[0])
+
+    def _validation_of(self, found: Sequence[Sequence[Sequence[tuple[float, int, Any]]]]) -> tuple[float, float]:
+        """Loss and metric, of what each process judged of each batch."""
+        judged = [part for batch in zip(*found, strict=True) for share in batch for part in share]
+        loss, items = sum(loss * size for loss, size, _ in judged), sum(size for _, size, _ in judged)
+        answers = gather(self.data, "validation", [answers for _, _, answers in judged])
+        return loss / items, main_metric(self.job.problem, answers, self._truth)
+
+    def _is_time_to_save(self, batch_idx: int) -> bool:
+        """Whether it is, after this batch; several processes ask each other now and then."""
+        late = time.perf_counter() - self._saved_at > 60 * self.options.checkpoint_minutes
+        if self.job.world is None:
+            return late or self.trainer.received_sigterm
+        return (batch_idx + 1) % AGREE_EVERY == 0 and agreed(late, self.job.world)
 
     def _save_within(self, steps: int) -> None:
         """Save a checkpoint after so many steps of this epoch."""
@@ -295,9 +309,9 @@ class Fit(pl.LightningModule):
         self._epoch.steps = None
 
 
-def step_seed(seed: int, step: int) -> int:
-    """What PyTorch's random numbers of one step are seeded with."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """What PyTorch's random numbers of one step are seeded with, in the process of this rank."""
+    return int(np.random.SeedSequence([seed, step, *([rank] if rank else [])]).generate_state(1)[0])
 
 
 def checkpoint_path(job: TrainJob, epoch: int, steps: int = 0) -> Path:

@@ -152,6 +152,15 @@ def check(options: Options, problem: Problem, model: Any, model_options: Any) ->
     return faults
 
 
+def together(options: Options, processes: int) -> Sequence[tuple[str, str, str]]:
+    """What stands in the way of so many processes: each must have an equal share of every batch."""
+    if options.batch_size % processes == 0:
+        return []
+    near = max(options.batch_size // processes, 1) * processes
+    why = f"a batch of {options.batch_size} cannot be shared evenly by {processes} processes"
+    return [("batch_size", why, f"write {near}, or another multiple of {processes}")]
+
+
 def train(job: TrainJob) -> Mapping[str, Any]:
     """Train, or go on from the last whole checkpoint in `job.folder`.
 

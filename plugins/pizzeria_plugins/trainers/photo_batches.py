@@ -26,10 +26,10 @@ class PhotoBatches(Dataset[Batch]):
         self.data = data
 
     def __getitem__(self, plan: Plan) -> Batch:
-        images = np.stack([self.data.images[row] for row in plan.rows])
+        images = np.stack([self.data.images[row] for row in plan.own])
         if self.data.boxes is None:
-            return _with_targets(images, _targets(self.data, plan.rows))
-        return _with_boxes(images, [self.data.boxes[row] for row in plan.rows])
+            return _with_targets(images, _targets(self.data, plan.own))
+        return _with_boxes(images, [self.data.boxes[row] for row in plan.own])
 
 
 class ChangedPhotoBatches(Dataset[Batch]):
@@ -53,42 +53,54 @@ class ChangedPhotoBatches(Dataset[Batch]):
         rng = np.random.default_rng([self.seed, plan.epoch, plan.number])
         mixed = plan.epoch < self.options.max_epochs - self.options.last_plain_epochs
         size = random_size(self.size, self.options.multi_scale, rng) if mixed else self.size
-        if self.data.boxes is None:
-            return self._of_classes(plan.rows, size, rng, mixed=mixed)
-        return self._of_boxes(plan.rows, self.data.boxes, size, rng, mixed=mixed)
+        make = self._of_classes if self.data.boxes is None else self._of_boxes
+        return make(plan, size, rng, mixed=mixed)
 
-    def _of_classes(
-        self, rows: NDArray[np.int64], size: tuple[int, int], rng: np.random.Generator, *, mixed: bool
-    ) -> Batch:
-        level = self.options.augmentation
-        images = np.stack([augment(self.data.images[row], None, level, rng, size)[0] for row in rows])
-        targets = _targets(self.data, rows)
+    def _of_classes(self, plan: Plan, size: tuple[int, int], rng: np.random.Generator, *, mixed: bool) -> Batch:
         drawn = rng.random()
-        if mixed and drawn < self.options.mixup + self.options.cutmix:
+        mixes = mixed and drawn < self.options.mixup + self.options.cutmix
+        places, left = _made(plan, mixes)
+        level = self.options.augmentation
+        images = np.stack(
+            [
+                augment(self.data.images[plan.rows[place]], None, level, self._rng(plan, place), size)[0]
+                for place in places
+            ]
+        )
+        targets = _targets(self.data, plan.rows[places])
+        if mixes:
             images, targets = mix_classes(images, targets, self.classes, rng, cut=drawn >= self.options.mixup)
-        return _with_targets(images, targets)
+        return _with_targets(images, targets).cut(left)
 
-    def _of_boxes(
-        self,
-        rows: NDArray[np.int64],
-        boxes: Sequence[Boxes],
-        size: tuple[int, int],
-        rng: np.random.Generator,
-        *,
-        mixed: bool,
-    ) -> Batch:
-        level, photos = self.options.augmentation, []
-        for row in rows:
-            if mixed and rng.random() < self.options.mosaic:
-                four = [row, *rng.choice(self.rows, 3)]
-                photos.append(mosaic([(self.data.images[one], boxes[one]) for one in four], level, rng, size))
-            else:
-                image, moved = augment(self.data.images[row], boxes[row], level, rng, size)
-                assert moved is not None
-                photos.append((image, moved))
-        if mixed and rng.random() < self.options.mixup:
+    def _of_boxes(self, plan: Plan, size: tuple[int, int], rng: np.random.Generator, *, mixed: bool) -> Batch:
+        mixes = mixed and rng.random() < self.options.mixup
+        places, left = _made(plan, mixes)
+        photos = [self._photo(plan, place, size, mixed=mixed) for place in places]
+        if mixes:
             photos = mix_boxes(photos, rng)
-        return _with_boxes(np.stack([image for image, _ in photos]), [moved for _, moved in photos])
+        return _with_boxes(np.stack([image for image, _ in photos]), [moved for _, moved in photos]).cut(left)
+
+    def _photo(self, plan: Plan, place: int, size: tuple[int, int], *, mixed: bool) -> tuple[NDArray[np.uint8], Boxes]:
+        """The photo at a place in the batch, changed, with its boxes."""
+        boxes, level = self.data.boxes, self.options.augmentation
+        assert boxes is not None
+        rng, row = self._rng(plan, place), plan.rows[place]
+        if mixed and rng.random() < self.options.mosaic:
+            four = [row, *rng.choice(self.rows, 3)]
+            return mosaic([(self.data.images[one], boxes[one]) for one in four], level, rng, size)
+        image, moved = augment(self.data.images[row], boxes[row], level, rng, size)
+        assert moved is not None
+        return image, moved
+
+    def _rng(self, plan: Plan, place: int) -> np.random.Generator:
+        """Of one photo of a batch, so that it is changed alike whichever process makes it."""
+        return np.random.default_rng([self.seed, plan.epoch, plan.number, place])
+
+
+def _made(plan: Plan, mixes: bool) -> tuple[NDArray[np.int64], slice]:
+    """Places in the batch that are made, and what of them this process keeps: what is mixed needs all of the batch."""
+    places = np.arange(len(plan.rows))
+    return (places, plan.share) if mixes else (places[plan.share], slice(None))
 
 
 def _targets(data: ImageSet, rows: NDArray[np.int64]) -> torch.Tensor:

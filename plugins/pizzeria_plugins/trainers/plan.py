@@ -14,11 +14,21 @@ from pizzeria_plugins.trainers.sampling import draw
 
 
 class Plan(NamedTuple):
-    """Which rows a batch takes; epoch and number seed its augmentation, in whichever process it is made."""
+    """Which rows a batch takes; epoch and number seed its augmentation, in whichever process it is made.
+
+    Attributes:
+        share: Those of the rows that this process trains on, where several train together.
+    """
 
     epoch: int
     number: int
     rows: NDArray[np.int64]
+    share: slice = slice(None)
+
+    @property
+    def own(self) -> NDArray[np.int64]:
+        """The rows of this process."""
+        return self.rows[self.share]
 
 
 class Batch(NamedTuple):
@@ -32,7 +42,11 @@ class Batch(NamedTuple):
         rows = len(self.inputs[0])
         size = -(-rows // count)
         cuts = [slice(start, start + size) for start in range(0, rows, size)]
-        return [Batch(tuple(tensor[cut] for tensor in self.inputs), self.targets[cut]) for cut in cuts]
+        return [self.cut(one) for one in cuts]
+
+    def cut(self, rows: slice) -> Batch:
+        """Some of its rows."""
+        return Batch(tuple(tensor[rows] for tensor in self.inputs), self.targets[rows])
 
 
 class EpochBatches(Sampler[Plan]):
@@ -45,6 +59,7 @@ class EpochBatches(Sampler[Plan]):
         epoch: The first one; a resumed training starts later than 0.
         weights: How often each row is drawn, as against the others; None draws each once.
         done: Batches of the first epoch that were trained on before; they come without rows.
+        share: Number of this process, and how many share each batch.
     """
 
     def __init__(
@@ -55,6 +70,7 @@ class EpochBatches(Sampler[Plan]):
         epoch: int = 0,
         weights: NDArray[np.float64] | None = None,
         done: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.rows = rows
         self.batch_size = batch_size
@@ -62,6 +78,7 @@ class EpochBatches(Sampler[Plan]):
         self.epoch = epoch
         self.weights = weights
         self._done = (epoch, done)
+        self._share = share
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""
@@ -79,4 +96,8 @@ class EpochBatches(Sampler[Plan]):
         done = self._done[1] if epoch == self._done[0] else 0
         for number in range(len(self)):
             taken = slice(number * self.batch_size, (number + 1) * self.batch_size)
-            yield Plan(epoch, number, rows[:0] if number < done else rows[taken])
+            yield self._plan(epoch, number, rows[:0] if number < done else rows[taken])
+
+    def _plan(self, epoch: int, number: int, rows: NDArray[np.int64]) -> Plan:
+        rank, size = self._share
+        return Plan(epoch, number, rows, slice(rank * len(rows) // size, (rank + 1) * len(rows) // size))
