@@ -37,7 +37,7 @@ def run(job: TrainJob) -> dict[str, Any]:
     """See `pizzeria_plugins.trainers.lightning.train`."""
     options = job.options
     data = open_dataset(job.features)
-    _refuse_empty(data)
+    refuse_empty(data)
     refuse_uneven(job.world, len(data.rows("train")), options.batch_size)
     checkpoint = _own_checkpoint(job)
     history = _history(job)
