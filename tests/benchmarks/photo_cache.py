@@ -33,7 +33,8 @@ from pizzeria.inference.resize import resize
 from pizzeria.spec.problem import Problem
 from pizzeria.tables import Tables
 from pizzeria_plugins.features import photos
-from pizzeria_plugins.trainers.batches import training_loader
+from pizzeria_plugins.trainers.photo_batches import PhotoBatches
+from pizzeria_plugins.trainers.plan import EpochBatches
 
 BATCH = 16
 TARGET = 2.0
@@ -77,10 +78,10 @@ def build(paths: list[Path], size: int, folder: Path) -> tuple[ImageSet, float]:
 
 def from_cache(data: ImageSet, epoch: int) -> float:
     """Photos per second."""
-    loader = training_loader(data, batch_size=BATCH, level="none", seed=0, epoch=epoch, workers=0)
+    batches = PhotoBatches(data)
     begun, seen = time.perf_counter(), 0
-    for batch in loader:
-        seen += len(batch.inputs[0])
+    for plan in EpochBatches(data.rows("train"), BATCH, seed=0, epoch=epoch):
+        seen += len(batches[plan].inputs[0])
     return seen / (time.perf_counter() - begun)
 
 

@@ -65,14 +65,7 @@ def by_hand(job: TrainJob) -> float:
     optimizer = make_optimizer(network, job.options)
     times = []
     for epoch in range(EPOCHS):
-        loader = training_loader(
-            data,
-            batch_size=job.options.batch_size,
-            level=job.options.augmentation,
-            seed=job.seed,
-            epoch=epoch,
-            workers=0,
-        )
+        loader = training_loader(data, job, epoch)
         for images, targets in loader:
             loss = torch.stack(list(network.loss(network(*images), targets).values())).sum()
             optimizer.zero_grad()
