@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pizzeria.drawing import colour
-from pizzeria.report import figures, measures
-from pizzeria.report.figures import Figure
+from pizzeria.report import box_errors, evaluation_figures, measures
 from pizzeria.report.measures import Tested
 from pizzeria.report.run_folder import RunFolder
 from pizzeria.report.wording import higher_is_better, metric_meaning, metric_title
 from pizzeria.tasks import NAMES, task
 
-SINGLE_LABEL = ("image_classification", "tabular_classification")
+MAX_F1 = "max_f1"
+"""The wish that needs no words; see `pizzeria.spec.thresholds`."""
 
 
 def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
@@ -24,6 +22,7 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
         return None
     metrics = (report or {}).get("metrics") or {}
     main = task(run.task).MAIN_METRIC if run.task in NAMES else ""
+    elsewhere = box_errors.in_size_table(report or {})
     tiles = [
         {
             "name": name,
@@ -33,7 +32,7 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
             "main": name == main,
         }
         for name, value in metrics.items()
-        if value is None or isinstance(value, int | float)
+        if name not in elsewhere and (value is None or isinstance(value, int | float))
     ]
     return {
         "unit": "rows" if run.task.startswith("tabular") else "photos",
@@ -41,7 +40,7 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
         "tiles": tiles,
         "parts": _parts(run),
         "classes": _class_table(run, (report or {}).get("per_class") or {}, test),
-        "figures": _figures(run, (report or {}).get("curves") or {}, test),
+        "figures": evaluation_figures.plots(run, report or {}, test),
     }
 
 
@@ -84,10 +83,14 @@ def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None)
     names = [name for name in run.classes if name in per_class] + [n for n in per_class if n not in run.classes]
     found = [column for name in names for column in per_class[name]]
     preferred = list(task(run.task).METRICS) if run.task in NAMES else []
-    columns = [c for c in ("map_50", *preferred, *found) if c in found and c not in ("support", "threshold")]
+    hidden = ("support", "threshold", *(name for name in preferred if name.startswith("mar_")))
+    columns = [c for c in ("map_50", *preferred, *found) if c in found and c not in hidden]
     columns = list(dict.fromkeys(columns))
     counts = measures.support(test) if test is not None and test.classes else []
     thresholds = {} if test is None else test.calibration.get("thresholds") or {}
+    wishes = {} if test is None else test.calibration.get("wishes") or {}
+    if all(one.get("wish") == MAX_F1 for one in wishes.values()):
+        wishes = {}
     rows = []
     for name in names:
         known = run.classes.index(name) if name in run.classes else None
@@ -97,6 +100,7 @@ def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None)
                 "colour": colour(name, run.classes),
                 "values": [per_class[name].get(column) for column in columns],
                 "threshold": thresholds.get(name, per_class[name].get("threshold")),
+                "wish": wishes.get(name),
                 "support": counts[known] if known is not None and known < len(counts) else {},
             }
         )
@@ -106,52 +110,7 @@ def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None)
             for c in columns
         ],
         "rows": rows,
+        "wishes": bool(wishes),
         "thresholds": any(row["threshold"] is not None for row in rows),
         "supports": sorted({key for row in rows for key in row["support"]}),
     }
-
-
-def _figures(run: RunFolder, curves: dict[str, Any], test: Tested | None) -> list[Figure]:
-    detection = run.task == "object_detection"
-    shades = {name: colour(name, run.classes) for name in run.classes}
-    out: list[Figure | None] = []
-    if curves.get("precision_recall"):
-        note = "Boxes that overlap a true one by half or more." if detection else "Each class against the rest."
-        out.append(figures.precision_recall(curves["precision_recall"], shades, note))
-    if curves.get("reliability"):
-        out.append(figures.reliability(curves["reliability"], _before(run, test)))
-    confusion = curves.get("confusion") or {}
-    if confusion.get("matrix"):
-        labels = [str(name) for name in confusion["labels"]]
-        rows, columns = list(labels), list(labels)
-        note = "Rows are the truth, columns what was said; darker is a larger share of the row."
-        if len(labels) == len(run.classes) + 1:
-            rows[-1], columns[-1] = "nothing there", "missed"
-            note = "Boxes at the thresholds of the service, rows are the truth; darker is a larger share of the row."
-        out.append(figures.confusion(confusion["matrix"], rows, columns, note))
-    scatter = curves.get("scatter") or {}
-    if scatter.get("true"):
-        target = str(run.problem.get("target") or "value")
-        out.append(figures.scatter(np.array(scatter["true"], float), np.array(scatter["predicted"], float), target))
-    out.append(_residuals(test))
-    return [figure for figure in out if figure is not None]
-
-
-def _before(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
-    """How reliable the scores were that calibration began with; None where there is no calibration."""
-    if test is None or not test.classes or test.calibration.get("method", "none") == "none":
-        return None
-    if run.task in SINGLE_LABEL:
-        return measures.reliability(test.raw.max(1), test.raw.argmax(1) == test.true.argmax(1))
-    return measures.reliability(test.raw.ravel(), test.true.ravel())
-
-
-def _residuals(test: Tested | None) -> Figure | None:
-    if test is None or test.predictions.values is None or test.truth.values is None:
-        return None
-    residuals = test.predictions.values.astype(float) - test.truth.values
-    residuals = residuals[np.isfinite(residuals)]
-    note = "Right of zero is too high. The outer bins hold what lies beyond."
-    if not len(residuals):
-        return None
-    return figures.histogram({"residual": (residuals, "var:accent")}, "Residuals", "predicted minus true", note)

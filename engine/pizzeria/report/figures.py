@@ -111,14 +111,23 @@ def reliability(after: Mapping[str, Any], before: Mapping[str, Any] | None) -> F
 
 
 def confusion(matrix: Sequence[Sequence[int]], rows: Sequence[str], columns: Sequence[str], note: str) -> Figure:
-    """A heat map, coloured by the share of its row; numbers are counts."""
+    """A heat map, coloured by the share of its row; numbers are counts, and the shares where they fit."""
     import numpy as np
 
     counts = np.asarray(matrix)
     total = counts.sum(1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     # Numbers only where they fit: very large matrices show them on hover.
-    text = [[f"{int(n)}" if n else "" for n in row] for row in counts] if len(rows) <= 16 else None
+    text = None
+    if len(rows) <= 16:
+        small = len(rows) <= 10
+        text = [
+            [
+                (f"{int(n)}<br><i>{part:.0%}</i>" if small else f"{int(n)}") if n else ""
+                for n, part in zip(*both, strict=True)
+            ]
+            for both in zip(counts, share, strict=True)
+        ]
     heat = {
         "type": "heatmap",
         "z": share.round(4).tolist(),
@@ -142,7 +151,8 @@ def confusion(matrix: Sequence[Sequence[int]], rows: Sequence[str], columns: Seq
         yaxis={"type": "category", "autorange": "reversed", "showgrid": False, "dtick": 1},
         hovermode="closest",
     )
-    return Figure("Confusion", [heat], layout, note, height=max(380, 110 + 30 * len(rows)), wide=len(rows) > 8)
+    tall = max(380, 110 + (42 if len(rows) <= 10 else 30) * len(rows))
+    return Figure("Confusion", [heat], layout, note, height=tall, wide=len(rows) > 6)
 
 
 def scatter(true: Floats, said: Floats, target: str) -> Figure:
@@ -160,6 +170,24 @@ def scatter(true: Floats, said: Floats, target: str) -> Figure:
     perfect = line([low, high], [low, high], "perfect", "var:ink", line={"dash": "dot", "width": 1.5}, hoverinfo="skip")
     layout = axes(f"true {label(target)}", f"predicted {label(target)}", showlegend=False, hovermode="closest")
     return Figure("Predicted and true", [points, perfect], layout, "Each point is a row of the test split.", height=360)
+
+
+def residuals(true: Floats, said: Floats, target: str) -> Figure:
+    """How far each prediction is off, against what was said: a slope or a funnel shows what the model does not see."""
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": _rounded(said),
+        "y": _rounded(said - true),
+        "name": "rows",
+        "marker": {"color": "var:second", "size": 5, "opacity": 0.45},
+        "hovertemplate": "predicted %{x:,.4g}, off by %{y:,.4g}<extra></extra>",
+    }
+    ends = [float(said.min()), float(said.max())]
+    level = line(ends, [0, 0], "right", "var:ink", line={"dash": "dot", "width": 1.5}, hoverinfo="skip")
+    layout = axes(f"predicted {label(target)}", "predicted minus true", showlegend=False, hovermode="closest")
+    note = "A cloud without a slope around zero is what is wanted."
+    return Figure("Residuals against predictions", [points, level], layout, note, height=360)
 
 
 def histogram(groups: Mapping[str, tuple[Floats, str]], title: str, x: str, note: str, bins: int = 40) -> Figure:

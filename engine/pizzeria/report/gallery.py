@@ -1,4 +1,4 @@
-"""Photos of the test split with true and found boxes, and the mistakes that the evaluator found worst."""
+"""Photos of the test split with true and found boxes, and the photos and mistakes that the evaluator found worst."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pizzeria.report import row_sides
+from pizzeria.report.box_errors import KINDS
 from pizzeria.report.measures import Tested
 from pizzeria.report.photos import Album, Mark, Photo
 from pizzeria.report.run_folder import RunFolder
@@ -35,12 +36,16 @@ def examples(run: RunFolder, test: Tested | None, album: Album) -> dict[str, Any
 
 
 def mistakes(run: RunFolder, test: Tested | None, album: Album) -> dict[str, Any] | None:
-    """`curves.worst` of the evaluator as photos, or as rows of the table; None when there is none."""
-    found = ((run.json("evaluate", "metrics.json") or {}).get("curves") or {}).get("worst") or []
+    """`curves.worst_photos` and `curves.worst` of the evaluator: photos, or rows of the table; None without any."""
+    curves = (run.json("evaluate", "metrics.json") or {}).get("curves") or {}
+    found = curves.get("worst") or []
     if run.tables.images is None:
         return _mistaken_rows(run, found) if found else None
+    worst = [card for one in curves.get("worst_photos") or [] if (card := _worst_card(one, test, album)) is not None]
     cards = [card for mistake in found if (card := _mistake_card(mistake, test, album)) is not None]
-    return {"cards": cards[:FIRST], "more": cards[FIRST:], "rows": []} if cards else None
+    if not cards and not worst:
+        return None
+    return {"worst": worst, "cards": cards[:FIRST], "more": cards[FIRST:], "rows": []}
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -86,22 +91,49 @@ def _class_card(run: RunFolder, test: Tested, album: Album, row: int) -> dict[st
     return _card(small[0], [], "; ".join(words) or "nothing there", good=bool((told == there).all()))
 
 
+def _worst_card(found: dict[str, Any], test: Tested | None, album: Album) -> dict[str, Any] | None:
+    """A photo with all its true boxes, dashed, and all that were told, each wrong one with what is wrong with it."""
+    small, key = album.small(str(found.get("key"))), found.get("key")
+    if small is None or test is None or test.truth.boxes is None or key not in test.keys:
+        return None
+    (photo, scale), true = small, test.truth.boxes[test.keys.index(key)]
+    missed = {tuple(one["box"]): f"{one['class']} missed" for one in found["missed"]}
+    marks = []
+    for xyxy, label in zip(true.xyxy, true.labels, strict=True):
+        text = missed.get(tuple(round(float(v), 2) for v in xyxy), "")
+        marks.append(album.mark(xyxy, scale, int(label), text, dashed=True))
+    for one in reversed(found["found"]):
+        text = f"{one['class']} {one['score']:.2f}"
+        text += f": {KINDS[one['kind']][0]}" if one["kind"] in KINDS else ""
+        marks.append(album.mark(np.asarray(one["box"], np.float32), scale, test.classes.index(one["class"]), text))
+    words = ", ".join(f"{count} {KINDS[kind][0]}" for kind, count in found["errors"].items() if kind in KINDS)
+    return _card(photo, marks, words, good=False)
+
+
 def _mistake_card(mistake: dict[str, Any], test: Tested | None, album: Album) -> dict[str, Any] | None:
     small = album.small(str(mistake.get("key")))
     if small is None:
         return None
-    name, score = str(mistake.get("class") or mistake.get("pred")), mistake.get("score", mistake.get("probability"))
-    if mistake.get("kind") == "missed":
-        words = f"{name} overlooked ({number(score, 2)})"
-    elif mistake.get("true") is not None:
-        words = f"said {name} {number(score, 2)}, is {mistake['true']}"
-    else:
-        words = f"{name} {number(score, 2)}, not there"
-    return _card(small[0], _mistake_marks(mistake, small[1], test, album), words, good=False)
+    return _card(small[0], _mistake_marks(mistake, small[1], test, album), _mistake_words(mistake), good=False)
+
+
+def _mistake_words(mistake: dict[str, Any]) -> str:
+    name, kind = str(mistake.get("class") or mistake.get("pred")), mistake.get("kind")
+    sure = number(mistake.get("score", mistake.get("probability")), 2)
+    if kind == "missed":
+        return f"{name} overlooked ({sure})"
+    if kind in ("localisation", "duplicate"):
+        return f"{name} {sure}, {KINDS[kind][0]}"
+    if kind == "both":
+        return f"{name} {sure}, neither class nor place is right"
+    if mistake.get("true") is not None:
+        return f"said {name} {sure}, is {mistake['true']}"
+    return f"{name} {sure}, not there"
 
 
 def _mistake_marks(mistake: dict[str, Any], scale: float, test: Tested | None, album: Album) -> list[Mark]:
-    """The mistaken box and, dashed, the true boxes of its class; a missed one is its own true box."""
+    """The mistaken box and, dashed, the true boxes of its class and of the one that it should have been; a missed one
+    is its own true box."""
     box, name = mistake.get("box"), str(mistake.get("class"))
     if box is None or test is None or test.truth.boxes is None or name not in test.classes:
         return []
@@ -112,7 +144,12 @@ def _mistake_marks(mistake: dict[str, Any], scale: float, test: Tested | None, a
     marks = []
     if mistake["key"] in test.keys:
         true = test.truth.boxes[test.keys.index(mistake["key"])]
-        marks = [album.mark(xyxy, scale, label, dashed=True) for xyxy in true.xyxy[true.labels == label]]
+        shown = [label, *(test.classes.index(name) for name in [mistake.get("true")] if name in test.classes)]
+        marks = [
+            album.mark(xyxy, scale, int(one), dashed=True)
+            for xyxy, one in zip(true.xyxy, true.labels, strict=True)
+            if one in shown
+        ]
     return [*marks, album.mark(own, scale, label, f"{name} {number(mistake.get('score'), 2)}")]
 
 

@@ -99,17 +99,6 @@ def tested(run: RunFolder) -> Tested | None:
     return Tested(predictions, truth, run.classes, calibration, float(iou or 0.5))
 
 
-def reliability(probabilities: Floats, true: NDArray[np.bool_], bins: int = 15) -> dict[str, list[float]]:
-    """`confidence`, `frequency` and `count` of each bin that holds anything, in the form of the evaluator's."""
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    held = [place == i for i in range(bins) if (place == i).any()]
-    return {
-        "confidence": [float(probabilities[here].mean()) for here in held],
-        "frequency": [float(true[here].mean()) for here in held],
-        "count": [int(here.sum()) for here in held],
-    }
-
-
 def support(test: Tested) -> Sequence[dict[str, int]]:
     """[C] of `photos` (or rows) that hold the class and, for detection, its `boxes`."""
     counts = [{"photos": int(n)} for n in test.true.sum(0)]

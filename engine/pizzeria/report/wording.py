@@ -19,7 +19,10 @@ TASKS = {
 }
 
 METRICS = {
-    "map": "mAP", "map_50": "AP50", "map_75": "AP75", "mar_100": "Average recall",
+    "map": "mAP", "map_50": "AP50", "map_75": "AP75", "map_small": "AP small",
+    "map_medium": "AP medium", "map_large": "AP large", "mar_1": "AR, 1 box", "mar_10": "AR, 10 boxes",
+    "mar_100": "Average recall", "mar_small": "AR small", "mar_medium": "AR medium", "mar_large": "AR large",
+    "box_precision": "Box precision", "box_recall": "Box recall", "box_f1": "Box F1",
     "presence_f1": "Presence F1", "presence_precision": "Presence precision", "presence_recall": "Presence recall",
     "presence_auroc": "Presence AUROC", "calibration_error": "Calibration error", "auroc": "AUROC", "f1": "F1",
     "f1_micro": "F1 (micro)", "log_loss": "Log loss", "mae": "MAE", "rmse": "RMSE", "r2": "R\N{SUPERSCRIPT TWO}",
