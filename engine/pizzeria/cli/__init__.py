@@ -13,6 +13,7 @@ from pizzeria.cli.data import data
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
 from pizzeria.cli.simulate import simulate
+from pizzeria.cli.sweeps import compare
 from pizzeria.cli.ui import ui
 
 
@@ -35,7 +36,7 @@ def main(store: Path | None, verbose: bool) -> None:
 for _command in (
     init,
     data,
-    *(runs.validate, runs.plan, runs.run, runs.report, runs.demo),
+    *(runs.validate, runs.plan, runs.run, compare, runs.report, runs.demo),
     *(services.deploy, services.promote, services.serve, services.stop, services.rollback),
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),

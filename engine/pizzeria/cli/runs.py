@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pizzeria.cli.opening import open_run, open_store, render_report, with_progress
+from pizzeria.cli.sweeps import run_members
 
 if TYPE_CHECKING:
     from pizzeria.spec.spec import Spec
@@ -44,21 +45,22 @@ def plan(spec: tuple[str, ...]) -> None:
 @click.command()
 @SPEC
 @click.option("-m", "--multirun", is_flag=True, help="Sweep: KEY=A,B runs once for each value.")
-@click.option("--until", default="deploy", show_default=True, help="Last stage to run.")
-def run(spec: tuple[str, ...], multirun: bool, until: str) -> None:
-    """Take a spec from data to a live service; goes on where an earlier try was cut off."""
-    from pizzeria.loading import load_spec
-    from pizzeria.spec.compose import sweep
+@click.option("--until", help="Last stage to run.  [default: deploy; of a sweep: evaluate]")
+def run(spec: tuple[str, ...], multirun: bool, until: str | None) -> None:
+    """Take a spec from data to a live service; goes on where an earlier try was cut off.
 
-    if not multirun:
-        _run(load_spec(spec), until)
-        return
-    head, overrides = (spec[:1], spec[1:]) if "=" not in spec[0] else ((), spec)
-    jobs = [(*head, *job) for job in sweep(overrides)]
-    specs = [load_spec(job) for job in jobs]  # all are checked before the first runs
-    for i, (job, found) in enumerate(zip(jobs, specs, strict=True), start=1):
-        click.echo(f"[{i}/{len(jobs)}] {' '.join(job)}", err=True)
-        _run(found, until)
+    A sweep (-m) takes Hydra's sweepers and launchers: `hydra/sweeper=optuna`, `hydra/launcher=joblib`.
+    """
+    from pizzeria.errors import Fault, SpecError, nearest
+    from pizzeria.graph import NAMES
+    from pizzeria.loading import load_spec
+
+    if until is not None and until not in NAMES:
+        raise SpecError([Fault("--until", f"there is no stage {until!r}", nearest(until, NAMES), "command line")])
+    if multirun:
+        run_members(spec, until or "evaluate")
+    else:
+        _run(load_spec(spec), until or "deploy")
 
 
 @click.command()
@@ -79,14 +81,8 @@ def demo(overrides: tuple[str, ...]) -> None:
 
 
 def _run(spec: Spec, until: str) -> None:
-    from pizzeria.errors import SpecError, nearest
     from pizzeria.execution import execute
-    from pizzeria.graph import NAMES
 
-    if until not in NAMES:
-        from pizzeria.errors import Fault
-
-        raise SpecError([Fault("--until", f"there is no stage {until!r}", nearest(until, NAMES), "command line")])
     done = with_progress(lambda progress: execute(spec, open_store(), progress, until=until, on_end=render_report))
     click.echo(f"{done.run.id}: {'nothing to do' if not done.ran else 'done: ' + ', '.join(done.ran)}")
     if "deploy" in done.results:
