@@ -1,6 +1,6 @@
 import pytest
 
-from pizzeria_plugins.trainers.schedule import pace, warmup_steps
+from pizzeria_plugins.trainers.schedule import ema_decay, pace, warmup_steps
 
 
 def test_one_cycle_climbs_and_falls_with_momentum_against_it() -> None:
@@ -26,3 +26,11 @@ def test_warmup_by_default(shape: str, steps: int) -> None:
     assert warmup_steps(shape, None, 10, 100) == steps
     assert warmup_steps(shape, 2.5, 10, 100) == 25
     assert warmup_steps(shape, 1000, 10, 100) == 100
+
+
+def test_the_average_of_the_weights_forgets_with_the_length_of_the_training() -> None:
+    assert ema_decay(None, 1000) is None
+    assert ema_decay(0.7, 1000) == 0.7
+    assert ema_decay("auto", 10) == 0.5
+    assert ema_decay("auto", 1000) == pytest.approx(0.98)
+    assert ema_decay("auto", 10**7) == pytest.approx(0.9999)
