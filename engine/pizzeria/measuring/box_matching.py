@@ -34,6 +34,7 @@ class Class:
         hit: By size [10, D]: whether it is a true box of that size, at each of `IOUS`.
         counts: By size [10, D]: whether it counts at all.
         true: By size [N]: true boxes in each photo.
+        told: [D] whether a service would tell it.
     """
 
     photo: NDArray[np.int64]
@@ -41,6 +42,7 @@ class Class:
     hit: Mapping[str, Flags]
     counts: Mapping[str, Flags]
     true: Mapping[str, Floats]
+    told: Flags
 
     def of(self, photos: NDArray[np.int64]) -> Class:
         """In some photos alone, in their order."""
@@ -53,6 +55,7 @@ class Class:
             {size: one[:, there] for size, one in self.hit.items()},
             {size: one[:, there] for size, one in self.counts.items()},
             {size: one[photos] for size, one in self.true.items()},
+            self.told[there],
         )
 
 
@@ -65,18 +68,24 @@ class _Photo:
     counts: Mapping[str, Flags]
 
 
-def match(found: Sequence[Boxes], true: Sequence[Boxes], classes: int) -> tuple[Class, ...]:
+def match(
+    found: Sequence[Boxes], true: Sequence[Boxes], classes: int, told: Sequence[Flags] | None = None
+) -> tuple[Class, ...]:
     """Match the boxes of each photo, on raw scores.
 
     Args:
         found, true: [N] of each photo.
         classes: How many there are.
+        told: [N] of the found boxes of each photo those that a service would tell; all without it.
     """
-    return tuple(_of_class(found, true, label) for label in range(classes))
+    if told is None:
+        told = [np.ones(len(one.labels), bool) for one in found]
+    return tuple(_of_class(found, true, told, label) for label in range(classes))
 
 
-def _of_class(found: Sequence[Boxes], true: Sequence[Boxes], label: int) -> Class:
+def _of_class(found: Sequence[Boxes], true: Sequence[Boxes], told: Sequence[Flags], label: int) -> Class:
     photos: list[NDArray[np.int64]] = []
+    tells: list[Flags] = []
     matched: list[_Photo] = []
     counts = {size: np.zeros(len(true)) for size in SIZES}
     for number, (said, truth) in enumerate(zip(found, true, strict=True)):
@@ -88,15 +97,16 @@ def _of_class(found: Sequence[Boxes], true: Sequence[Boxes], label: int) -> Clas
         if len(own):
             own = own[np.argsort(-said.scores[own], kind="stable")][:MOST]
             photos.append(np.full(len(own), number))
+            tells.append(told[number][own])
             matched.append(_in_photo(said.xyxy[own], said.scores[own], boxes, areas))
     if not matched:
         none = {size: np.zeros((len(IOUS), 0), bool) for size in SIZES}
-        return Class(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, counts)
+        return Class(np.zeros(0, np.int64), np.zeros(0, np.int64), none, none, counts, np.zeros(0, bool))
     order = np.argsort(-np.concatenate([one.scores for one in matched]), kind="stable")
     rank = np.concatenate([np.arange(len(one.scores)) for one in matched])[order]
     hit = {size: np.concatenate([one.hit[size] for one in matched], axis=1)[:, order] for size in SIZES}
     counted = {size: np.concatenate([one.counts[size] for one in matched], axis=1)[:, order] for size in SIZES}
-    return Class(np.concatenate(photos)[order], rank, hit, counted, counts)
+    return Class(np.concatenate(photos)[order], rank, hit, counted, counts, np.concatenate(tells)[order])
 
 
 def _in_photo(

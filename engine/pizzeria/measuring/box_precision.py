@@ -39,6 +39,20 @@ METRICS = {
     **{f"mar_{size}": _Wanted(recall=True, size=size) for size in SIZES if size != "all"},
 }
 
+TOLD = {"box_f1": "f1", "box_precision": "precision", "box_recall": "recall"}
+"""Of the boxes that a service would tell, at IoU 0.50: the metric, and which it is of three counts."""
+
+
+def counts(classes: Sequence[Class], weights: Floats) -> tuple[Floats, Floats, Floats]:
+    """[B, C] boxes that are told and right, that are told, and that are there, for `TOLD`."""
+    found = np.zeros((3, weights.shape[1], len(classes)))
+    for column, one in enumerate(classes):
+        for row, which in enumerate((one.told & one.hit["all"][0], one.told)):
+            found[row, :, column] = np.bincount(one.photo[which], minlength=weights.shape[1])
+        found[2, :, column] = one.true["all"]
+    right, said, there = (weights @ one for one in found)
+    return right, said, there
+
 
 def figure(metric: str, classes: Sequence[Class], weights: Floats) -> Floats:
     """[B, C] of one of `METRICS`; NaN where a draw has no true box of a class.
@@ -71,15 +85,15 @@ def _recalls(one: Class, wanted: _Wanted, weights: Floats, there: Floats) -> Flo
 def _precisions(one: Class, wanted: _Wanted, weights: Floats, there: Floats) -> Floats:
     """[B] mean of the precision at 101 recalls, mean over the overlaps."""
     total = np.zeros(len(weights))
-    of_box = weights[:, one.photo]
-    every = of_box.cumsum(axis=1) if wanted.size == "all" else None
     for level in wanted.levels:
-        at = np.flatnonzero(one.hit[wanted.size][level])
+        hit = one.hit[wanted.size][level]
+        last = int(hit.nonzero()[0].max(initial=-1)) + 1  # what comes behind the last hit changes nothing
+        counted = one.counts[wanted.size][level][:last].nonzero()[0]
+        of_box, at = weights[:, one.photo[counted]], hit[counted].nonzero()[0]
         if not len(at):
             continue
-        seen = (of_box * one.counts[wanted.size][level]).cumsum(axis=1) if every is None else every
-        won = of_box[:, at].cumsum(axis=1)
-        precision = won / (seen[:, at] + np.spacing(1))
+        seen, won = of_box.cumsum(axis=1)[:, at], of_box[:, at].cumsum(axis=1)
+        precision = won / (seen + np.spacing(1))
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = won / np.where(there > 0, there, 1)[:, None]
         # A step of the curve serves the recalls up to its own that no step before it has served.

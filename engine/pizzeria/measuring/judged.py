@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pizzeria.inference.calibration import calibrate
+from pizzeria.inference.calibration import calibrate, calibrate_boxes
 from pizzeria.measuring import box_matching
 from pizzeria.predictions import Boxes, Predictions
 from pizzeria.spec.problem import Problem
@@ -40,6 +40,7 @@ class Judged:
         thresholds: [C] where classes are judged on their own.
         values, wanted: [N] a number that was said, and the true one.
         boxes, true_boxes: [N] of each photo.
+        told: [N] which of those boxes a service would tell, [D] each.
     """
 
     probabilities: Floats | None = None
@@ -49,6 +50,7 @@ class Judged:
     wanted: Floats | None = None
     boxes: tuple[Boxes, ...] | None = None
     true_boxes: tuple[Boxes, ...] | None = None
+    told: tuple[NDArray[np.bool_], ...] | None = None
 
     @property
     def rows(self) -> int:
@@ -61,7 +63,7 @@ class Judged:
         assert self.boxes is not None
         assert self.true_boxes is not None
         assert self.true is not None
-        return box_matching.match(self.boxes, self.true_boxes, self.true.shape[1])
+        return box_matching.match(self.boxes, self.true_boxes, self.true.shape[1], self.told)
 
     def of(self, rows: NDArray[np.int64]) -> Judged:
         """Some rows alone; boxes that were matched are not matched again."""
@@ -69,7 +71,10 @@ class Judged:
             *(None if one is None else one[rows] for one in (self.probabilities, self.true)),
             self.thresholds,
             *(None if one is None else one[rows] for one in (self.values, self.wanted)),
-            *(None if one is None else tuple(one[row] for row in rows) for one in (self.boxes, self.true_boxes)),
+            *(
+                None if one is None else tuple(one[row] for row in rows)
+                for one in (self.boxes, self.true_boxes, self.told)
+            ),
         )
         if "matched" in self.__dict__:
             found.__dict__["matched"] = tuple(one.of(rows) for one in self.matched)
@@ -95,7 +100,15 @@ def judged(problem: Problem, one: Answers, truth: Predictions) -> Judged:
         thresholds,
         boxes=one.predictions.boxes,
         true_boxes=truth.boxes,
+        told=None
+        if one.predictions.boxes is None
+        else tuple(_told(one, boxes, problem) for boxes in one.predictions.boxes),
     )
+
+
+def _told(one: Answers, boxes: Boxes, problem: Problem) -> NDArray[np.bool_]:
+    thresholds = np.array([one.calibration["thresholds"][name] for name in problem.classes], np.float64)
+    return calibrate_boxes(one.calibration, boxes, problem.classes) >= thresholds[boxes.labels]
 
 
 def macro(values: Floats) -> Floats:

@@ -11,6 +11,7 @@ the evaluator on rows that are really repeated. A slice is such a draw, too: its
 | average_precision | sum over distinct scores of precision times the recall that is won (no interpolation) |
 | calibration_error | sum over 15 bins of the difference between what was said and what was true (Guo et al. 2017) |
 | map, map_50, mar_100 ... | COCO's twelve figures, see `pizzeria.measuring.box_precision` |
+| box_precision, box_recall, box_f1 | of the boxes that are surer than their class's threshold, at IoU 0.50 |
 
 Those of a detector whose name begins with `presence_`, and its calibration_error, are the same of whether a class is
 somewhere in the photo.
@@ -43,6 +44,8 @@ def weighted(metric: str, judged: Judged) -> Values | None:
     if judged.boxes is not None and judged.true_boxes is not None:
         if metric in box_precision.METRICS:
             return lambda weights: box_precision.figure(metric, judged.matched, weights)
+        if metric in box_precision.TOLD:
+            return lambda weights: _rate(box_precision.TOLD[metric], *box_precision.counts(judged.matched, weights))
         metric = metric.removeprefix(PRESENCE)
     if judged.probabilities is None or judged.true is None:
         return None
@@ -139,6 +142,10 @@ def _of_values(metric: str, said: Floats, true: Floats) -> Values | None:
 
 def _of_decisions(metric: str, weights: Floats, said: NDArray[np.bool_], true: NDArray[np.bool_]) -> Floats:
     hit, claimed, there = (weights @ one.astype(np.float64) for one in (said & true, said, true))
+    return _rate(metric, hit, claimed, there)
+
+
+def _rate(metric: str, hit: Floats, claimed: Floats, there: Floats) -> Floats:
     below = {"f1": claimed + there, "precision": claimed, "recall": there}[metric]
     above = 2 * hit if metric == "f1" else hit
     found = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
