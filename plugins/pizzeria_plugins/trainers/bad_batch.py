@@ -57,9 +57,7 @@ def blame(
     message = f"the loss became {met.loss} in {where}; the batch is kept in {kept}: {what} {_listed(ids)}"
     unfit = [ids[place] for place in unfit_rows(batch.inputs)]
     if unfit:
-        return TrainingError(
-            message, hint=f"inputs of {what} {_listed(unfit)} are no numbers: mend the data"
-        )
+        return TrainingError(message, hint=f"inputs of {what} {_listed(unfit)} are no numbers: mend the data")
     hint = f"lower training.learning_rate (now {job.options.learning_rate:g})"
     hint += "" if job.options.gradient_clip else ", or set training.gradient_clip"
     return TrainingError(message, hint=f"{hint}; docs/training.md says how to look at the batch")

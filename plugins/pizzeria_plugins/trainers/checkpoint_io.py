@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +114,17 @@ def writing(folder: Path) -> Iterator[None]:
         raise TrainingError(f"{folder} cannot be written to: {error.strerror or error}", hint=_MAKE_ROOM) from error
 
 
-def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint below `folder` with its content, or None where there is none."""
+def newest(folder: Path, say: Callable[[str], object] = lambda _: None) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint below `folder` with its content, or None where there is none.
+
+    Args:
+        say: Told of damaged ones that are passed over.
+    """
     for candidate in reversed(_all(folder)):
         try:
             return candidate, read(candidate)
-        except TrainingError:
-            continue
+        except TrainingError as error:
+            say(f"{error.message}; it is passed over")
     return None
 
 

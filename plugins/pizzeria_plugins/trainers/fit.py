@@ -105,7 +105,13 @@ class Fit(pl.LightningModule):
         return self.network if self.averaged is None else self.averaged.module
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return make_optimizer(self.network, self.options)
+        if self.options.unfreeze_after is None:
+            return make_optimizer(self.network, self.options)
+        # The optimizer knows the backbone from the beginning, and passes over what has no gradient yet.
+        self.network.freeze(False)
+        optimizer = make_optimizer(self.network, self.options)
+        self.network.freeze(True)
+        return optimizer
 
     def on_train_start(self) -> None:
         self.stepping = True
@@ -117,6 +123,8 @@ class Fit(pl.LightningModule):
         if self.current_epoch + 1 == self.options.max_epochs:
             # The last epoch is always validated, whatever the rhythm.
             self.trainer.check_val_every_n_epoch = 1
+        if self.options.unfreeze_after is not None:
+            self.network.freeze(self.current_epoch < self.options.unfreeze_after)
         self._epoch, self._resumed = self._resumed, EpochSoFar()
         self._saved_at = time.perf_counter()
         self._started = self._saved_at - self._epoch.seconds
@@ -226,7 +234,7 @@ class Fit(pl.LightningModule):
         size = sum(len(part.inputs[0]) for part in parts)
         losses = []
         for part in parts:
-            named = self.network.loss(self.network(*part.inputs), part.targets)
+            named = self.network.loss(part.through(self.network), part.targets)
             loss = torch.stack(list(named.values())).sum() * (len(part.inputs[0]) / size)
             self.manual_backward(loss)
             losses.append(loss.detach())
@@ -236,7 +244,7 @@ class Fit(pl.LightningModule):
         """Loss, size and answers of each part."""
         found = []
         for part in parts:
-            outputs = self.judged(*part.inputs)
+            outputs = part.through(self.judged)
             loss = sum(float(loss) for loss in self.judged.loss(outputs, part.targets).values())
             found.append((loss, len(part.inputs[0]), self.judged.predict(outputs)))
         return found
@@ -249,14 +257,16 @@ class Fit(pl.LightningModule):
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                said = str(error).partition("\n")[0]
             release()
-            self._halve(len(batch.inputs[0]))
+            self._halve(len(batch.inputs[0]), said)
 
-    def _halve(self, size: int) -> None:
+    def _halve(self, size: int, said: str) -> None:
         at_once = -(-size // self.parts)
         if at_once == 1:
             raise TrainingError(
-                "out of memory with one row of a batch at a time", hint="choose a smaller model or model.image_size"
+                f"out of memory with one row of a batch at a time: {said}",
+                hint="choose a smaller model or model.image_size",
             )
         if self.trainer.world_size > 1:
             raise TrainingError(

@@ -6,7 +6,10 @@ import gc
 
 import torch
 
-_SAID = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "could not create a memory")
+_SAID = (
+    *("can't allocate memory", "not enough memory", "out of memory", "bad_alloc"),
+    *("could not create a primitive", "could not create a memory"),
+)
 """Parts of the messages of PyTorch's allocators, the C++ library's and oneDNN's, which all come as RuntimeError."""
 
 
