@@ -214,6 +214,8 @@ class Model(Plugin, Protocol):
     It may also have `inputs(options) -> Sequence[Path]`: files that decide what it builds, such as pretrained weights;
     and `TAKES: str`, what it learns from, as features plugins say what they give: `photos`, `columns` or `embeddings`;
     and `check(options, problem) -> Sequence[(path below model, message, hint)]`: faults that only the problem shows.
+    One that is no network has `FORM: str`, the name of the trainer plugin that fits it, and `build` returns what that
+    trainer wants.
     """
 
     TASKS: frozenset[str]
@@ -234,7 +236,8 @@ class Trainer(Plugin, Protocol):
     training, message, hint)]` besides: what in its options stands in the way of so many; empty when nothing does.
 
     It may have `check(options, problem, model, model_options)` too, with the same form of faults: options that only the
-    trainer knows to be of no use for the task or for the model plugin.
+    trainer knows to be of no use for the task or for the model plugin. One that fits no networks has `FITS: str`, the
+    `FORM` of the models that it fits.
     """
 
     def train(self, job: TrainJob) -> Mapping[str, Any]:

@@ -16,8 +16,11 @@ from pizzeria.spec.compose import Composed
 from pizzeria.spec.reading import YamlPath, dotted
 from pizzeria.spec.section import PluginSection, Section
 from pizzeria.spec.spec import Spec
+from pizzeria.spec.stages import Training
 from pizzeria.spec.thresholds import EACH_BEST
 
+NETWORK = "network"
+"""The form of a model that says nothing of it; any other one has the name of its trainer."""
 Load = Callable[[str, str], Any]
 """`pizzeria.registry.load`: kind and name to plugin."""
 
@@ -199,8 +202,16 @@ def _model(spec: Spec, work: _Check) -> None:
 
 
 def _training(spec: Spec, work: _Check) -> None:
-    model = work.plugins.get(("model",), ("", None))[1]
-    checked = getattr(work.plugins.get(("training",), ("", None))[1], "check", None)
+    """A trainer fits models of one form, and may know more of what cannot work."""
+    model, trainer = (work.plugins.get((section,), ("", None))[1] for section in ("model", "training"))
+    form, fits = getattr(model, "FORM", NETWORK), getattr(trainer, "FITS", NETWORK)
+    if model is not None and trainer is not None and form != fits:
+        message = f"the trainer {spec.training.use} does not fit the model {spec.model.use}"
+        right = Training.model_fields["use"].default if form == NETWORK else form
+        hint = f"training={right} on the command line, or `override /training: {right}` in defaults"
+        work.fault(("training", "use"), message, hint)
+        return
+    checked = getattr(trainer, "check", None)
     if checked is not None and {("training",), ("model",)} <= work.options.keys():
         options, model_options = work.options[("training",)], work.options[("model",)]
         for where, message, hint in checked(options, spec.problem, model, model_options):
