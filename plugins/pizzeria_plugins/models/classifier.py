@@ -22,7 +22,7 @@ class Classifier(ClassLogits):
         dropout: Before the last layer.
         label_smoothing: Share of the truth that is spread evenly.
         class_weights: How much what is true of each class counts in the loss.
-        frozen: Train the last layer only.
+        frozen: Train the last layer only; `freeze` says otherwise later.
     """
 
     def __init__(
@@ -41,14 +41,17 @@ class Classifier(ClassLogits):
         super().__init__(multilabel=multilabel, label_smoothing=label_smoothing, class_weights=class_weights)
         self.body = create_classifier(name, classes, size, weights, dropout)
         self.normalize = Normalize(*statistics(self.body))
-        self.frozen = frozen
-        if frozen:
-            self.body.requires_grad_(False)
-            self._last_layer().requires_grad_(True)
+        self._keeps_statistics = frozen
+        self.freeze(frozen)
+
+    def freeze(self, frozen: bool) -> None:
+        """Let all but the last layer stay as it is, or learn."""
+        self.body.requires_grad_(not frozen)
+        self._last_layer().requires_grad_(True)
 
     def _last_layer(self) -> nn.Module:
-        layer: nn.Module = self.body.get_classifier()
-        return layer
+        found: nn.Module | tuple[nn.Module, ...] = self.body.get_classifier()
+        return nn.ModuleList(found) if isinstance(found, tuple) else found  # distilled models have two
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """All but those of the last layer."""
@@ -56,9 +59,9 @@ class Classifier(ClassLogits):
         return [parameter for parameter in self.body.parameters() if id(parameter) not in last]
 
     def train(self, mode: bool = True) -> Classifier:
-        """A frozen body keeps its batch-norm statistics too."""
+        """A body that was frozen keeps its batch-norm statistics, also when it learns later."""
         super().train(mode)
-        if self.frozen:
+        if self._keeps_statistics:
             self.body.eval()
             self._last_layer().train(mode)
         return self

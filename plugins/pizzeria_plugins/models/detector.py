@@ -48,8 +48,12 @@ class Detector(nn.Module, abc.ABC):
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Those of the timm model."""
-        maps = [module for module in self.modules() if isinstance(module, FeatureMaps)]
-        return [parameter for found in maps for parameter in found.body.parameters()]
+        return [parameter for maps in self._maps() for parameter in maps.body.parameters()]
+
+    def freeze(self, frozen: bool) -> None:
+        """Let the timm model's weights stay as they are, or learn."""
+        for maps in self._maps():
+            maps.freeze(frozen)
 
     def forward(self, images: Tensor) -> Any:
         """uint8 [N, H, W, 3] RGB to raw outputs."""
@@ -64,6 +68,9 @@ class Detector(nn.Module, abc.ABC):
     def predict(self, outputs: Any) -> list[Boxes]:
         """The best boxes of each photo after non-maximum suppression within each class."""
         return [self._select(*pair) for pair in zip(*self.decode(outputs), strict=True)]
+
+    def _maps(self) -> list[FeatureMaps]:
+        return [module for module in self.modules() if isinstance(module, FeatureMaps)]
 
     def _select(self, boxes: Tensor, scores: Tensor) -> Boxes:
         place, label = torch.nonzero(scores > self.score_floor, as_tuple=True)

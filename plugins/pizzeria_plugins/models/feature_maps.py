@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from pizzeria.errors import PluginError
-from pizzeria_plugins.models.backbone import Normalize, channels_first, create, first_line, statistics
+from pizzeria_plugins.models.backbone import UNFIT, Normalize, channels_first, create, first_line, statistics, try_out
 
 
 class Level(NamedTuple):
@@ -37,7 +36,7 @@ class FeatureMaps(nn.Module):
         strides: Of the maps to give; see `levels_of` for those that there are.
         size: Side of the photos in pixels.
         weights: See `pizzeria_plugins.models.weights`.
-        frozen: Whether its weights stay as they are.
+        frozen: Whether its weights stay as they are; `freeze` says otherwise later.
     """
 
     def __init__(self, name: str, strides: tuple[int, ...], size: int, weights: str | None, *, frozen: bool) -> None:
@@ -51,14 +50,18 @@ class FeatureMaps(nn.Module):
         )
         self.channels: list[int] = self.body.feature_info.channels()
         self.normalize = Normalize(*statistics(self.body))
-        self.frozen = frozen
-        if frozen:
-            self.body.requires_grad_(False)
+        self._keeps_statistics = frozen
+        self.freeze(frozen)
+
+    def freeze(self, frozen: bool) -> None:
+        """Let the weights stay as they are, or learn."""
+        self.body.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> FeatureMaps:
-        """A frozen backbone keeps its batch-norm statistics too."""
+        """A backbone that was frozen keeps its batch-norm statistics, also when it learns later: small batches of a
+        short training would only spoil them."""
         super().train(mode)
-        if self.frozen:
+        if self._keeps_statistics:
             self.body.eval()
         return self
 
@@ -71,18 +74,13 @@ class FeatureMaps(nn.Module):
 def levels_of(name: str, size: int) -> tuple[Level, ...]:
     """The feature maps that a backbone makes of photos of `size` px, one for each stride: the deepest.
 
-    The backbone is built and run without memory for its weights (PyTorch's device `meta`), which takes a moment.
-
     Raises:
         PluginError: timm has no such model, it gives no feature maps, or none that lie over the photo place by place.
     """
     try:
-        with torch.device("meta"), torch.no_grad():
-            body = create(name, size, None, features_only=True).eval()
-            maps = channels_first(body, body(torch.zeros(1, 3, size, size)))
-    except PluginError:
-        raise
-    except (AssertionError, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        body, made = try_out(name, size, features_only=True)
+        maps = channels_first(body, made)
+    except UNFIT as error:
         raise PluginError(
             f"model.backbone: timm makes no feature maps with {name} of photos of {size} px: {first_line(error)}",
             hint="choose another model.image_size, or another backbone, such as mobilenetv3_small_100 or resnet18",

@@ -22,7 +22,8 @@ class Network(Protocol):
     One with a backbone may also have `stem(*inputs) -> tuple[Tensor, ...]`, what the backbone makes of the inputs, and
     `from_stem(*tensors)`, what a call of the network makes of that: a call is `from_stem(*stem(*inputs))`. A trainer
     may then keep what a frozen backbone said of a photo, and go on from there. And it may have
-    `backbone_parameters() -> Iterable[Parameter]`, for trainers that let it learn at a rate of its own.
+    `backbone_parameters() -> Iterable[Parameter]`, for trainers that let it learn at a rate of its own, and
+    `freeze(frozen: bool)`, for those that let it learn later than the rest.
 
     One whose loss weighs classes has `class_weights`, a `pizzeria_plugins.models.class_weights.ClassWeights`, which is
     told before a training how often each class is in the training split.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -11,6 +13,7 @@ from pizzeria.datasets import EmbeddingSet, ImageSet, RowSet
 from pizzeria_plugins.trainers.photo_batches import ChangedPhotoBatches, PhotoBatches
 from pizzeria_plugins.trainers.plan import Batch, EpochBatches, Plan
 from pizzeria_plugins.trainers.sampling import row_weights
+from pizzeria_plugins.trainers.stem_cache import keeps, kept_batches
 from pizzeria_plugins.trainers.world import share_of
 
 
@@ -47,24 +50,35 @@ class Wanted(Dataset[Batch]):
         return self.batches[plan] if len(plan.own) else Batch((), ())
 
 
-def training_loader(data: Data, job: TrainJob, epoch: int, done: int = 0) -> DataLoader[Batch]:
+def training_loader(data: Data, job: TrainJob, epoch: int, done: int = 0, network: Any = None) -> DataLoader[Batch]:
     """Batches of the training split from `epoch` on: drawn, augmented and mixed as the job's options say.
 
-    The first `done` batches of that epoch come empty: they were trained on before.
+    Args:
+        done: So many batches of that epoch come empty: they were trained on before.
+        network: For `cached_views`: whose backbone it is that sees each photo a few times, and not in every epoch.
     """
     options, rows = job.options, data.rows("train")
     weights = row_weights(data, rows, options.sampling, options.repeat_threshold)
     batches = ChangedPhotoBatches(data, job) if isinstance(data, ImageSet) else _batches(data)
+    if isinstance(data, ImageSet) and keeps(job, epoch):
+        batches = kept_batches(network, data, job, "train", batches)
     share = share_of(job.world)
     sampler = EpochBatches(rows, options.batch_size, job.seed, epoch, weights, done, share)
     return _loader(batches, sampler, options.workers)
 
 
-def plain_loader(
-    data: Data, split: str, *, batch_size: int, workers: int, share: tuple[int, int] = (0, 1)
-) -> DataLoader[Batch]:
-    """All rows of a split in their order, unchanged; or one process's share of each batch."""
-    return _loader(_batches(data), EpochBatches(data.rows(split), batch_size, None, share=share), workers)
+def plain_loader(data: Data, split: str, *, batch_size: int, workers: int) -> DataLoader[Batch]:
+    """All rows of a split in their order, unchanged."""
+    return _loader(_batches(data), EpochBatches(data.rows(split), batch_size, None), workers)
+
+
+def validation_loader(data: Data, job: TrainJob, epoch: int, network: Any) -> DataLoader[Batch]:
+    """What each epoch from `epoch` on is judged by."""
+    options, batches = job.options, _batches(data)
+    if isinstance(data, ImageSet) and keeps(job, epoch):
+        batches = kept_batches(network, data, job, "validation", batches)
+    sampler = EpochBatches(data.rows("validation"), options.batch_size, None, share=share_of(job.world))
+    return _loader(batches, sampler, options.workers)
 
 
 def _batches(data: Data) -> Dataset[Batch]:

@@ -47,6 +47,16 @@ class Options(PluginOptions):
     backbone_rate: float = Field(
         default=1.0, gt=0, le=1, description="Learning rate of the backbone, as a share of what the rest learns at."
     )
+    cached_views: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="With a frozen backbone: what it makes of so many changed copies of each training photo is "
+        "computed once and kept on disk, and epochs go through the rest of the network alone. 0: it runs in each step.",
+    )
+    unfreeze_after: int | None = Field(
+        default=None, ge=1, description="Epochs after which a frozen backbone learns too; null: never."
+    )
     augmentation: Literal["none", "flip", "standard"] = Field(
         default="standard",
         description="Random changes to training photos: flip: left and right; standard: also zoom, shift, colour.",
@@ -144,16 +154,40 @@ def check(options: Options, problem: Problem, model: Any, model_options: Any) ->
         faults.append(("sampling", f"{problem.task} has no one class for each to be balanced by", hint))
     if options.sampling == "repeat_factor" and problem.task == "tabular_regression":
         faults.append(("sampling", "tabular_regression has no rare classes", "sampling: even"))
-    if options.backbone_rate != 1 and (takes != "photos" or getattr(model_options, "freeze_backbone", False)):
+    frozen = getattr(model_options, "freeze_backbone", False)
+    if options.backbone_rate != 1 and (takes != "photos" or (frozen and options.unfreeze_after is None)):
         why = (
             "model.freeze_backbone trains nothing of it" if takes == "photos" else "the model has no backbone to train"
         )
         faults.append(("backbone_rate", why, "leave it out"))
+    faults += _frozen_faults(options, problem, frozen)
+    return faults
+
+
+def _frozen_faults(options: Options, problem: Problem, frozen: bool) -> list[tuple[str, str, str]]:
+    """Those of what only a frozen backbone allows."""
+    faults = [
+        (name, "the model's backbone is not frozen", "write model.freeze_backbone: true, or leave it out")
+        for name, wanted in (("cached_views", options.cached_views), ("unfreeze_after", options.unfreeze_after))
+        if wanted and not frozen
+    ]
+    if options.unfreeze_after is not None and options.unfreeze_after >= options.max_epochs:
+        why = f"training ends after {options.max_epochs} epochs, before the backbone would learn"
+        faults.append(("unfreeze_after", why, f"write at most {options.max_epochs - 1}, or null"))
+    if options.cached_views and problem.task != "object_detection":
+        hint = "features: embeddings with the model timm_probe does the same for classes of photos"
+        faults.append(("cached_views", f"it is for object_detection, and the task is {problem.task}", hint))
+    if options.cached_views and options.multi_scale:
+        faults.append(("cached_views", "what is kept is of photos of one size", "multi_scale: 0, or cached_views: 0"))
     return faults
 
 
 def together(options: Options, processes: int) -> Sequence[tuple[str, str, str]]:
-    """What stands in the way of so many processes: each must have an equal share of every batch."""
+    """What stands in the way of so many processes: each must have an equal share of every batch, and learns the same
+    weights from the first step to the last."""
+    for name in ("cached_views", "unfreeze_after"):
+        if processes > 1 and getattr(options, name):
+            return [(name, f"it is for one process, and there are {processes}", "leave it out, or runner: local")]
     if options.batch_size % processes == 0:
         return []
     near = max(options.batch_size // processes, 1) * processes

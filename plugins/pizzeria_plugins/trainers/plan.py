@@ -32,10 +32,19 @@ class Plan(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs and targets as `pizzeria_plugins.models.network.Network` takes them; no inputs where there are no rows."""
+    """Inputs and targets as `pizzeria_plugins.models.network.Network` takes them; no inputs where there are no rows.
+
+    Attributes:
+        stem: Whether the inputs are what the network's `stem` made of photos, and no photos.
+    """
 
     inputs: tuple[Tensor, ...]
     targets: Any
+    stem: bool = False
+
+    def through(self, network: Any) -> Any:
+        """What the network says of it."""
+        return network.from_stem(*self.inputs) if self.stem else network(*self.inputs)
 
     def parts(self, count: int) -> list[Batch]:
         """In at most `count` parts of one size, the last of which may be smaller."""
@@ -46,7 +55,7 @@ class Batch(NamedTuple):
 
     def cut(self, rows: slice) -> Batch:
         """Some of its rows."""
-        return Batch(tuple(tensor[rows] for tensor in self.inputs), self.targets[rows])
+        return Batch(tuple(tensor[rows] for tensor in self.inputs), self.targets[rows], self.stem)
 
 
 class EpochBatches(Sampler[Plan]):

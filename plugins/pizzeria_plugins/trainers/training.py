@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pizzeria.contracts import TrainJob
 from pizzeria.datasets import Dataset, EmbeddingSet, open_dataset
 from pizzeria.errors import TrainingError
 from pizzeria.tasks import task
-from pizzeria_plugins.trainers.batches import plain_loader, training_loader
+from pizzeria_plugins.trainers.batches import training_loader, validation_loader
 from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest, writing
 from pizzeria_plugins.trainers.class_counts import tell_class_counts
 from pizzeria_plugins.trainers.device import device_name, precision_name
@@ -30,6 +30,7 @@ from pizzeria_plugins.trainers.multi_scale import refuse_fixed_size
 from pizzeria_plugins.trainers.readiness import identity, refuse_empty
 from pizzeria_plugins.trainers.signals import told_to_end
 from pizzeria_plugins.trainers.start import begin_from
+from pizzeria_plugins.trainers.stem_cache import forget
 from pizzeria_plugins.trainers.world import placed, refuse_uneven, share_of
 
 
@@ -45,23 +46,25 @@ def run(job: TrainJob) -> dict[str, Any]:
         history.restore(checkpoint[1]["pizzeria"]["history"])
     torch.manual_seed(job.seed)
     done = 0 if checkpoint is None else checkpoint[1]["pizzeria"]["epoch"]["steps"] or 0
-    batches = training_loader(data, job, epoch=len(history.epochs), done=done)
     fresh = checkpoint is None and job.start is None
     network = job.model.build(job.model_options, job.problem, data.preprocessing, pretrained=fresh)
     if checkpoint is None and job.start is not None:
         begin_from(network, job, data.preprocessing)
         job.progress.say(f"beginning from {job.start}")
+    if checkpoint is not None:
+        _take_weights(network, checkpoint[1])
     tell_class_counts(network, data, len(job.problem.classes))
     if options.multi_scale:
         refuse_fixed_size(network, job.problem, tuple(data.preprocessing["size"]), options.multi_scale)
+    epoch = len(history.epochs)
+    batches = training_loader(data, job, epoch, done, network)
+    validation = validation_loader(data, job, epoch, network)
+    network.train()  # Lightning leaves modes as they are, and a frozen backbone must be told of its own
     fit = Fit(job, network, data, history, len(batches), identity(job))
     if len(history.epochs) == options.max_epochs or history.stalled:
         assert checkpoint is not None
         fit.on_load_checkpoint(checkpoint[1])
     else:
-        validation = plain_loader(
-            data, "validation", batch_size=options.batch_size, workers=options.workers, share=share_of(job.world)
-        )
         with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory():
             _trainer(job).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
@@ -71,6 +74,7 @@ def run(job: TrainJob) -> dict[str, Any]:
             weights = {name: value.contiguous() for name, value in fit.best_weights.items()}
             write_bytes(job.folder / "model.safetensors", save(weights))
             history.write(job.folder / "curves.csv")
+        forget(job)
     return _facts(job, fit)
 
 
@@ -116,6 +120,12 @@ def _own_checkpoint(job: TrainJob) -> tuple[Path, dict[str, Any]] | None:
     within = "" if steps is None else f" and step {steps} of the next"
     job.progress.say(f"going on after epoch {epochs}{within} of {job.options.max_epochs}")
     return found
+
+
+def _take_weights(network: torch.nn.Module, checkpoint: Mapping[str, Any]) -> None:
+    """Lightning does so too, but only when it begins: a frozen backbone must know its weights before."""
+    own = {name: value for name, value in checkpoint["state_dict"].items() if name.startswith("network.")}
+    network.load_state_dict({name.removeprefix("network."): value for name, value in own.items()})
 
 
 def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
