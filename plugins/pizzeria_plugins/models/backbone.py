@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -77,7 +78,13 @@ class Embedder(nn.Module):
 
 
 def create_classifier(name: str, classes: int, size: int, weights: str | None, dropout: float) -> nn.Module:
-    """A whole timm model with `classes` outputs."""
+    """A whole timm model with `classes` outputs.
+
+    Raises:
+        PluginError: timm has no such model, or it takes no photos of this size.
+        TrainingError: the weights cannot be read.
+    """
+    _refuse_size(name, size)
     return create(name, size, weights, num_classes=classes, drop_rate=dropout)
 
 
@@ -85,6 +92,42 @@ def statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation, in [0, 1], that a timm model's weights expect."""
     config: Any = model.pretrained_cfg
     return tuple(config["mean"]), tuple(config["std"])
+
+
+UNFIT = (AssertionError, AttributeError, RuntimeError, TypeError, ValueError)
+"""What timm's models raise when asked for what they cannot do, or for photos of a size that they do not take."""
+
+
+def try_out(name: str, size: int, **options: Any) -> tuple[nn.Module, Any]:
+    """A model without weights and what it makes of a photo of `size` px, for their shapes alone.
+
+    It is built and run on PyTorch's device `meta`, which costs a moment and no memory; where a model cannot be run
+    there, on the CPU.
+
+    Raises:
+        UNFIT: it cannot be run on the CPU either.
+    """
+    for device in ("meta", "cpu"):
+        try:
+            with torch.device(device), torch.no_grad():
+                model = create(name, size, None, **options).eval()
+                return model, model(torch.zeros(1, 3, size, size))
+        except UNFIT:
+            if device == "cpu":
+                raise
+    raise AssertionError
+
+
+@functools.lru_cache(maxsize=32)
+def _refuse_size(name: str, size: int) -> None:
+    """Some models take photos of some sizes alone."""
+    try:
+        try_out(name, size)
+    except UNFIT as error:
+        raise PluginError(
+            f"model.backbone: {name} takes no photos of {size} px: {first_line(error)}",
+            hint="choose another model.image_size, such as 224, or a convolutional backbone, which takes any",
+        ) from error
 
 
 def channels_first(model: nn.Module, maps: list[Tensor]) -> list[Tensor]:
@@ -158,6 +201,7 @@ def _names(classifier: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def first_line(error: Exception) -> str:
+    """What an error says, in short."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
