@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import NormalDist
 
 import numpy as np
@@ -106,7 +107,7 @@ def figures(
         if name in per_class:
             there = _groups_with(judged, group)
             each[name] = [
-                interval(name, float(value), drawn.of(lambda one, i=i: one[:, i]), rule.confidence, there[i])
+                interval(name, float(value), drawn.of(itemgetter((slice(None), i))), rule.confidence, there[i])
                 for i, value in enumerate(per_class[name])
             ]
     return Figures(tops, per_class, whole, each)

@@ -67,14 +67,19 @@ class Judged:
 
     def of(self, rows: NDArray[np.int64]) -> Judged:
         """Some rows alone; boxes that were matched are not matched again."""
+
+        def photos(one: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+            return None if one is None else tuple(one[row] for row in rows)
+
         found = Judged(
-            *(None if one is None else one[rows] for one in (self.probabilities, self.true)),
-            self.thresholds,
-            *(None if one is None else one[rows] for one in (self.values, self.wanted)),
-            *(
-                None if one is None else tuple(one[row] for row in rows)
-                for one in (self.boxes, self.true_boxes, self.told)
-            ),
+            probabilities=None if self.probabilities is None else self.probabilities[rows],
+            true=None if self.true is None else self.true[rows],
+            thresholds=self.thresholds,
+            values=None if self.values is None else self.values[rows],
+            wanted=None if self.wanted is None else self.wanted[rows],
+            boxes=photos(self.boxes),
+            true_boxes=photos(self.true_boxes),
+            told=photos(self.told),
         )
         if "matched" in self.__dict__:
             found.__dict__["matched"] = tuple(one.of(rows) for one in self.matched)

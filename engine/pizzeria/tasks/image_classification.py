@@ -13,7 +13,7 @@ METRICS = {
     "recall": Metric("Recall, mean over classes (balanced accuracy), 0 to 1", by_class=True),
     "auroc": Metric("Area under the ROC curve, one class against the rest, mean over classes, 0 to 1", by_class=True),
     "log_loss": Metric("Mean negative log-likelihood of the true class, 0 or more", "lower"),
-    "calibration_error": Metric("Expected calibration error of the top class, 15 bins, 0 to 1", "lower"),
+    "calibration_error": Metric("Expected calibration error of the top class, 15 bins, 0 to 1", "lower", trivial=True),
 }
 MAIN_METRIC = "accuracy"
 TABLES: tuple[str, ...] = ("images",)

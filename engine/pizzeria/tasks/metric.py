@@ -14,8 +14,10 @@ class Metric:
         meaning: One line with the value range.
         better: Whether a higher or a lower value is better.
         by_class: Whether a criterion may judge one class alone (`of_class`).
+        trivial: Whether an answer without a look can be perfect at it, as with recall by saying always yes.
     """
 
     meaning: str
     better: Literal["higher", "lower"] = "higher"
     by_class: bool = False
+    trivial: bool = False
