@@ -4,6 +4,7 @@ job.json          what is to be done
 progress.jsonl    what rank 0 says, one line each
 facts.json        what its trainer returned
 error-<rank>.json what ended a process
+torchrun.log      what torchrun and its processes printed
 """
 
 from __future__ import annotations

@@ -67,15 +67,21 @@ def train(options: Options, trainer: Trainer, job: TrainJob) -> Mapping[str, Any
         command = torchrun_command(options, path)
         if options.nodes > 1:
             job.progress.say(f"type this on each of the {options.nodes - 1} other machines: {shlex.join(command)}")
-        # A session of its own would keep Ctrl-C from it; a kernel signal ends it when this process is killed.
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent) as process:
+        log = path.with_name("torchrun.log")
+        # A session of its own would keep Ctrl-C from it; a signal of the kernel ends it when this process is killed.
+        with (
+            open(log, "wb") as said,
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=_die_with_parent
+            ) as process,
+        ):
             try:
                 code = process.wait()
             except BaseException:
                 process.send_signal(signal.SIGTERM)
                 process.wait()
                 raise
-        return f"torchrun ended with {code}" if code else ""
+        return f"torchrun ended with {code}; {log} says more" if code else ""
 
     return train_together(trainer, job, launch)
 

@@ -82,6 +82,8 @@ class Fit(pl.LightningModule):
         self.network = network
         decay = ema_decay(self.options.ema_decay, steps_per_epoch * self.options.max_epochs)
         self.averaged = None if decay is None else ModelEmaV3(network, decay=decay, use_warmup=True)
+        if self.averaged is not None:
+            self.averaged.requires_grad_(False)  # else several processes wait for gradients that never come
         self.data = data
         self.history = history
         self.best_weights: dict[str, Tensor] = {}
