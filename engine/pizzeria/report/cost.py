@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pizzeria.report.charges import charges
 from pizzeria.report.run_folder import RunFolder
 from pizzeria.report.verdict import ORDER
 from pizzeria.report.wording import moment, rows_of
 
 
 def cost(run: RunFolder) -> dict[str, Any] | None:
-    """Seconds of each stage; None before anything ran."""
+    """Seconds of each stage, and what training and answers cost; None before anything ran."""
     rows: list[dict[str, Any]] = []
     for name in _stages(run):
         seconds = run.result(name).get("seconds")
@@ -20,7 +21,7 @@ def cost(run: RunFolder) -> dict[str, Any] | None:
         return None
     total = sum(row["seconds"] for row in rows)
     most = max(row["seconds"] for row in rows)
-    return {"rows": rows, "total": total, "most": most or 1.0, "tiles": _speeds(run)}
+    return {"rows": rows, "total": total, "most": most or 1.0, "tiles": _speeds(run), "charges": charges(run)}
 
 
 def _speeds(run: RunFolder) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from pizzeria.datasets import open_dataset
 from pizzeria.errors import ParityError, PizzeriaError
 from pizzeria.examination import answer, reference, sample_of, test_inputs
 from pizzeria.inference.bundle import draft_bundle, open_bundle, write_bundle
-from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.predictor import Predictor, usable_cores
 from pizzeria.inference.sample import answer_sample
 from pizzeria.predictions import Predictions, load_predictions
 from pizzeria.spec.spec import Spec
@@ -82,7 +82,8 @@ def run(job: Job) -> Outcome:
             hint="this is a fault of the model plugin's export, not of the spec",
         )
     size = sum(path.stat().st_size for path in (job.folder / "bundle").rglob("*") if path.is_file())
-    return Outcome({"sha256": sha256, "bytes": size, "milliseconds": answered.milliseconds}, refusal)
+    facts = {"sha256": sha256, "bytes": size, "milliseconds": answered.milliseconds, "cores": usable_cores()}
+    return Outcome(facts, refusal)
 
 
 def with_listings(reference: pd.DataFrame, images: pd.DataFrame | None) -> pd.DataFrame:

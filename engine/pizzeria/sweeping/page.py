@@ -75,7 +75,7 @@ def _tiles(comparison: Comparison) -> list[dict[str, Any]]:
         if comparison.metric in best.test:
             value = best.test[comparison.metric]
             tiles.append({"title": f"{comparison.metric}, test split", "value": value, "meaning": "of the same member"})
-    tiles.append({"title": "members", "value": len(members), "meaning": _counts(comparison)})
+    tiles.append({"title": "members", "value": len(members)})
     for unit in dict.fromkeys(charge.unit for charge in charges):
         hours = sum(charge.hours or 0.0 for charge in charges if charge.unit == unit)
         tiles.append({"title": f"{unit}, training", "value": hours, "meaning": "all members together"})

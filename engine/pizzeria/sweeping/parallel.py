@@ -20,6 +20,8 @@ MOST_AXES = 10
 _MOST_NAMES = 12
 _SPREAD = 50.0
 """Values further apart than this, as a ratio, are on a logarithmic axis."""
+_READABLE = 0.05
+"""Least distance of two ticks, as a share of the axis."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,16 @@ def _of_numbers(title: str, values: Sequence[float], upside_down: bool) -> Axis:
         share = (scale(value) - scale(low)) / span if span else 0.5
         return round(1 - share if upside_down else share, 6)
 
-    return Axis(title, [place(value) for value in values], [(place(mark), f"{mark:.4g}") for mark in marks])
+    return Axis(title, [place(value) for value in values], _apart([(place(mark), f"{mark:.4g}") for mark in marks]))
+
+
+def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Those that can be read beside each other; both ends are among them."""
+    kept = [ticks[0], ticks[-1]][: len(ticks)]
+    for tick in ticks[1:-1]:
+        if all(abs(tick[0] - other[0]) >= _READABLE for other in kept):
+            kept.append(tick)
+    return sorted(kept)
 
 
 def _line(comparison: Comparison, member: Member, rank: int, count: int, axes: Sequence[Axis]) -> dict[str, Any]:
