@@ -11,11 +11,11 @@ from pizzeria.report.wording import metric_meaning, metric_title
 
 KINDS = {
     "missed": ("missed", "var:faint", "a true box that nothing found"),
-    "background": ("nothing there", "var:bad", "a box where no true one is"),
+    "background": ("invented", "var:bad", "a box where nothing is"),
     "localisation": ("wrong place", "var:third", "the right class, and too little overlap"),
     "class": ("wrong class", "var:second", "the right place, and another class"),
     "duplicate": ("found twice", "var:info", "a second box on what a surer one found"),
-    "both": ("class and place", "var:muted", "neither class nor place is right"),
+    "both": ("wrong class and place", "var:muted", "neither class nor place is right"),
 }
 """Kinds of errors as the evaluator names them: in words, their colour, and what they are."""
 _SIZES = {
@@ -93,7 +93,7 @@ def _costs(errors: Mapping[str, Mapping[str, Any]]) -> Figure | None:
     layout = axes(
         "average precision lost", "", xaxis={"range": [0, room]}, yaxis={"type": "category"}, hovermode="closest"
     )
-    note = "What AP50 would gain if this kind alone were put right, over all boxes however unsure (TIDE)."
+    note = "What average precision would gain if this kind alone were put right, over all boxes however unsure (TIDE)."
     return Figure("What each kind of error costs", [bar], layout, note, height=340)
 
 

@@ -85,7 +85,8 @@ def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None)
     preferred = list(task(run.task).METRICS) if run.task in NAMES else []
     hidden = ("support", "threshold", *(name for name in preferred if name.startswith("mar_")))
     columns = [c for c in ("map_50", *preferred, *found) if c in found and c not in hidden]
-    columns = list(dict.fromkeys(columns))
+    # A size that no box of the test split has would fill a column with nothing.
+    columns = [c for c in dict.fromkeys(columns) if any(per_class[name].get(c) is not None for name in names)]
     counts = measures.support(test) if test is not None and test.classes else []
     thresholds = {} if test is None else test.calibration.get("thresholds") or {}
     wishes = {} if test is None else test.calibration.get("wishes") or {}

@@ -52,9 +52,9 @@ def by_threshold(found: Mapping[str, Any], colours: Mapping[str, str]) -> Figure
         "",
         xaxis={"range": [0, 1]},
         yaxis={"range": [0, 1.03]},
-        margin={"l": 40, "r": 14, "t": 64, "b": 40},
+        margin={"l": 40, "r": 14, "t": 22, "b": 62},
     )
-    layout |= {"updatemenus": [_MENU | {"buttons": buttons}], "legend": {"y": 1.0}}
+    layout |= {"updatemenus": [_MENU | {"buttons": buttons}]}
     some = any(classes[name].get("chosen") is not None for name in names)
     note = "Marked: the threshold of the service, chosen on the validation split." if some else ""
     return Figure(
@@ -89,12 +89,12 @@ def scores(histogram: Mapping[str, Sequence[int]]) -> Figure | None:
 
 _MENU: Mapping[str, Any] = {
     "type": "dropdown",
-    "direction": "down",
+    "direction": "up",
     "x": 1,
     "xanchor": "right",
-    "y": 1.02,
-    "yanchor": "bottom",
-    "pad": {"t": 0, "b": 4},
+    "y": 0,
+    "yanchor": "top",
+    "pad": {"t": 26},
     "bgcolor": "var:surface",
     "bordercolor": "var:line",
     "font": {"color": "var:ink", "size": 12},
