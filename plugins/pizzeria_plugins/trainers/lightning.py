@@ -101,7 +101,8 @@ class Options(PluginOptions):
         "training; null: none.",
     )
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        default="auto", description="auto: bf16-mixed on a GPU that has it, else 32-true."
+        default="auto",
+        description="auto: bf16-mixed on a GPU that has it, and for photos on a CPU that has it, else 32-true.",
     )
     checkpoint_minutes: float = Field(
         default=10,

@@ -178,7 +178,7 @@ def _stems(
 ) -> Iterator[tuple[list[NDArray[np.float16]], list[dict[str, Tensor]]]]:
     """What the stem makes of each batch, channels last, and its targets."""
     device = next(network.parameters()).device
-    mixed = precision_name(precision, device.type).removesuffix("-mixed")
+    mixed = precision_name(precision, device.type, photos=True).removesuffix("-mixed")
     kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(mixed)
     network.eval()
     for plan in plans:

@@ -16,10 +16,11 @@ from safetensors.torch import save
 
 from pizzeria.atomic import write_bytes
 from pizzeria.contracts import TrainJob
-from pizzeria.datasets import Dataset, EmbeddingSet, open_dataset
+from pizzeria.datasets import Dataset, EmbeddingSet, ImageSet, open_dataset
 from pizzeria.errors import TrainingError
 from pizzeria.tasks import task
 from pizzeria_plugins.trainers.batches import training_loader, validation_loader
+from pizzeria_plugins.trainers.bfloat16 import keep_slow_layers_wide
 from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest, writing
 from pizzeria_plugins.trainers.class_counts import tell_class_counts
 from pizzeria_plugins.trainers.device import device_name, precision_name
@@ -56,6 +57,10 @@ def run(job: TrainJob) -> dict[str, Any]:
     tell_class_counts(network, data, len(job.problem.classes))
     if options.multi_scale:
         refuse_fixed_size(network, job.problem, tuple(data.preprocessing["size"]), options.multi_scale)
+    device = device_name(options.accelerator)
+    precision = precision_name(options.precision, device, photos=isinstance(data, ImageSet))
+    if device == "cpu" and precision == "bf16-mixed":
+        keep_slow_layers_wide(network)
     epoch = len(history.epochs)
     batches = training_loader(data, job, epoch, done, network)
     validation = validation_loader(data, job, epoch, network)
@@ -66,7 +71,7 @@ def run(job: TrainJob) -> dict[str, Any]:
         fit.on_load_checkpoint(checkpoint[1])
     else:
         with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory():
-            _trainer(job).fit(
+            _trainer(job, precision).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
             )
     if share_of(job.world)[0] == 0:
@@ -75,17 +80,17 @@ def run(job: TrainJob) -> dict[str, Any]:
             write_bytes(job.folder / "model.safetensors", save(weights))
             history.write(job.folder / "curves.csv")
         forget(job)
-    return _facts(job, fit)
+    return _facts(job, fit, precision)
 
 
-def _trainer(job: TrainJob) -> pl.Trainer:
+def _trainer(job: TrainJob, precision: Any) -> pl.Trainer:
     options = job.options
     device = device_name(options.accelerator)
     place = placed(job.world, device)
     return pl.Trainer(
         **{**place, "plugins": [SafeCheckpointIO(), *place["plugins"]]},
         accelerator=device,
-        precision=precision_name(options.precision, device),
+        precision=precision,
         max_epochs=options.max_epochs,
         check_val_every_n_epoch=options.validate_every,
         num_sanity_val_steps=0,
@@ -128,7 +133,7 @@ def _take_weights(network: torch.nn.Module, checkpoint: Mapping[str, Any]) -> No
     network.load_state_dict({name.removeprefix("network."): value for name, value in own.items()})
 
 
-def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
+def _facts(job: TrainJob, fit: Fit, precision: str) -> dict[str, Any]:
     history, best = fit.history, fit.history.best
     assert best is not None
     rates = sorted(epoch.items_per_second for epoch in history.epochs)
@@ -147,7 +152,7 @@ def _facts(job: TrainJob, fit: Fit) -> dict[str, Any]:
         "processes": processes,
         "parameters": sum(parameter.numel() for parameter in fit.network.parameters()),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "precision": precision_name(job.options.precision, device),
+        "precision": precision,
     }
 
 
