@@ -19,6 +19,7 @@ from pizzeria.errors import PluginError, SpecError
 from pizzeria.loading import load_spec
 from pizzeria_plugins.models import timm_classifier
 from pizzeria_plugins.trainers import lightning
+from pizzeria_plugins.trainers.multi_scale import refuse_fixed_size
 from pizzeria_plugins.trainers.optimizer import make_optimizer, set_pace
 from pizzeria_plugins.trainers.schedule import Pace
 
@@ -135,3 +136,18 @@ def test_shares_of_one_whole() -> None:
         lightning.Options(mixup=0.7, cutmix=0.6)
     options: Any = lightning.Options(mixup=0.4, cutmix=0.6, max_epochs=30)
     assert options.last_plain_epochs == 6
+
+
+@pytest.mark.parametrize("head", ["fcos", "retinanet"])
+def test_detectors_take_other_sizes_and_find_their_boxes_there(tmp_path: Path, head: str) -> None:
+    job = detection_job(tmp_path, multi_scale=0.5)
+    options = job.model_options.model_copy(update={"head": head})
+    network = job.model.build(options, job.problem, open_dataset(job.features).preprocessing, pretrained=False)
+    refuse_fixed_size(network, job.problem, (64, 64), 0.5)
+    assert network.training
+    outputs = network(torch.zeros(1, 96, 96, 3, dtype=torch.uint8))
+    far = {"boxes": torch.tensor([[70.0, 70.0, 94.0, 94.0]]), "labels": torch.tensor([1])}
+    near = {"boxes": torch.tensor([[20.0, 20.0, 44.0, 44.0]]), "labels": torch.tensor([1])}
+    # A box beyond the 64 px of validation is matched, and costs what one within them costs, about.
+    costs = [float(sum(network.loss(outputs, [target]).values()).detach()) for target in (far, near)]
+    assert costs[0] == pytest.approx(costs[1], rel=0.3)
