@@ -135,7 +135,7 @@ def _judged(
 def _wishes_not_kept(calibration: Mapping[str, Any]) -> list[str]:
     """Of which classes the threshold does not do what the spec wishes of it."""
     return [
-        f"the threshold of {name} does not keep the wish for a {one['wish']} in validation"
+        f"threshold of {name}: {one['wish']} was wished, and no threshold reaches it in validation"
         for name, one in calibration.get("wishes", {}).items()
         if not one["kept"] and one["wish"] != "max_f1"
     ]
