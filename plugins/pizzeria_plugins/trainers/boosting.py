@@ -6,6 +6,7 @@ A training that is cut off begins its next stretch as one that is not does, so b
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,12 +118,18 @@ def _watch(job: TrainJob, history: History, rows: int) -> Callable[[Any], None]:
 def _own_parameters(job: TrainJob) -> dict[str, Any]:
     return {
         "learning_rate": job.options.learning_rate,
-        "num_threads": job.options.threads or usable_cores(),
+        "num_threads": _threads(job),
         "deterministic": True,
         "force_row_wise": True,
         "feature_pre_filter": False,
         "verbosity": -1,
     }
+
+
+def _threads(job: TrainJob) -> int:
+    """By the option, by OpenMP's own variable, or as many as the process may use cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return job.options.threads or (int(said) if said.isdigit() and int(said) else usable_cores())
 
 
 def _dataset(
@@ -247,5 +254,5 @@ def _facts(job: TrainJob, data: RowSet, history: History, text: str) -> dict[str
         "items_per_second": len(history.epochs) * len(data.rows("train")) / max(seconds, 1e-9),
         "parameters": sum(leaves),
         "device": "cpu",
-        "cores": job.options.threads or usable_cores(),
+        "cores": _threads(job),
     }

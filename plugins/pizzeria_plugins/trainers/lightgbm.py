@@ -29,7 +29,9 @@ class Options(PluginOptions):
     checkpoint_every: int = Field(
         default=50, ge=1, description="Rounds between checkpoints; what is cut off loses no more."
     )
-    threads: int | None = Field(default=None, ge=1, le=256, description="Threads; null: as many as it may use cores.")
+    threads: int | None = Field(
+        default=None, ge=1, le=256, description="Threads; null: OMP_NUM_THREADS, or as many as it may use cores."
+    )
 
 
 def train(job: TrainJob) -> Mapping[str, Any]:
