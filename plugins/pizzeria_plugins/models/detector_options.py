@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from pizzeria.spec.section import Section
 from pizzeria_plugins.models.class_weights_option import ClassWeightsOption
 from pizzeria_plugins.models.weights import BackboneOptions
 
@@ -37,6 +38,21 @@ class DetectorOptions(BackboneOptions):
     def selection(self) -> dict[str, Any]:
         """Which boxes a detector keeps, as `Detector` takes it."""
         return self.model_dump(include={"score_floor", "nms_iou", "max_detections"})
+
+
+class AnchorOptions(Section):
+    """The boxes that a detector with anchors starts from at each place of a level."""
+
+    size: float = Field(default=4.0, gt=0, le=64, description="Side of the smallest square one, in strides.")
+    scales: int = Field(default=3, ge=1, le=8, description="Sizes, evenly spread over an octave.")
+    ratios: tuple[float, ...] = Field(default=(0.5, 1.0, 2.0), min_length=1, description="Heights over widths.")
+
+    @field_validator("ratios")
+    @classmethod
+    def _positive(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
+        if min(ratios) <= 0:
+            raise ValueError(f"ratios must be above 0, such as [0.5, 1, 2]; found {list(ratios)}")
+        return ratios
 
 
 def export_detector(

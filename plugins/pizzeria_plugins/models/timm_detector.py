@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pizzeria.spec.problem import Problem
-from pizzeria.spec.section import Section
 from pizzeria_plugins.models.class_weights_option import check as check
-from pizzeria_plugins.models.detector_options import DetectorOptions, export_detector
+from pizzeria_plugins.models.detector_options import AnchorOptions, DetectorOptions, export_detector
 from pizzeria_plugins.models.weights import files
 
 if TYPE_CHECKING:
@@ -23,12 +22,9 @@ _CENTER_RADIUS = 1.5
 _RETINANET_CONVS = 4
 
 
-class Anchors(Section):
-    """The boxes that a RetinaNet starts from at each place of a level."""
+class Anchors(AnchorOptions):
+    """The anchors of a RetinaNet, and which of them stand for a box."""
 
-    size: float = Field(default=4.0, gt=0, le=64, description="Side of the smallest square one, in strides.")
-    scales: int = Field(default=3, ge=1, le=8, description="Sizes, evenly spread over an octave.")
-    ratios: tuple[float, ...] = Field(default=(0.5, 1.0, 2.0), min_length=1, description="Heights over widths.")
     positive_iou: float = Field(
         default=0.5, gt=0, lt=1, description="An anchor that overlaps a box by so much stands for it."
     )
@@ -43,8 +39,6 @@ class Anchors(Section):
                 f"negative_iou is {self.negative_iou}, above positive_iou, which is {self.positive_iou}; write a "
                 "smaller one"
             )
-        if any(ratio <= 0 for ratio in self.ratios):
-            raise ValueError(f"ratios must be above 0, such as [0.5, 1, 2]; found {list(self.ratios)}")
         return self
 
 
