@@ -1,9 +1,6 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +15,6 @@ from pizzeria_plugins.trainers import lightning
 from pizzeria_plugins.trainers.answers import main_metric
 
 WEIGHTS = "model.safetensors"
-
-CHILD = """
-import sys
-sys.path.append(sys.argv[1])
-from pathlib import Path
-from synthetic import detection_job
-from pizzeria_plugins.trainers import lightning
-lightning.train(detection_job(Path(sys.argv[2]), max_epochs=6, ema_decay=0.9, augmentation="standard"))
-"""
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -159,35 +147,6 @@ def test_leaves_nothing_but_what_it_says(tmp_path: Path, capfd: pytest.CaptureFi
     lightning.train(job)
     assert sorted(path.name for path in job.folder.iterdir()) == ["checkpoints", "curves.csv", WEIGHTS]
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.slow
-def test_killed_and_run_again_it_ends_with_the_very_same_weights(tmp_path: Path) -> None:
-    def run(name: str, kill_after: str | None) -> Path:
-        root = tmp_path / name
-        root.mkdir(exist_ok=True)
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(Path(__file__).parent), str(root)])
-        deadline = time.monotonic() + 240
-        while kill_after and child.poll() is None and time.monotonic() < deadline:
-            if (root / "train" / "checkpoints" / kill_after).exists():
-                time.sleep(0.3)
-                child.kill()
-            time.sleep(0.02)
-        child.wait(timeout=240)
-        return root / "train"
-
-    whole = run("whole", None)
-    cut = run("cut", "epoch-000002")
-    assert not (cut / WEIGHTS).exists()
-    run("cut", "epoch-000004")
-    assert not (cut / WEIGHTS).exists()
-    run("cut", None)
-    assert (cut / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
-    times = ("seconds",)
-    strip = [
-        [{k: v for k, v in row.items() if k not in times} for row in rows_of(f / "curves.csv")] for f in (whole, cut)
-    ]
-    assert strip[0] == strip[1]
 
 
 @pytest.mark.slow
