@@ -23,8 +23,9 @@ def mistakes(photos: Sequence[Told], classes: Sequence[str], limit: int) -> list
     """
     false, missed = [], []
     for one in photos:
-        false += [_wrong(one, at, classes) for at in np.flatnonzero(~one.errors.right)]
-        missed += [_missed(one, at, classes) for at in np.flatnonzero(one.errors.missed)]
+        key = {"key": one.key}
+        false += [key | _told(one, at, classes) for at in np.flatnonzero(~one.errors.right)]
+        missed += [key | _missed(one, at, classes) for at in np.flatnonzero(one.errors.missed)]
     false.sort(key=lambda mistake: -mistake["score"])
     missed.sort(key=lambda mistake: (mistake["score"], -_area(mistake["box"])))
     turns = [entry for pair in zip(false, missed, strict=False) for entry in pair]
@@ -36,14 +37,14 @@ def photos_with_most(photos: Sequence[Told], classes: Sequence[str], limit: int)
     """The photos whose mistakes weigh most: each wrong box its confidence, each missed one what it lacked of certainty.
 
     Returns:
-        `{key, weight, errors, found, missed}`: `errors` {kind: count}, `found` the boxes told, as in `mistakes` and
-        with `kind` null for a right one, and `missed` the true boxes that are not among them.
+        `{key, weight, errors, found, missed}`: `errors` {kind: count}, `found` the boxes told, as in `mistakes` without
+        the key and with `kind` null for a right one, and `missed` the true boxes that are not among them.
     """
     weighed = [(float(_weight(one)), number) for number, one in enumerate(photos)]
     out = []
     for weight, number in sorted(((w, n) for w, n in weighed if w > 0), key=lambda pair: (-pair[0], pair[1]))[:limit]:
         one = photos[number]
-        found = [_wrong(one, at, classes) for at in range(len(one.errors.kind))]
+        found = [_told(one, at, classes) for at in range(len(one.errors.kind))]
         missed = [_missed(one, at, classes) for at in np.flatnonzero(one.errors.missed)]
         counts = Counter(entry["kind"] for entry in (*found, *missed) if entry["kind"])
         out.append(
@@ -63,21 +64,21 @@ def _weight(one: Told) -> float:
     return one.boxes.scores[errors.order][~errors.right].sum() + (1 - one.seen[errors.missed]).sum()
 
 
-def _wrong(one: Told, at: int, classes: Sequence[str]) -> dict[str, Any]:
+def _told(one: Told, at: int, classes: Sequence[str]) -> dict[str, Any]:
     kind, of = int(one.errors.kind[at]), int(one.errors.of[at])
     box = int(one.errors.order[at])
     name = KINDS[kind] if kind >= 0 else None
-    mistake = _entry(one.key, name, classes, one.boxes, box, float(one.boxes.scores[box]))
+    mistake = _entry(name, classes, one.boxes, box, float(one.boxes.scores[box]))
     return mistake | ({"true": classes[one.true.labels[of]]} if of >= 0 and name is not None else {})
 
 
 def _missed(one: Told, at: int, classes: Sequence[str]) -> dict[str, Any]:
-    return _entry(one.key, "missed", classes, one.true, at, float(one.seen[at]))
+    return _entry("missed", classes, one.true, at, float(one.seen[at]))
 
 
-def _entry(key: str, kind: str | None, classes: Sequence[str], boxes: Boxes, at: int, score: float) -> dict[str, Any]:
+def _entry(kind: str | None, classes: Sequence[str], boxes: Boxes, at: int, score: float) -> dict[str, Any]:
     corners = [round(float(pixel), 2) for pixel in boxes.xyxy[at]]
-    return {"key": key, "kind": kind, "class": classes[boxes.labels[at]], "score": score, "box": corners}
+    return {"kind": kind, "class": classes[boxes.labels[at]], "score": score, "box": corners}
 
 
 def _area(box: Sequence[float]) -> float:
