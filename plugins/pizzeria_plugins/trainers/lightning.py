@@ -178,8 +178,14 @@ def _frozen_faults(options: Options, problem: Problem, frozen: bool) -> list[tup
     if options.cached_views and problem.task != "object_detection":
         hint = "features: embeddings with the model timm_probe does the same for classes of photos"
         faults.append(("cached_views", f"it is for object_detection, and the task is {problem.task}", hint))
-    if options.cached_views and options.multi_scale:
-        faults.append(("cached_views", "what is kept is of photos of one size", "multi_scale: 0, or cached_views: 0"))
+    mixing = "what is kept comes in all epochs, also in those that must be plain"
+    for name, why in (
+        ("multi_scale", "what is kept is of photos of one size"),
+        ("mosaic", mixing),
+        ("mixup", mixing),
+    ):
+        if options.cached_views and getattr(options, name):
+            faults.append(("cached_views", why, f"{name}: 0, or cached_views: 0"))
     return faults
 
 

@@ -152,6 +152,7 @@ def test_large_maps_keep_within_what_a_float16_holds(tmp_path: Path) -> None:
         ({"unfreeze_after": 2}, False, "unfreeze_after", "freeze_backbone"),
         ({"unfreeze_after": 10}, True, "unfreeze_after", "at most 9"),
         ({"cached_views": 2, "multi_scale": 0.5}, True, "cached_views", "multi_scale: 0"),
+        ({"cached_views": 2, "mosaic": 0.5}, True, "cached_views", "mosaic: 0"),
     ],
 )
 def test_what_cannot_work_is_refused(
