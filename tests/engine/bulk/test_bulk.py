@@ -178,6 +178,11 @@ def test_into_memory(make_bundle, photos: Path, tmp_path: Path) -> None:
     assert predict(tmp_path / "bundle", photos, out).stood == 5
 
 
+def test_a_worker_that_cannot_see_the_bundle_says_so(tmp_path: Path) -> None:
+    answer = Work(tmp_path / "none", 40, str(tmp_path), None, ()).open()
+    assert f"does not see {tmp_path}/none" in json.loads(answer("{}"))["fault"]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
