@@ -283,6 +283,45 @@ class BulkWork(Protocol):
         """Make ready, such as by loading a model; what comes back turns one item into its result."""
 
 
+class TrackedRun(Protocol):
+    """One run, as a tracker keeps it; opened by each command that runs some of it.
+
+    All of it is called by one thread, which is not the one that trains: what it raises is told, and stops no run.
+    """
+
+    where: str
+    """For the user: where to look at it."""
+    steps: int
+    """The last step whose metrics it has from an earlier command; up to it none are told again. 0: there are none."""
+
+    def parameters(self, values: Mapping[str, str | int | float | bool | None]) -> None:
+        """The resolved spec by its dotted paths; the same again, or more, when the run goes on."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Figures of one step: an epoch while it trains, from 1 on. Those of the evaluation come with the last one."""
+
+    def lineage(self, values: Mapping[str, str]) -> None:
+        """What the run is made of: `run`, `stage.<name>` {fingerprint}, and the `bundle` {sha256} when there is one."""
+
+    def file(self, path: Path) -> None:
+        """A file to keep by its name, such as the spec or the report; it replaces an older one."""
+
+    def close(self, state: Literal["finished", "failed", "killed"]) -> None:
+        """The command ends: with all done; because a stage failed or refused; or by Ctrl-C."""
+
+
+class Tracker(Plugin, Protocol):
+    """`trackers`: keeps curves, metrics and files of runs where runs are compared with each other."""
+
+    def open(self, options: Any, name: str, run: str) -> TrackedRun:
+        """The run of this id, begun where the tracker does not have it yet.
+
+        Args:
+            name: Of the spec.
+            run: The same id for the same spec, data and code: a run that goes on comes with the same.
+        """
+
+
 class Evaluator(Plugin, Protocol):
     """`evaluators`: scores predictions against the truth, and calibrates them."""
 

@@ -21,6 +21,7 @@ from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Result, Run, Store
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Stage
+from pizzeria.tracking import follow
 
 
 @dataclass(frozen=True)
@@ -70,35 +71,36 @@ def execute(
         ledger.add("run_started", spec.name, run=run.id, detail=at_work)
     results: dict[str, Result] = {}
     ran: list[str] = []
-    try:
-        for step in steps:
-            stage = next(stage for stage in stages() if step.name == stage.NAME)
-            result = step.result or _fetched(stage, step, spec, progress, store)
-            if result is None:
-                result = _run_stage(stage, step, spec, results, progress, run, store, wait)
-                ran.append(step.name)
-            _share(stage, result, progress, store)
-            run.link(result)
-            results[step.name] = result
-            if result.refusal is not None:
-                refused = stage.REFUSAL or PizzeriaError
-                raise refused(result.refusal["message"], hint=result.refusal["hint"])
-    except PizzeriaError as error:
+    with follow(spec, run, steps, store, progress):
+        try:
+            for step in steps:
+                stage = next(stage for stage in stages() if step.name == stage.NAME)
+                result = step.result or _fetched(stage, step, spec, progress, store)
+                if result is None:
+                    result = _run_stage(stage, step, spec, results, progress, run, store, wait)
+                    ran.append(step.name)
+                _share(stage, result, progress, store)
+                run.link(result)
+                results[step.name] = result
+                if result.refusal is not None:
+                    refused = stage.REFUSAL or PizzeriaError
+                    raise refused(result.refusal["message"], hint=result.refusal["hint"])
+        except PizzeriaError as error:
+            if todo:
+                ledger.add("run_stopped", spec.name, run=run.id, detail={"message": error.message})
+                if on_end is not None:
+                    with suppress(PizzeriaError):
+                        on_end(run)
+            raise
+        except KeyboardInterrupt as error:
+            if todo:
+                message = f"{said_of_interruption(error)}; the same command goes on"
+                ledger.add("run_stopped", spec.name, run=run.id, detail={"message": message})
+            raise
         if todo:
-            ledger.add("run_stopped", spec.name, run=run.id, detail={"message": error.message})
-            if on_end is not None:
-                with suppress(PizzeriaError):
-                    on_end(run)
-        raise
-    except KeyboardInterrupt as error:
-        if todo:
-            message = f"{said_of_interruption(error)}; the same command goes on"
-            ledger.add("run_stopped", spec.name, run=run.id, detail={"message": message})
-        raise
-    if todo:
-        ledger.add("run_finished", spec.name, run=run.id)
-    if on_end is not None and (todo or not (run.folder / "report.html").exists()):
-        on_end(run)
+            ledger.add("run_finished", spec.name, run=run.id)
+        if on_end is not None and (todo or not (run.folder / "report.html").exists()):
+            on_end(run)
     return Executed(run, results, tuple(ran))
 
 

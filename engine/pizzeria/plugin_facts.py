@@ -27,6 +27,7 @@ _PLACES = {
     "prediction_logs": ("serving", "log"),
     "monitors": ("monitoring",),
     "alerts": ("monitoring", "alerts", "-"),
+    "trackers": ("tracking", "-"),
 }
 """By kind, the keys of a spec below which a plugin of it is named; `-` is an entry of a list."""
 _OPTIONAL = {

@@ -33,6 +33,7 @@ KINDS = {
     "prediction_logs": ("Options", "writer", "read", "photo", "prune"),
     "monitors": ("Options", "judge"),
     "alerts": ("Options", "send"),
+    "trackers": ("Options", "open"),
 }
 """Each kind with what `pizzeria.contracts` asks of its plugins."""
 

@@ -28,9 +28,9 @@ def markdown() -> str:
     lines = [_HEAD, "| key | type | default | meaning |\n|---|---|---|---|\n"]
     lines.append("| `name` | text | *required* | Lower-case name of the model. |\n")
     for name, info in Spec.model_fields.items():
-        section = info.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            lines += _section(name, section)
+        section = _model_in(info.annotation)
+        if section is not None:
+            lines += _section(f"{name}[]" if get_origin(info.annotation) is tuple else name, section)
     lines.append("\n## Metrics\n\nWhat `problem.success` may name, by task.\n")
     for name in NAMES:
         lines.append(f"\n### {name}\n\n| metric | meaning | better | by class |\n|---|---|---|---|\n")

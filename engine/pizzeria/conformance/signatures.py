@@ -20,6 +20,7 @@ PROTOCOLS: dict[str, tuple[type, ...]] = {
     "prediction_logs": (contracts.PredictionLog, contracts.LabelLog),
     "monitors": (contracts.Monitor,),
     "alerts": (contracts.AlertChannel,),
+    "trackers": (contracts.Tracker,),
 }
 """Each kind with the Protocols of its functions."""
 _OPTIONAL = (contracts.Canary, contracts.LabelLog)

@@ -145,6 +145,7 @@ def _between_sections(spec: Spec, work: _Check) -> None:
     _deployment(spec, work)
     _cost(spec, work)
     _sweep(spec, work)
+    _tracking(spec, work)
     checked = getattr(work.plugins.get(("monitoring",), ("", None))[1], "check", None)
     if checked is not None:
         for where, message, hint in checked(spec.monitoring, problem):
@@ -256,6 +257,16 @@ def _sweep(spec: Spec, work: _Check) -> None:
     if wanted is not None and wanted not in metrics:
         hint = nearest(wanted, metrics)
         work.fault(("sweep", "metric"), f"{spec.problem.task} has no metric {wanted!r}", hint)
+
+
+def _tracking(spec: Spec, work: _Check) -> None:
+    """Two trackers that are the same in all would write over each other."""
+    said: list[Any] = []
+    for i, one in enumerate(spec.tracking):
+        mine = (one.use, work.options.get(("tracking", i)))
+        if mine in said:
+            work.fault(("tracking", i, "use"), f"{one.use} is there twice, with the same options", "leave one out")
+        said.append(mine)
 
 
 def _with_options(section: Any, options: Mapping[YamlPath, BaseModel], path: YamlPath) -> Any:

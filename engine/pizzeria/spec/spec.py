@@ -20,6 +20,7 @@ from pizzeria.spec.stages import (
     Model,
     Runner,
     Serving,
+    Tracking,
     Training,
 )
 from pizzeria.spec.sweep import Sweep
@@ -42,6 +43,9 @@ class Spec(Section):
     maintenance: Maintenance = Maintenance()
     cost: Cost = Cost()
     sweep: Sweep = Sweep()
+    tracking: tuple[Tracking, ...] = Field(
+        default=(), description="Trackers that are told of the run: [{use: tensorboard}, {use: mlflow}]."
+    )
 
     def resolved(self) -> dict[str, Any]:
         """Every setting with its value, as plain data: what `runs/<id>/spec.yaml` holds."""

@@ -55,6 +55,17 @@ class Runner(PluginSection):
     use: str = Field(default="local", description="Runner plugin.")
 
 
+class Tracking(PluginSection):
+    """Where a run's curves, metrics and files go besides its own folder. No part of a fingerprint."""
+
+    KIND: ClassVar[str] = "trackers"
+
+    use: str = Field(description="Tracker plugin.")
+    patience_s: float = Field(
+        default=30, gt=0, le=3600, description="How long a command waits at its end for what is still to be told."
+    )
+
+
 class Evaluation(PluginSection):
     """Phase 6: metrics and calibration; the gate itself is `problem.success`."""
 

@@ -1,0 +1,68 @@
+"""A run as MLflow keeps it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pizzeria_plugins.trackers.logged_run import LoggedRun
+
+# Read by MLflow when it is imported.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["DO_NOT_TRACK"] = "true"
+# A server that is down is given up after seconds, and not after minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+from mlflow.tracking import MlflowClient
+from pytorch_lightning.loggers import MLFlowLogger
+
+TAG = "pizzeria.run"
+
+
+class MlflowRun(LoggedRun):
+    """See `pizzeria.contracts.TrackedRun`."""
+
+    def __init__(self, logger: MLFlowLogger, client: MlflowClient, where: str, steps: int) -> None:
+        super().__init__(logger, where, steps, None)
+        self._client = client
+
+    @property
+    def _id(self) -> str:
+        return str(self.logger.run_id)
+
+    def parameters(self, values: Mapping[str, Any]) -> None:
+        """Those that are not there: MLflow never changes one, and what decides a run does not change within it."""
+        there = self._client.get_run(self._id).data.params
+        super().parameters({name: value for name, value in values.items() if name not in there})
+
+    def lineage(self, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            self._client.set_tag(self._id, TAG if name == "run" else f"pizzeria.{name}", value)
+
+    def file(self, path: Path) -> None:
+        self._client.log_artifact(self._id, str(path))
+
+
+def open_run(uri: str | None, folder: Path, experiment: str, run: str) -> MlflowRun:
+    """The run with the tag, on the server or in the folder's SQLite file."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each step in which a new file is laid out
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    artifacts = None
+    if uri is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        uri, artifacts = f"sqlite:///{folder}/mlflow.db", (folder / "artifacts").as_uri()
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    number = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+    runs = client.search_runs([number], filter_string=f"tags.`{TAG}` = '{run}'", max_results=1)
+    known, steps = None, 0
+    if runs:
+        known = runs[0].info.run_id
+        client.update_run(known, status="RUNNING")
+        steps = max((point.step for point in client.get_metric_history(known, "train_loss")), default=0)
+    logger = MLFlowLogger(experiment, run, tracking_uri=uri, tags={TAG: run}, run_id=known)
+    return MlflowRun(logger, client, f"{uri}, experiment {experiment}, run {logger.run_id}", steps)
