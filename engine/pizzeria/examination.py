@@ -14,11 +14,14 @@ import numpy as np
 from pizzeria.contracts import Progress
 from pizzeria.datasets import Dataset, RowSet
 from pizzeria.inference.answers import PhotoAnswer, RowAnswer
+from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.column_inputs import column_names
 from pizzeria.inference.photos import decode
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.records import class_record, presence_record, value_record
+from pizzeria.measuring.judged import Answers
 from pizzeria.predictions import Predictions
+from pizzeria.spec.spec import Spec
 from pizzeria.tables import Tables
 from pizzeria.tasks import task
 
@@ -138,6 +141,15 @@ def answer(predictor: Predictor, inputs: Mapping[str, Any], max_megapixels: floa
         )
         seconds.append(time.perf_counter() - started)
     return Answered(answers, float(np.median(seconds)) * 1000)
+
+
+def answers_of(bundle: Bundle, inputs: Mapping[str, Any], spec: Spec, progress: Progress) -> Answers:
+    """What a bundle says, by the very path that a request takes, with the calibration that is still to be applied."""
+    found = answer(Predictor(bundle), inputs, spec.serving.max_megapixels, progress).predictions()
+    calibration = dict(bundle.calibration)
+    if found.boxes is None:
+        calibration["method"] = "none"  # answers carry calibrated probabilities
+    return Answers(found, calibration)
 
 
 def reference(task_name: str, answered: Answered, truth: Predictions) -> pd.DataFrame:

@@ -154,7 +154,7 @@ def _asked(
     if bounds:
         asked.append(f"{' and '.join(bounds)} was asked")
     if criterion.gain_over_champion is not None:
-        asked.append("there is no champion yet to be better than" if gain is None else _against(criterion, gain))
+        asked.append("there is no other champion to be better than" if gain is None else _against(criterion, gain))
         if gain is not None:
             short = criterion.gain_over_champion - (gain.low if criterion.lower_bound else gain.value)
             misses += [f"{short:.3g} short"] if short > 0 else []

@@ -185,7 +185,7 @@ def test_the_champion() -> None:
     sure = Criterion(metric="map_50", at_least=0.4, gain_over_champion=-0.02, lower_bound=True)
     outcome, *_ = judge([near], evaluation())
     assert (outcome.passed, outcome.gain) == (True, None)
-    assert outcome.text == "map_50 is 0.41, there is no champion yet to be better than"
+    assert outcome.text == "map_50 is 0.41, there is no other champion to be better than"
     gain = Gain(-0.01, -0.05, 0.03, 0.42, 90)
     close, surely = judge([near, sure], SLICED | {"classes_never_seen": []}, {0: gain, 1: gain})
     assert close.passed is True

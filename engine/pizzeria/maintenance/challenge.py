@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from pizzeria import registry
 from pizzeria.contracts import Progress
-from pizzeria.datasets import RowSet, open_dataset
+from pizzeria.datasets import open_dataset
 from pizzeria.deployments import packed, put_live
 from pizzeria.errors import ExpectationError, GateError, LeakageError, PizzeriaError, RolloutError
-from pizzeria.examination import answer, test_inputs
+from pizzeria.examination import answers_of, test_inputs
 from pizzeria.execution import execute
-from pizzeria.inference.bundle import Bundle, open_bundle
-from pizzeria.inference.predictor import Predictor
+from pizzeria.inference.bundle import open_bundle
 from pizzeria.maintenance.begun import Begun, save
 from pizzeria.maintenance.comparison import decide
 from pizzeria.maintenance.decided import Decision
-from pizzeria.measuring.judged import Answers
+from pizzeria.measuring import grouping
 from pizzeria.measuring.paired import Compared, compare
 from pizzeria.predictions import Predictions, load_predictions
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
-from pizzeria.tables import Tables, read_tables
+from pizzeria.tables import read_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +119,8 @@ def weigh(
     truth = load_predictions(new.stage("evaluate") / "truth_test.npz").of(tuple(inputs))
     progress.say(f"comparing both models on {len(inputs)} rows that neither has learnt from")
     sides = {side: answers_of(open_bundle(folder), inputs, spec, progress) for side, folder in bundles.items()}
-    groups = _groups(tables, list(inputs), spec, isinstance(dataset, RowSet))
+    names, _ = grouping.groups(tables, list(inputs), spec)
+    groups = None if names is None else dict(zip(inputs, names, strict=True))
     evaluator = registry.load("evaluators", spec.evaluation.use)
 
     def evaluate(said: Predictions, true: Predictions, calibration: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -138,15 +138,6 @@ def weigh(
     return out
 
 
-def answers_of(bundle: Bundle, inputs: Mapping[str, Any], spec: Spec, progress: Progress) -> Answers:
-    """What a bundle says, by the very path that a request takes."""
-    found = answer(Predictor(bundle), inputs, spec.serving.max_megapixels, progress).predictions()
-    calibration = dict(bundle.calibration)
-    if found.boxes is None:
-        calibration["method"] = "none"  # answers carry calibrated probabilities
-    return Answers(found, calibration)
-
-
 def _parts(path: Path) -> dict[str, str]:
     import pandas as pd
 
@@ -161,35 +152,6 @@ def _by_the_champion(old: Run, keys: Sequence[str]) -> dict[str, str]:
     side = dict(zip(index[name].astype(str), index["split"], strict=True))
     part = {"test": FROZEN, None: WINDOW}
     return {key: part[side.get(key)] for key in keys if side.get(key) in part}
-
-
-def _groups(tables: Tables, keys: Sequence[str], spec: Spec, rows: bool) -> dict[str, str] | None:
-    """What is drawn together, by key: the listing of a photo, or what `data.split.group_by` names."""
-    wanted = spec.data.split.group_by or "listing_id"
-    if rows:
-        named = _column(tables, wanted) if spec.data.split.group_by else None
-    else:
-        images = tables.images
-        assert images is not None
-        column = wanted if wanted in images else "listing_id"
-        named = images[["image_id", column]] if column in images else None
-    if named is None:
-        return None
-    known = named[named.iloc[:, 1].notna()]
-    found = dict(zip(known.iloc[:, 0].astype(str), known.iloc[:, 1].astype(str), strict=True))
-    return {key: f"group {found[key]}" if key in found else f"row {key}" for key in keys}
-
-
-def _column(tables: Tables, name: str) -> pd.DataFrame | None:
-    """`row_id` and one column of the rows, read alone where they lie in a file."""
-    if tables.rows_file is None:
-        return tables.rows[["row_id", name]] if tables.rows is not None and name in tables.rows else None
-    import pyarrow.parquet as pq
-
-    if name not in pq.read_schema(tables.rows_file).names:
-        return None
-    found: pd.DataFrame = pq.read_table(tables.rows_file, columns=["row_id", name]).to_pandas()
-    return found
 
 
 def said_of(error: PizzeriaError) -> str:

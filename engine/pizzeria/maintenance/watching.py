@@ -25,11 +25,11 @@ import numpy as np
 from pizzeria.contracts import Progress
 from pizzeria.deployments import packed
 from pizzeria.errors import NotFoundError, PizzeriaError
+from pizzeria.examination import answers_of
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.inference.column_inputs import column_names
 from pizzeria.labels.served import open_served
 from pizzeria.loading import load_resolved
-from pizzeria.maintenance.challenge import answers_of
 from pizzeria.maintenance.comparison import surely_worse
 from pizzeria.maintenance.kept import PHOTOS, keep, read_kept
 from pizzeria.measuring.draws import LEAST_GROUPS

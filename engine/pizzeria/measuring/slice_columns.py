@@ -47,7 +47,9 @@ def require(spec: Spec, tables: Tables) -> None:
     for where, column in [*asked, *((where, part[0]) for where, part in parts)]:
         if column not in known:
             raise DataError(f"{where}: the data have no column {column!r}", hint=nearest(column, known))
-    edges = {one.column: one.edges for one in _named(spec)}
+    edges = {one.column: one.edges for one in _named(spec) if one.edges}
+    for column in edges.keys() - set(OF_BOXES):
+        cut(column, _values(column, tables), edges[column])
     for where, (column, value) in parts:
         if column in OF_BOXES:
             continue  # thirds of what the boxes tell, or told by their edges

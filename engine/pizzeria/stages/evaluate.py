@@ -4,18 +4,25 @@ The criteria say what the business needs of today's answers. So where the test s
 labels, and it is large enough (`LEAST_WINDOW`), they are asked of it alone: a challenger in a world whose meaning has
 changed could meet them on the frozen part never again. Without such a part, as in every first run, they are asked of
 the whole test split. They are so, too, where the window lacks a class that the whole has.
+
+A criterion that asks for a gain over the champion holds only while that champion is live: see `expired`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pizzeria import atomic, gate, registry
 from pizzeria.datasets import open_dataset
 from pizzeria.errors import GateError, PizzeriaError
+from pizzeria.measuring.assessment import assess
+from pizzeria.measuring.judged import Answers
 from pizzeria.predictions import Predictions, save_predictions
+from pizzeria.runs.store import Result, Store
 from pizzeria.spec.spec import Spec
+from pizzeria.stages import champion
 from pizzeria.stages.split import newest_part, test_parts
 from pizzeria.stages.stage import Job, Outcome
 from pizzeria.stages.train import train_job
@@ -78,15 +85,28 @@ def run(job: Job) -> Outcome:
         evaluation["verdicts"] = evaluator.verdict_figures(
             spec.problem, found["test"], true["test"], calibration, listings["test"]
         )
+    tables = read_tables(job.inputs["collect"].folder)
+    answers = Answers(found["test"], calibration)
+    evaluation |= assess(spec, answers, true["test"], evaluation, tables, dataset)
     keys = test_parts(job.inputs["split"].folder)
     parts = _parts(job, evaluator, keys, found["test"], true["test"], calibration)
     judged = _judged(keys, found["test"].keys, evaluation, parts)
     if parts:
         atomic.write_json(job.folder / "parts.json", {name: _plain(one, name == judged) for name, one in parts.items()})
-    verdict = gate.judge(spec.problem.success, parts[judged] if judged else evaluation)
+    seen, asked = evaluation, true["test"]
+    if judged:
+        mine = tuple(key for key in keys[judged] if key in set(found["test"].keys))
+        answers, asked = Answers(found["test"].of(mine), calibration), true["test"].of(mine)
+        seen = parts[judged] | assess(spec, answers, asked, parts[judged], tables, dataset)
+    rival = champion.rival(spec, job.store, job.inputs["train"].fingerprint)
+    evaluate = partial(evaluator.evaluate, spec.evaluation.options, spec.problem)
+    gains = champion.gains(job, rival, answers, asked, tables, dataset, evaluate)
+    verdict = gate.judge(spec.problem.success, seen, gains)
     atomic.write_json(job.folder / "calibration.json", calibration)
     atomic.write_json(job.folder / "metrics.json", evaluation)
     atomic.write_json(job.folder / "gate.json", [outcome.plain() for outcome in verdict])
+    for note in _no_better(evaluation):
+        job.progress.say(note)
     missed = [outcome.text for outcome in verdict if outcome.passed is not True]
     refusal = None
     if not gate.passes(verdict):
@@ -95,7 +115,26 @@ def run(job: Job) -> Outcome:
             f"{len(missed)} of {len(verdict)} success criteria not met{_where(parts, judged)}:\n{lines}",
             hint="train longer, bring more data, or change problem.success if less is enough",
         )
-    return Outcome({"metrics": evaluation["metrics"]}, refusal)
+    facts = {"metrics": evaluation["metrics"]} | ({} if rival is None else {"champion": rival.sha256})
+    return Outcome(facts, refusal)
+
+
+def expired(spec: Spec, result: Result, store: Store) -> str | None:
+    """Why a verdict that was against the champion no longer holds."""
+    rival = champion.rival(spec, store, result.ingredients["inputs"]["train"])
+    if rival is not None and rival.sha256 != result.facts.get("champion"):
+        return "the champion is another one now"
+    return None
+
+
+def _no_better(evaluation: Mapping[str, Any]) -> list[str]:
+    """A warning for each metric in which a trivial model does as well."""
+    trivial, metrics = evaluation["baseline"], evaluation["metrics"]
+    return [
+        f"warning: {name} is {metrics[name]:.3g}, and a trivial model has {trivial['metrics'][name]:.3g}: "
+        f"{trivial['name']}"
+        for name in evaluation["not_better"]
+    ]
 
 
 def _parts(

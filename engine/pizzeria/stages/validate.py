@@ -1,5 +1,8 @@
 """Checks the tables with the built-in expectations and the spec's own. One that is critical and was not met, or could
-not be decided, stops the run; the others are told."""
+not be decided, stops the run; the others are told.
+
+A slice that the data do not have is refused here, too, before anything is trained that could not be judged by it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pizzeria import atomic, registry
 from pizzeria.contracts import Expectation
 from pizzeria.errors import ExpectationError, PizzeriaError
 from pizzeria.intake.collection import collect
+from pizzeria.measuring import slice_columns
 from pizzeria.reference import reference_files, reference_tables
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome, framing
@@ -31,7 +35,9 @@ _LONG = 160
 def reads(spec: Spec) -> dict[str, Any]:
     data = spec.data.model_dump(mode="json")
     read = {name: data[name] for name in ("validator", "expectations", "reference")}
-    return framing(spec) | {"data": read}
+    slices = spec.evaluation.model_dump(mode="json", include={"slices"})
+    parts = [list(one.part) for one in spec.problem.success if one.part]
+    return framing(spec) | {"data": read, "evaluation": slices | {"asked": parts}}
 
 
 def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
@@ -45,6 +51,7 @@ def data(spec: Spec) -> Sequence[Path]:
 def run(job: Job) -> Outcome:
     validator = registry.load("validators", job.spec.data.validator)
     tables = read_tables(job.inputs["collect"].folder)
+    slice_columns.require(job.spec, tables)
     expectations = _with_reference(job, validator)
     results: Sequence[Expectation] = validator.validate(tables, job.spec.problem, expectations, job.folder)
     atomic.write_json(job.folder / "expectations.json", [asdict(result) for result in results])
