@@ -22,19 +22,18 @@ sys.path.append(str(Path(__file__).parents[1] / "plugins" / "trainers"))
 
 import pyarrow as pa
 from pyarrow import parquet
+from serving_bundles import prepare
 from synthetic import Recorder, problem, write_photos
 
 from pizzeria import registry
 from pizzeria.bulk import predict_in_bulk
-from pizzeria.conformance.tiny_bundles import OLDER
 from pizzeria.contracts import TrainJob
-from pizzeria.inference.bundle import open_bundle
 from pizzeria_plugins.models import timm_classifier
 from pizzeria_plugins.runners import ray, torchrun
 from pizzeria_plugins.trainers import lightning
 
 SIDE = 96
-PART_ROWS = 200
+PART_ROWS = 25
 
 
 def training(folder: Path, runner: str, workers: int, photos: int, epochs: int) -> tuple[float, float]:
@@ -68,11 +67,11 @@ def training(folder: Path, runner: str, workers: int, photos: int, epochs: int) 
 
 
 def predicting(folder: Path, workers: int, photos: int) -> float:
-    """Photos per second from the first part that is there to the last."""
-    _, photo = open_bundle(OLDER).sample_request()
-    table = folder / "photos.parquet"
+    """Photos per second from the first part that is there to the last: a detector, JPEGs of 640x480 pixels."""
+    case, table = prepare(folder, "detector"), folder / "photos.parquet"
     if not table.exists():
-        parquet.write_table(pa.table({"photo": [photo] * photos}), table, row_group_size=PART_ROWS)
+        bodies = [case.bodies[i % len(case.bodies)] for i in range(photos)]
+        parquet.write_table(pa.table({"photo": bodies}), table, row_group_size=PART_ROWS)
     moments: list[float] = []
 
     def each(work: Any, items: Any) -> Any:
@@ -81,7 +80,7 @@ def predicting(folder: Path, workers: int, photos: int) -> float:
             yield answer
 
     out = folder / f"out-{workers}"
-    predict_in_bulk(OLDER, 40, [str(table)], str(out), each, Recorder(), part_rows=PART_ROWS)
+    predict_in_bulk(case.bundle, 40, [str(table)], str(out), each, Recorder(), part_rows=PART_ROWS)
     return PART_ROWS * (len(moments) - 1) / (moments[-1] - moments[0])
 
 
@@ -91,7 +90,7 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2", help="how many, with commas between")
     parser.add_argument("--photos", type=int, default=2048)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--predict", type=int, default=20_000, help="photos that are predicted; 0: none")
+    parser.add_argument("--predict", type=int, default=2000, help="photos that are predicted; 0: none")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     print(f"load of this machine in the last minute: {os.getloadavg()[0]:.1f}, cores: {os.cpu_count()}")

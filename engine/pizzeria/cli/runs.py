@@ -34,12 +34,16 @@ def plan(spec: tuple[str, ...]) -> None:
     from pizzeria.graph import run_id
     from pizzeria.loading import load_spec
 
-    found = load_spec(spec)
-    steps = make_plan(found, open_store())
+    found, store = load_spec(spec), open_store()
+    steps = make_plan(found, store)
     click.echo(f"run {run_id(found, steps)}")
     for step in steps:
-        state = click.style("run ", fg="yellow") if step.result is None else click.style("done", fg="green")
-        click.echo(f"  {step.name:<9} {state}  {step.fingerprint[:12]}  {step.why}".rstrip())
+        state, why = click.style("done", fg="green"), step.why
+        if step.result is None and store.artifacts is not None and store.artifacts.holds(step.fingerprint):
+            state, why = click.style("have", fg="green"), f"fetched from {store.artifacts.place.address}"
+        elif step.result is None:
+            state = click.style("run ", fg="yellow")
+        click.echo(f"  {step.name:<9} {state}  {step.fingerprint[:12]}  {why}".rstrip())
 
 
 @click.command()

@@ -16,6 +16,7 @@ from pizzeria.execution import execute
 from pizzeria.graph import plan, run_id
 from pizzeria.loading import load_spec
 from pizzeria.progress import PlainProgress, open_progress
+from pizzeria.runs.artifacts import Artifacts
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.spec import Spec
 from pizzeria.sweeping.description import describe
@@ -61,7 +62,7 @@ class Members:
         """Take a member as far as the sweep goes; whatever stops it is in its record."""
         name = f"[{number + 1}/{self.sweep.members}]"
         _say(f"{name} {' '.join([*self.head, *overrides])}")
-        spec, store = load_spec([*self.head, *overrides]), Store(self.store)
+        spec, store = load_spec([*self.head, *overrides]), Store(self.store, Artifacts.of_environment())
         varied = settings(overrides, self.typed)
         state: State = "failed"
         try:

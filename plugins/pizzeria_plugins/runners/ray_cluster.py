@@ -27,6 +27,8 @@ def cluster(options: Any, progress: Progress | None = None) -> Iterator[None]:
     # Ray asks for these when it is imported; nothing is to be told to anybody.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A worker imports PyTorch before it is there, which takes a busy machine longer than Ray's minute.
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")
     try:
         import ray
     except ImportError as error:
