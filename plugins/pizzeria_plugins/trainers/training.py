@@ -19,6 +19,7 @@ from pizzeria.contracts import TrainJob
 from pizzeria.datasets import Dataset, EmbeddingSet, ImageSet, open_dataset
 from pizzeria.errors import TrainingError
 from pizzeria.tasks import task
+from pizzeria_plugins.trainers.allocator import kept_memory
 from pizzeria_plugins.trainers.batches import training_loader, validation_loader
 from pizzeria_plugins.trainers.bfloat16 import keep_slow_layers_wide
 from pizzeria_plugins.trainers.checkpoint_io import SafeCheckpointIO, newest, writing
@@ -70,7 +71,7 @@ def run(job: TrainJob) -> dict[str, Any]:
         assert checkpoint is not None
         fit.on_load_checkpoint(checkpoint[1])
     else:
-        with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory():
+        with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory(), kept_memory():
             _trainer(job, precision).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
             )
