@@ -284,7 +284,7 @@ class BulkWork(Protocol):
 
 
 class TrackedRun(Protocol):
-    """One run, as a tracker keeps it; opened by each command that runs some of it.
+    """One run, as a tracker keeps it; begun anew by each command that runs some of it.
 
     All of it is called by one thread, which is not the one that trains: what it raises is told, and stops no run.
     """
@@ -313,8 +313,8 @@ class TrackedRun(Protocol):
 class Tracker(Plugin, Protocol):
     """`trackers`: keeps curves, metrics and files of runs where runs are compared with each other."""
 
-    def open(self, options: Any, name: str, run: str) -> TrackedRun:
-        """The run of this id, begun where the tracker does not have it yet.
+    def begin(self, options: Any, name: str, run: str) -> TrackedRun:
+        """The run of this id, made where the tracker does not have it yet.
 
         Args:
             name: Of the spec.

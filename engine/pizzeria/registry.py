@@ -33,7 +33,7 @@ KINDS = {
     "prediction_logs": ("Options", "writer", "read", "photo", "prune"),
     "monitors": ("Options", "judge"),
     "alerts": ("Options", "send"),
-    "trackers": ("Options", "open"),
+    "trackers": ("Options", "begin"),
 }
 """Each kind with what `pizzeria.contracts` asks of its plugins."""
 

@@ -72,7 +72,7 @@ def _teller(one: Tracking, spec: Spec, run: Run, steps: Sequence[Step], store: S
     plugin = registry.load("trackers", one.use)
     prints = [step.fingerprint for step in steps if step.name == "train"]
     curves = [store.cache / name for found in prints for name in (found, f"{found}.partial")]
-    teller = Teller(one.use, partial(plugin.open, one.options, spec.name, run.id), curves, progress)
+    teller = Teller(one.use, partial(plugin.begin, one.options, spec.name, run.id), curves, progress)
     known = parameters(spec)
     teller.tell(lambda tracked: tracked.parameters(known))
     teller.tell(lambda tracked: tracked.file(run.folder / "spec.yaml"))

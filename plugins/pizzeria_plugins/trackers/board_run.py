@@ -15,19 +15,21 @@ from pizzeria_plugins.trackers.logged_run import LoggedRun
 class BoardRun(LoggedRun):
     """See `pizzeria.contracts.TrackedRun`.
 
-    TensorBoard compares hyperparameters by the metrics that came of them, so they are told together, at the end.
+    TensorBoard compares hyperparameters by the metrics that came of them, so these are told together, at the end.
     """
 
     def __init__(self, logger: TensorBoardLogger, root: Path, steps: int) -> None:
         super().__init__(logger, f"tensorboard --logdir {root}", steps, Path(logger.log_dir))
         self._values: dict[str, Any] = {}
-        self._last: dict[str, float] = {}
+        self._outcome: dict[str, float] = {}
 
     def parameters(self, values: Mapping[str, Any]) -> None:
         self._values |= {name: "null" if value is None else value for name, value in values.items()}
+        super().parameters(self._values)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        self._last |= values
+        if any(name.startswith("test_") for name in values):
+            self._outcome, self.steps = dict(values), step
         super().metrics(values, step)
 
     def lineage(self, values: Mapping[str, str]) -> None:
@@ -40,8 +42,7 @@ class BoardRun(LoggedRun):
             self.logger.experiment.add_text(path.name, f"```yaml\n{path.read_text()}\n```")
 
     def close(self, state: Literal["finished", "failed", "killed"]) -> None:
-        if self._last:
-            self.logger.log_hyperparams(self._values, self._last, step=max(self.steps, 1))
+        self.logger.log_hyperparams(self._values, self._outcome, step=self.steps)
         self.logger.save()
         super().close(state)
 

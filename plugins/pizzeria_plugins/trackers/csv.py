@@ -22,7 +22,7 @@ class Options(PluginOptions):
     )
 
 
-def open(options: Options, name: str, run: str) -> LoggedRun:
+def begin(options: Options, name: str, run: str) -> LoggedRun:
     """The run's folder, emptied: all of its epochs are told again, from the file that the training keeps."""
     from pytorch_lightning.loggers import CSVLogger
 

@@ -48,7 +48,7 @@ class Options(PluginOptions):
         return uri
 
 
-def open(options: Options, name: str, run: str) -> MlflowRun:
+def begin(options: Options, name: str, run: str) -> MlflowRun:
     """The MLflow run with the tag `pizzeria.run`, made where there is none.
 
     Raises:

@@ -21,7 +21,7 @@ class Options(PluginOptions):
     )
 
 
-def open(options: Options, name: str, run: str) -> BoardRun:
+def begin(options: Options, name: str, run: str) -> BoardRun:
     """The run in `<folder>/<name of the spec>/<run>`; one that goes on gets one more file of events there."""
     from pizzeria_plugins.trackers.board_run import open_run
 

@@ -12,6 +12,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
+from synthetic import Recorder, problem, write_rows
 
 from pizzeria.contracts import TrainJob
 from pizzeria.datasets import open_dataset
@@ -20,8 +21,6 @@ from pizzeria_plugins.models import lightgbm as model
 from pizzeria_plugins.models.booster_file import read
 from pizzeria_plugins.trainers import boosting
 from pizzeria_plugins.trainers import lightgbm as trainer
-
-from .synthetic import Recorder, problem, write_rows
 
 THREE = {"rounds": 30, "checkpoint_every": 10, "learning_rate": 0.2, "threads": 1}
 
