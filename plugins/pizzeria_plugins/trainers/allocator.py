@@ -34,4 +34,11 @@ def kept_memory() -> Iterator[None]:
     finally:
         for parameter, value in _DEFAULTS.items():
             libc.mallopt(parameter, value)
+        trim()
+
+
+def trim() -> None:
+    """Give freed memory back to the system, where the C library can."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)

@@ -253,6 +253,7 @@ class Fit(pl.LightningModule):
 
     def _within_memory(self, batch: Batch, work: Callable[[Sequence[Batch]], Found]) -> Found:
         """`work` on the batch, which is cut into more and more parts until memory is enough."""
+        again = False
         while True:
             try:
                 return work(batch.parts(self.parts))
@@ -261,7 +262,9 @@ class Fit(pl.LightningModule):
                     raise
                 said = str(error).partition("\n")[0]
             release()
-            self._halve(len(batch.inputs[0]), said)
+            if again:  # what had been kept for later was not it
+                self._halve(len(batch.inputs[0]), said)
+            again = not again
 
     def _halve(self, size: int, said: str) -> None:
         at_once = -(-size // self.parts)

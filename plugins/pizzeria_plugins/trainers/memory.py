@@ -6,6 +6,8 @@ import gc
 
 import torch
 
+from pizzeria_plugins.trainers.allocator import trim
+
 _SAID = (
     *("can't allocate memory", "not enough memory", "out of memory", "bad_alloc"),
     *("could not create a primitive", "could not create a memory"),
@@ -28,5 +30,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 def release() -> None:
     """Give back what nobody needs any more; call it when the error, which holds the tensors, is gone."""
     gc.collect()
+    trim()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

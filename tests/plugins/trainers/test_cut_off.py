@@ -143,13 +143,13 @@ from pizzeria_plugins.trainers import training, lightning
 
 torch.set_num_threads(1)
 root = Path(sys.argv[2])
-write_photos(root / "features", "image_classification", (256, 8, 8), 128)
-settings = {"batch_size": 256, "max_epochs": 2, "augmentation": "none", "accelerator": "cpu", "precision": "32-true"}
+write_photos(root / "features", "image_classification", (256, 8, 8), 96)
+settings = {"batch_size": 256, "max_epochs": 2, "validate_every": 2, "augmentation": "none", "precision": "32-true"}
 job = TrainJob(
     problem=problem("image_classification"),
     model=timm_classifier,
-    model_options=timm_classifier.Options(backbone="test_resnet", image_size=128),
-    options=lightning.Options(**settings),
+    model_options=timm_classifier.Options(backbone="test_resnet", image_size=96),
+    options=lightning.Options(**settings, accelerator="cpu"),
     seed=0,
     features=root / "features",
     folder=root / "train",
@@ -164,7 +164,7 @@ class Stop(Recorder):
 # One small training first, so that libraries, threads and their stacks are there when the limit is set.
 for name in ("first", "train", "same"):
     (root / name).mkdir()
-small = lightning.Options(**(job.options.model_dump() | {"batch_size": 8, "max_epochs": 1}))
+small = lightning.Options(**(job.options.model_dump() | {"batch_size": 32, "max_epochs": 1}))
 training.run(replace(job, folder=root / "first", options=small))
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
 limits = resource.getrlimit(resource.RLIMIT_AS)
@@ -184,7 +184,7 @@ print(json.dumps({"said": cut.progress.lines, "then": resumed.progress.lines, "f
 
 
 def test_out_of_memory_cuts_the_batch_and_leaves_the_step_as_it_is(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(tmp_path), "400"]
+    command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(tmp_path), "250"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     seen = json.loads(done.stdout)
