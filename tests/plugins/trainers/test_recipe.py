@@ -24,7 +24,7 @@ from pizzeria_plugins.trainers.optimizer import make_optimizer, set_pace
 from pizzeria_plugins.trainers.schedule import Pace
 
 ALL = {
-    "max_epochs": 4,
+    "max_epochs": 3,
     "mosaic": 0.5,
     "mixup": 0.3,
     "multi_scale": 0.5,
@@ -49,7 +49,7 @@ def test_the_whole_recipe_goes_on_to_the_very_same_weights(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
     whole = detection_job(tmp_path / "whole", **ALL)
     facts = lightning.train(whole)
-    assert facts["epochs"] == 4
+    assert facts["epochs"] == 3
     cut = replace(detection_job(tmp_path / "cut", **ALL), progress=Interrupting())
     with pytest.raises(KeyboardInterrupt):
         lightning.train(cut)
