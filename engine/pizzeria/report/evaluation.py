@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pizzeria.drawing import colour
-from pizzeria.report import box_errors, evaluation_figures, measures
+from pizzeria.report import beside, box_errors, evaluation_figures, measures
 from pizzeria.report.measures import Tested
 from pizzeria.report.run_folder import RunFolder
 from pizzeria.report.wording import higher_is_better, metric_meaning, metric_title
@@ -22,6 +22,7 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
         return None
     metrics = (report or {}).get("metrics") or {}
     main = task(run.task).MAIN_METRIC if run.task in NAMES else ""
+    intervals, trivial = (report or {}).get("intervals") or {}, (report or {}).get("baseline") or {}
     elsewhere = box_errors.in_size_table(report or {})
     tiles = [
         {
@@ -30,6 +31,8 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
             "value": value,
             "meaning": metric_meaning(run.task, name),
             "main": name == main,
+            "interval": intervals.get(name),
+            "baseline": (trivial.get("metrics") or {}).get(name),
         }
         for name, value in metrics.items()
         if name not in elsewhere and (value is None or isinstance(value, int | float))
@@ -38,8 +41,9 @@ def section(run: RunFolder, test: Tested | None) -> dict[str, Any] | None:
         "unit": "rows" if run.task.startswith("tabular") else "photos",
         "count": None if test is None else len(test.keys),
         "tiles": tiles,
+        **beside.sentences(run, report or {}),
         "parts": _parts(run),
-        "classes": _class_table(run, (report or {}).get("per_class") or {}, test),
+        "classes": _class_table(run, report or {}, test),
         "figures": evaluation_figures.plots(run, report or {}, test),
     }
 
@@ -76,8 +80,9 @@ def _parts(run: RunFolder) -> dict[str, Any] | None:
     }
 
 
-def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None) -> dict[str, Any] | None:
+def _class_table(run: RunFolder, report: dict[str, Any], test: Tested | None) -> dict[str, Any] | None:
     """One row for each class, one column for each metric that any class has."""
+    per_class = report.get("per_class") or {}
     if not per_class:
         return None
     names = [name for name in run.classes if name in per_class] + [n for n in per_class if n not in run.classes]
@@ -100,6 +105,7 @@ def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None)
                 "name": name,
                 "colour": colour(name, run.classes),
                 "values": [per_class[name].get(column) for column in columns],
+                **beside.of_class(run, report, name, columns),
                 "threshold": thresholds.get(name, per_class[name].get("threshold")),
                 "wish": wishes.get(name),
                 "support": counts[known] if known is not None and known < len(counts) else {},
@@ -111,6 +117,7 @@ def _class_table(run: RunFolder, per_class: dict[str, Any], test: Tested | None)
             for c in columns
         ],
         "rows": rows,
+        "trivial": beside.class_metric(run, report),
         "wishes": bool(wishes),
         "thresholds": any(row["threshold"] is not None for row in rows),
         "supports": sorted({key for row in rows for key in row["support"]}),

@@ -17,6 +17,7 @@ from pizzeria.report import (
     leakage,
     listings,
     monitoring,
+    slices,
     training,
     wording,
 )
@@ -33,6 +34,7 @@ TITLES = {
     "label_noise": "Labels in doubt",
     "training": "Training",
     "evaluation": "Evaluation",
+    "slices": "Slices",
     "errors": "Errors",
     "examples": "Photos",
     "mistakes": "Mistakes",
@@ -98,6 +100,7 @@ def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, A
         "label_noise": label_noise.section(run, album),
         "training": training.section(run),
         "evaluation": evaluation.section(run, test),
+        "slices": slices.section(run),
         "errors": box_errors.section(run),
         "examples": gallery.examples(run, test, album),
         "mistakes": gallery.mistakes(run, test, album),
@@ -112,7 +115,7 @@ def _sections(run: RunFolder, watched: monitoring.Watched | None) -> dict[str, A
 
 
 def _has_figure(found: dict[str, Any]) -> bool:
-    sections = (found[name] for name in ("data", "training", "evaluation", "errors") if name in found)
+    sections = (found[name] for name in ("data", "training", "evaluation", "slices", "errors") if name in found)
     plots = [plot for section in sections for plot in section["figures"]]
     watched = found.get("monitoring", {"passes": (), "history": None})
     plots += [plot for one in (*watched["passes"], watched["history"]) if one for plot in one["plots"]]

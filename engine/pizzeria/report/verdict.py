@@ -78,29 +78,57 @@ def criteria(run: RunFolder) -> list[dict[str, Any]]:
 def _criterion(task: str, entry: dict[str, Any], *, judged: bool) -> dict[str, Any]:
     metric, value, passed = str(entry.get("metric")), entry.get("value"), entry.get("passed")
     least, most = entry.get("at_least"), entry.get("at_most")
+    low, high = (entry.get("interval") or (value, value)) if entry.get("lower_bound") else (value, value)
     state = {True: "pass", False: "fail", None: "undecided"}[passed] if judged else "waiting"
-    bounds = [f"at least {number(float(least))}"] if least is not None else []
-    bounds += [f"at most {number(float(most))}"] if most is not None else []
-    # With two bounds the margin to the nearer one counts.
-    margins = [value - least] if value is not None and least is not None else []
-    margins += [most - value] if value is not None and most is not None else []
+    # With several bounds the margin to the nearest one counts.
+    margins = [low - least] if low is not None and least is not None else []
+    margins += [most - high] if high is not None and most is not None else []
+    margins += _margin_to_champion(entry)
     margin = min(margins, default=None)
     words = {"waiting": "not evaluated", "undecided": "undecided: nothing to measure it on"}.get(state, "")
+    if state in ("pass", "fail"):
+        words = "passed: there is no other champion"
     if margin is not None and state in ("pass", "fail"):
         words = f"{'passed' if state == 'pass' else 'missed'} by {number(abs(float(margin)))}"
     limits = [bound for bound in (least, most, value) if bound is not None]
-    fits = bool(limits) and all(0 <= bound <= 1 for bound in limits) and value is not None
-    of_class = entry.get("of_class")
+    fits = len(limits) > 1 and all(0 <= bound <= 1 for bound in limits) and value is not None
     return {
         "metric": metric,
-        "title": metric_title(metric) + (f" of {of_class}" if of_class else ""),
+        "title": metric_title(metric) + _whose(entry),
         "meaning": metric_meaning(task, metric),
         "value": value,
-        "bound": " and ".join(bounds),
+        "bound": " and ".join(_bounds(entry)),
         "state": state,
         "words": words,
         "bar": {"value": value, "bounds": [b for b in (least, most) if b is not None]} if fits else None,
     }
+
+
+def _whose(entry: dict[str, Any]) -> str:
+    """Of which class and slice."""
+    text = f" of {entry['of_class']}" if entry.get("of_class") else ""
+    parts = (entry.get("slice") or {}).items()
+    return text + "".join(f", {column} {value}" for column, value in parts)
+
+
+def _bounds(entry: dict[str, Any]) -> list[str]:
+    """What was asked, in words."""
+    least, most, gain = entry.get("at_least"), entry.get("at_most"), entry.get("gain_over_champion")
+    ends = ("lower end ", "upper end ") if entry.get("lower_bound") else ("", "")
+    bounds = [f"{ends[0]}at least {number(float(least))}"] if least is not None else []
+    bounds += [f"{ends[1]}at most {number(float(most))}"] if most is not None else []
+    if gain is not None:
+        asked = "no worse than" if not gain else f"{number(abs(float(gain)))} {'better' if gain > 0 else 'worse'} than"
+        bounds.append(
+            f"{'surely ' if entry.get('lower_bound') else ''}{'at most ' if gain < 0 else ''}{asked} the champion"
+        )
+    return bounds
+
+
+def _margin_to_champion(entry: dict[str, Any]) -> list[float]:
+    asked, gain = entry.get("gain_over_champion"), entry.get("gain") or {}
+    found = gain.get("low" if entry.get("lower_bound") else "value")
+    return [] if asked is None or found is None else [float(found) - float(asked)]
 
 
 def phases(run: RunFolder) -> list[dict[str, Any]]:
