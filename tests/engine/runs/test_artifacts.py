@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pizzeria.cli import main
 from pizzeria.errors import DataError
 from pizzeria.execution import Executed, execute
+from pizzeria.fetching.place import Place
 from pizzeria.graph import stages
 from pizzeria.loading import load_spec
 from pizzeria.runs.artifacts import Artifacts
@@ -118,7 +121,7 @@ def test_each_content_is_there_once(tmp_path: Path) -> None:
     (tmp_path / "stage").mkdir()
     for name in ("a", "b"):
         (tmp_path / "stage" / name).write_bytes(b"the same")
-    artifacts = Artifacts(stores_place(tmp_path / "shared"))
+    artifacts = Artifacts(Place.open(str(tmp_path / "shared")))
     assert artifacts.push("f1", tmp_path / "stage") == 8
     assert artifacts.push("f2", tmp_path / "stage") == 0
     (tmp_path / "back").mkdir()
@@ -126,7 +129,10 @@ def test_each_content_is_there_once(tmp_path: Path) -> None:
     assert (tmp_path / "back/b").read_bytes() == b"the same"
 
 
-def stores_place(folder: Path):
-    from pizzeria.fetching.place import Place
-
-    return Place.open(str(folder))
+def test_plan_says_what_another_machine_has(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("one", f"{tmp_path}/shared")
+    monkeypatch.setenv("PIZZERIA_STORE", str(tmp_path / "two"))
+    lines = CliRunner().invoke(main, ["plan", "prices.yaml"]).output.splitlines()
+    found = {line.split()[0]: line.split()[1] for line in lines[1:]}
+    assert (found["split"], found["train"]) == ("have", "run")
+    assert any(line.endswith(f"fetched from {tmp_path}/shared") for line in lines)
