@@ -27,6 +27,8 @@ def charges(run: RunFolder) -> dict[str, Any] | None:
             rows += [_row(name, "in bulk", bulk, cost), *_answers(run, cost, name, catalogue, milliseconds)]
     if not rows:
         return None
+    for before, row in zip(reversed(rows[:-1]), reversed(rows[1:]), strict=True):
+        row["again"] = row["name"] == before["name"]
     priced = any(row["priced"] for row in rows)
     return {"rows": rows, "priced": priced, "note": _note(run, unit, milliseconds, package.get("cores"))}
 
@@ -50,6 +52,7 @@ def _row(name: str, how: str, charge: Charge, cost: Mapping[str, Any]) -> dict[s
         "name": name,
         "how": how,
         "own": False,
+        "again": False,
         "hours": duration(hours * 3600) if clock and hours is not None else fact(hours),
         "unit": charge.unit.removesuffix(" hours").removesuffix("hours") if clock else charge.unit,
         "priced": charge.price is not None,

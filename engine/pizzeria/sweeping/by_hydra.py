@@ -10,7 +10,8 @@ import copy
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from pizzeria.errors import Fault, PizzeriaError, SpecError
 from pizzeria.spec.compose import compose_hydra, is_of_hydra
 
 _SETTABLE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper.", "hydra.launcher.")
+_SPACE = ("hydra.sweeper.params", "hydra.sweeper.search_space")
 _CODE = ("hydra._internal.core_plugins.", "hydra_plugins.", "optuna.samplers.")
 """What may be named as code: by Hydra's own plugins, and not by a spec."""
 
@@ -38,6 +40,10 @@ class Chosen:
             key = text.split("=", 1)[0].lstrip("+~")
             if is_of_hydra(key) and not key.startswith(_SETTABLE):
                 _refuse(key, "only sweeper and launcher of Hydra can be set", "hydra/sweeper=optuna, say")
+            if key.startswith(_SPACE):
+                _refuse(
+                    key, "what is varied is written as keys of the spec", "training.seed=1,2 or =interval(1,9), say"
+                )
         self.settings, self._loader = compose_hydra(typed, file)
         self.typed = [text for text in typed if not is_of_hydra(text)]
         _check_code(self.settings)
@@ -61,12 +67,6 @@ class Chosen:
     def trials(self) -> int:
         return int(self.settings.sweeper.n_trials)
 
-    @property
-    def space(self) -> list[str]:
-        """All that is varied or fixed: `hydra.sweeper.params`, and after it what was typed."""
-        params: Mapping[str, Any] = self.settings.sweeper.get("params") or {}
-        return [*(f"{key}={value}" for key, value in params.items()), *self.typed]
-
     def towards(self, better: Literal["higher", "lower"]) -> None:
         """Let an optimising sweeper search for higher or lower values, each time in the same order.
 
@@ -86,19 +86,24 @@ class Chosen:
         if sweeper.get("storage"):
             hint = "leave it out: the folder of the sweep holds all that is needed to go on"
             _refuse("hydra.sweeper.storage", "this Optuna cannot keep a study in a database", hint)
+        if str(sweeper.sampler["_target_"]).endswith(".GridSampler"):
+            _refuse("hydra/sweeper/sampler", "a grid needs no Optuna", "leave hydra/sweeper out")
+        for name in ("n_trials", "n_jobs"):
+            if sweeper[name] < 1:
+                _refuse(f"hydra.sweeper.{name}", f"found {sweeper[name]}", "1 or more")
         sweeper.direction = direction
         if "seed" in sweeper.sampler and sweeper.sampler.seed is None:
             sweeper.sampler.seed = 0
 
-    def sweep(self, folder: Path, task: Callable[[Any], float | None]) -> None:
-        """Let the sweeper choose and run members until it is at its end.
+    def prepare(self, folder: Path, task: Callable[[Any], float | None]) -> Callable[[], None]:
+        """Make sweeper and launcher; returns what lets them choose and run members until the sweeper is at its end.
 
         Args:
             folder: Where Hydra leaves its own files.
             task: Runs the member of the present job; see `pizzeria.sweeping.member`.
 
         Raises:
-            PizzeriaError: sweeper or launcher cannot go on.
+            PizzeriaError: sweeper or launcher cannot be made as they are set, or, later, cannot go on.
         """
         from hydra._internal.callbacks import Callbacks
         from hydra.core.plugins import Plugins
@@ -107,7 +112,7 @@ class Chosen:
         from omegaconf import OmegaConf, open_dict
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        config = OmegaConf.create({"hydra": self.settings}, flags={"allow_objects": True})
+        config = OmegaConf.create({"hydra": self.settings})
         with open_dict(config):
             config.hydra.sweep.dir, config.hydra.sweep.subdir = str(folder), "."
             config.hydra.output_subdir = None
@@ -115,20 +120,29 @@ class Chosen:
             config.hydra.job.name, config.hydra.job.chdir = "sweep", False
         setup_globals()
         context = HydraContext(config_loader=_handing_through(self._loader), callbacks=Callbacks())
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of SQLAlchemy, at the import of Optuna
-                sweeper = Plugins.instance().instantiate_sweeper(
-                    config=config, hydra_context=context, task_function=task
-                )
-            for name in ("optuna", "hydra_plugins"):
-                logging.getLogger(name).setLevel(logging.CRITICAL)  # members tell of themselves
-            sweeper.sweep(self.typed)
-        except PizzeriaError:
-            raise
-        except Exception as error:
-            text = str(error).strip() or type(error).__name__
-            raise PizzeriaError(f"the sweep cannot go on: {text.splitlines()[0]}") from error
+        with _told(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of SQLAlchemy, at the import of Optuna
+            sweeper = Plugins.instance().instantiate_sweeper(config=config, hydra_context=context, task_function=task)
+        for name in ("optuna", "hydra_plugins"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # members tell of themselves
+
+        def choose_and_run() -> None:
+            with _told():
+                sweeper.sweep(self.typed)
+
+        return choose_and_run
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell whatever Hydra's plugins raise by its first line."""
+    try:
+        yield
+    except PizzeriaError:
+        raise
+    except Exception as error:
+        text = str(error).strip() or type(error).__name__
+        raise PizzeriaError(f"the sweep cannot go on: {text.splitlines()[0]}") from error
 
 
 def _handing_through(loader: Any) -> Any:

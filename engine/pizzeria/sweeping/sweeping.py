@@ -36,7 +36,7 @@ def run_sweep(arguments: Sequence[str], store: Store, until: str, on_end: Callab
     is_file = bool(arguments) and "=" not in arguments[0]
     head, typed = (arguments[:1], arguments[1:]) if is_file else ((), arguments)
     chosen = Chosen(typed, Path(head[0]) if head else None)
-    foreseen = corners(chosen.space) if chosen.optimises else grid(chosen.space)
+    foreseen = corners(chosen.typed) if chosen.optimises else grid(chosen.typed)
     specs = [load_spec((*head, *member)) for member in foreseen]  # all are checked before the first runs
     metric = metric_of(specs[0])
     better = task(specs[0].problem.task).METRICS[metric].better
@@ -49,10 +49,11 @@ def run_sweep(arguments: Sequence[str], store: Store, until: str, on_end: Callab
     folder = store.root / ".sweeps" / f"{specs[0].name}-{digest([decisive, until])[:8]}"
     count = chosen.trials if chosen.optimises else len(foreseen)
     sweep = Sweep(folder, tuple(arguments), until, metric, better, count, now())
+    members = Members(sweep, store.root, head, chosen.typed, Path.cwd(), chosen.alone, chosen.strict, on_end)
+    choose_and_run = chosen.prepare(folder, members)
     sweep.begin()
-    members = Members(sweep, store.root, head, chosen.space, Path.cwd(), chosen.alone, chosen.strict, on_end)
     try:
-        chosen.sweep(folder, members)
+        choose_and_run()
     except PizzeriaError:
         # Optuna has no best trial to tell of where no member was measured, and says so by an error.
         if any(member.validation for member in sweep.ended()) or len(sweep.ended()) < count:
