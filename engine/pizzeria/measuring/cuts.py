@@ -63,7 +63,8 @@ def cut(column: str, values: pd.Series, edges: tuple[float, ...] = (), keep: Col
         return _by_value(column, values, keep)
     ends = edges or np.quantile(numbers[~np.isnan(numbers)], [1 / 3, 2 / 3])
     names = edge_names(edges) if edges else THIRDS
-    at = np.searchsorted(ends, numbers, side="right")
+    # An edge belongs to what begins there; of thirds, to what ends there, so that one frequent value does not fill all.
+    at = np.searchsorted(ends, numbers, side="right" if edges else "left")
     at = np.where(np.isnan(numbers), len(names), at)
     found = _named(column, (*names, MISSING), at)
     return Cut(column, found.names, found.of, _ranges(found, values))

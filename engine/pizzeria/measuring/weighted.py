@@ -148,7 +148,7 @@ def _of_decisions(metric: str, weights: Floats, said: NDArray[np.bool_], true: N
 def _rate(metric: str, hit: Floats, claimed: Floats, there: Floats) -> Floats:
     below = {"f1": claimed + there, "precision": claimed, "recall": there}[metric]
     above = 2 * hit if metric == "f1" else hit
-    found = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    found: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
     found[there == 0] = np.nan
     return found
 

@@ -117,10 +117,10 @@ def _gain(
     if criterion.part is not None:
         keys = _in_slice(criterion.part, spec, keys, truth, tables, dataset)
     true = truth.of(keys)
-    sides = [Answers(one.predictions.of(keys), one.calibration) for one in (theirs, mine)]
+    old, new = (Answers(one.predictions.of(keys), one.calibration) for one in (theirs, mine))
     rule = Comparison(confidence=spec.evaluation.confidence, resamples=spec.evaluation.resamples or _DRAWS)
     names, _ = groups(tables, keys, spec)
-    found = compare(rule, spec.problem, *sides, true, names, evaluate=evaluate, metric=criterion.metric)
+    found = compare(rule, spec.problem, old, new, true, names, evaluate=evaluate, metric=criterion.metric)
     if found.undecided:
         return _unknown(found.undecided)
     one: Difference | None = found.main
