@@ -150,7 +150,7 @@ def _handing_through(loader: Any) -> Any:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from omegaconf import open_dict
 
-    class HandingThrough(ConfigLoaderImpl):  # type: ignore[misc]
+    class HandingThrough(ConfigLoaderImpl):
         def load_sweep_config(self, master_config: Any, sweep_overrides: list[str]) -> Any:
             config = copy.deepcopy(master_config)
             with open_dict(config):

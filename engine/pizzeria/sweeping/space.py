@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from pizzeria.errors import Fault, SpecError
-
-_MOST = 50
-"""Values of one key that are tried of a long range."""
 
 
 def corners(overrides: Sequence[str]) -> list[list[str]]:
@@ -58,10 +54,12 @@ def _parsed(overrides: Sequence[str]) -> Mapping[str, Any]:
 def _values(override: Any) -> list[str]:
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
+    value = override.value()
     if override.is_interval_sweep():
-        interval = override.value()
-        return [str(interval.start), str(interval.end)]
-    return list(islice(override.sweep_string_iterator(), _MOST))
+        return [str(value.start), str(value.end)]
+    if override.is_range_sweep():
+        return [str(value.start), str(value.stop)]  # Optuna's ranges have their end
+    return list(override.sweep_string_iterator())
 
 
 def _plain(value: Any) -> Any:
