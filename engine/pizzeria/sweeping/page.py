@@ -59,7 +59,7 @@ def cost_text(member: Member) -> str:
 
 def _counts(comparison: Comparison) -> str:
     members = comparison.members
-    states = {"done": "came to their end", "missed": "miss a success criterion", "failed": "failed"}
+    states = {"done": "came to their end", "missed": "short of a success criterion", "failed": "failed"}
     told = [f"{n} {words}" for state, words in states.items() if (n := sum(m.state == state for m in members))]
     waiting = comparison.expected - len(members)
     return ", ".join([*told, *([f"{waiting} not yet run"] if waiting > 0 else [])])

@@ -122,7 +122,7 @@ def _line(comparison: Comparison, member: Member, rank: int, count: int, axes: S
 def _layout(axes: Sequence[Axis]) -> dict[str, Any]:
     last = len(axes) - 1
     upright = {"type": "line", "y0": 0, "y1": 1, "layer": "below", "line": {"color": "var:faint", "width": 1.5}}
-    beside = {"showarrow": False, "xanchor": "right", "xshift": -8, "font": {"size": 11, "color": "var:muted"}}
+    beside = {"showarrow": False, "xanchor": "right", "xshift": -7, "bgcolor": "var:surface", "font": {"size": 11}}
     return {
         "xaxis": {
             "tickvals": list(range(len(axes))),
