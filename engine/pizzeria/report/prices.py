@@ -34,15 +34,15 @@ def training_charge(cost: Mapping[str, Any], facts: Mapping[str, Any]) -> Charge
 
     Args:
         cost: Section `cost` of a resolved spec.
-        facts: What the trainer said: `seconds`, and `cores` and `gpus` of each of its `processes`.
+        facts: What the trainer said: `seconds`, and the `cores` and `gpus` of all its processes together.
 
     Example:
-        >>> training_charge({"gpu_hour": 2.5}, {"seconds": 7200, "gpus": 1, "processes": 2})
+        >>> training_charge({"gpu_hour": 2.5}, {"seconds": 7200, "gpus": 2, "cores": 16})
         Charge(unit='GPU hours', hours=4.0, price=10.0)
         >>> training_charge({}, {"seconds": 1800, "cores": 2, "gpus": 0})
         Charge(unit='CPU-core hours', hours=1.0, price=None)
     """
-    seconds, processes = facts.get("seconds"), facts.get("processes") or 1
+    seconds = facts.get("seconds")
     if not isinstance(seconds, int | float):
         return None
     gpus = facts.get("gpus") or 0
@@ -51,7 +51,7 @@ def training_charge(cost: Mapping[str, Any], facts: Mapping[str, Any]) -> Charge
     )
     if not isinstance(number, int | float):
         return Charge("hours", seconds / 3600, None)
-    hours = seconds / 3600 * number * processes
+    hours = seconds / 3600 * number
     return Charge(unit, hours, _times(hours, cost.get(key)))
 
 
@@ -63,8 +63,8 @@ def serving_charge(price: Mapping[str, Any] | None, milliseconds: float, count: 
         milliseconds: Of one answer.
 
     Example:
-        >>> serving_charge({"machine_hour": 0.36, "utilisation": 0.5}, 50.0, 1000).price
-        0.01
+        >>> serving_charge({"machine_hour": 0.36, "utilisation": 0.5}, 36.0, 1000).hours
+        0.02
         >>> lambda_price = {"gb_second": 0.00002, "memory_mb": 1024, "million_requests": 0.2}
         >>> round(serving_charge(lambda_price, 50.0, 1000).price, 6)
         0.0012

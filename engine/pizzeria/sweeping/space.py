@@ -14,9 +14,8 @@ def corners(overrides: Sequence[str]) -> list[list[str]]:
     Each value of a choice is in one of them, and so are both ends of an interval or a range.
 
     Example:
-        >>> corners(["model.depth=3", "training.learning_rate=interval(0.1,0.2)", "training.seed=1,2"])[1:]
-        [['model.depth=3', 'training.learning_rate=0.2', 'training.seed=1'],
-         ['model.depth=3', 'training.learning_rate=0.1', 'training.seed=2']]
+        >>> corners(["depth=3", "rate=interval(0.1,0.2)", "seed=1,2"])
+        [['depth=3', 'rate=0.1', 'seed=1'], ['depth=3', 'rate=0.2', 'seed=1'], ['depth=3', 'rate=0.1', 'seed=2']]
     """
     values = {key: _values(override) for key, override in _parsed(overrides).items()}
     first = {key: found[0] for key, found in values.items()}

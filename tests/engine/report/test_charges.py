@@ -26,11 +26,11 @@ PRICES = {
 }
 
 
-def test_training_is_charged_by_cores_or_by_gpus_of_all_processes() -> None:
+def test_training_is_charged_by_cores_or_by_gpus() -> None:
     cpu = training_charge(PRICES, {"seconds": 5400, "cores": 2, "gpus": 0})
     assert cpu is not None
     assert (cpu.unit, cpu.hours, cpu.price) == ("CPU-core hours", 3.0, pytest.approx(0.12))
-    gpu = training_charge(PRICES, {"seconds": 1800, "cores": 16, "gpus": 1, "processes": 4})
+    gpu = training_charge(PRICES, {"seconds": 1800, "cores": 64, "gpus": 4})
     assert gpu is not None
     assert (gpu.unit, gpu.hours, gpu.price) == ("GPU hours", 2.0, 5.0)
     old = training_charge(PRICES, {"seconds": 1800, "device": "cpu"})  # of a trainer that tells no cores
