@@ -77,19 +77,20 @@ def _costs(errors: Mapping[str, Mapping[str, Any]]) -> Figure | None:
     if not known:
         return None
     ordered = sorted(known, key=lambda kind: float(known[kind]["cost"]))
+    costs = [round(float(known[kind]["cost"]), 4) for kind in ordered]
     bar = {
         "type": "bar",
         "orientation": "h",
-        "x": [round(float(known[kind]["cost"]), 4) for kind in ordered],
+        "x": costs,
         "y": [KINDS[kind][0] for kind in ordered],
         "marker": {"color": [KINDS[kind][1] for kind in ordered]},
-        "text": [f"{known[kind]['cost']:.3f}" for kind in ordered],
+        "text": [f"{cost:.3f}" for cost in costs],
         "textposition": "outside",
         "cliponaxis": False,
         "customdata": [[known[kind]["count"], KINDS[kind][2]] for kind in ordered],
         "hovertemplate": "%{customdata[1]}: %{customdata[0]:,}, costs %{x:.3f}<extra></extra>",
     }
-    room = 1.18 * max(0.01, *bar["x"])
+    room = 1.18 * max(0.01, *costs)
     layout = axes(
         "average precision lost", "", xaxis={"range": [0, room]}, yaxis={"type": "category"}, hovermode="closest"
     )

@@ -54,7 +54,7 @@ def by_threshold(found: Mapping[str, Any], colours: Mapping[str, str]) -> Figure
         yaxis={"range": [0, 1.03]},
         margin={"l": 40, "r": 14, "t": 22, "b": 62},
     )
-    layout |= {"updatemenus": [_MENU | {"buttons": buttons}]}
+    layout |= {"updatemenus": [{**_MENU, "buttons": buttons}]}
     some = any(classes[name].get("chosen") is not None for name in names)
     note = "Marked: the threshold of the service, chosen on the validation split." if some else ""
     return Figure(
