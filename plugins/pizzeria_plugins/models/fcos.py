@@ -53,7 +53,7 @@ class Head(FCOSHead):
         boxes: dict[str, Tensor] = super().compute_loss(
             targets, head_outputs | {"cls_logits": logits.detach()}, anchors, matched_idxs
         )
-        matches = max(1, sum(int((matched >= 0).sum()) for matched in matched_idxs))
+        matches = torch.stack([(matched >= 0).sum() for matched in matched_idxs]).sum().clamp(min=1)
         return boxes | {"classification": self.focal.sums(logits, targets, matched_idxs).sum() / matches}
 
 

@@ -94,5 +94,5 @@ def levels_of(name: str, size: int) -> tuple[Level, ...]:
                 hint=f"choose a model.image_size that is a multiple of {strides[-1]}, or a backbone with padded "
                 "convolutions, such as mobilenetv3_small_100 or resnet18",
             )
-    deepest = {stride: index for index, stride in enumerate(strides)}
+    deepest = dict(zip(strides, body.feature_info.out_indices, strict=True))
     return tuple(Level(deepest[stride], stride) for stride in sorted(deepest))

@@ -71,14 +71,13 @@ class Finer(nn.Module):
     def __init__(self, maps: FeatureMaps, strides: tuple[int, ...]) -> None:
         super().__init__()
         width = maps.channels[0]
-        if maps.plain:
-            self.norm = LayerNorm2d(width)
+        self.norm = LayerNorm2d(width) if maps.plain else nn.Identity()
         self.made = nn.ModuleList(_enlarging(width, maps.strides[0] // stride) for stride in strides)
         halved = [max(32, width * stride // maps.strides[0]) for stride in strides]
         self.channels = [*halved, *maps.channels]
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        finest = self.norm(maps[0]) if hasattr(self, "norm") else maps[0]
+        finest = self.norm(maps[0])
         return [*(enlarge(finest) for enlarge in self.made), finest, *maps[1:]]
 
 
@@ -111,10 +110,8 @@ class Pyramid(nn.Module):
     def __init__(self, maps: FeatureMaps, levels: Plan, channels: int) -> None:
         super().__init__()
         self.maps = maps
-        widths = maps.channels
-        if levels.finer or maps.plain:
-            self.finer = Finer(maps, levels.finer)
-            widths = self.finer.channels
+        self.finer = Finer(maps, levels.finer) if levels.finer or maps.plain else None
+        widths = maps.channels if self.finer is None else self.finer.channels
         coarser = Coarser(channels, len(levels.coarser)) if levels.coarser else None
         self.fpn = FeaturePyramidNetwork(widths, channels, coarser)
         self.out_channels = channels
@@ -124,7 +121,7 @@ class Pyramid(nn.Module):
 
     def levels(self, maps: list[Tensor]) -> OrderedDict[str, Tensor]:
         """The pyramid alone, over the backbone's maps."""
-        if hasattr(self, "finer"):
+        if self.finer is not None:
             maps = self.finer(maps)
         return self.fpn(OrderedDict((str(level), feature) for level, feature in enumerate(maps)))
 

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from pizzeria.errors import PluginError
 from pizzeria.spec.problem import Problem
 from pizzeria_plugins.models import timm_classifier, timm_detector
-from pizzeria_plugins.models.feature_maps import levels_of
+from pizzeria_plugins.models.backbone import Embedder
+from pizzeria_plugins.models.feature_maps import Level, levels_of
 from pizzeria_plugins.models.pyramid import plan
 
 FAMILIES = (
@@ -58,7 +59,7 @@ def gradients(network: Any, targets: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("backbone", FAMILIES)
-def test_a_detector_and_a_classifier_learn_with_it(backbone: str) -> None:
+def test_detectors_classifiers_and_embeddings_work_with_it(backbone: str) -> None:
     torch.manual_seed(0)
     found = timm_detector.build(detector(backbone), problem("object_detection"), PREPROCESSING, pretrained=True)
     box = {"boxes": torch.tensor([[4.0, 4, 40, 40]]), "labels": torch.tensor([1])}
@@ -76,6 +77,7 @@ def test_a_detector_and_a_classifier_learn_with_it(backbone: str) -> None:
     classifier = timm_classifier.build(options, kind, PREPROCESSING, pretrained=True)
     assert gradients(classifier, torch.tensor([0, 1]))
     assert classifier.eval().predict(classifier(photos(2))).shape == (2, 2)
+    assert Embedder(backbone, SIZE, None, None)(photos(2)).shape[0] == 2
 
 
 @pytest.mark.parametrize("backbone", EXPORTED)
@@ -100,7 +102,7 @@ def test_both_are_exported_with_it(tmp_path: Path, backbone: str) -> None:
 
 
 def test_missing_levels_are_made() -> None:
-    assert [level.stride for level in levels_of("test_vit", SIZE)] == [16]
+    assert levels_of("vit_tiny_patch16_224", SIZE) == (Level(11, 16),)  # the last of twelve blocks
     assert plan("test_vit", SIZE, (8, 16, 32)) == ((8,), (16,), (32,))
     assert plan("test_resnet", SIZE, (16, 32, 64, 128)) == ((), (16, 32), (64, 128))
     assert plan("eva02_tiny_patch14_224", 224, (7, 14, 28)).own == (14,)
