@@ -311,7 +311,11 @@ class TrackedRun(Protocol):
 
 
 class Tracker(Plugin, Protocol):
-    """`trackers`: keeps curves, metrics and files of runs where runs are compared with each other."""
+    """`trackers`: keeps curves, metrics and files of runs where runs are compared with each other.
+
+    It may also have `prepare()`, which imports all libraries that it needs. That is called before anything else is
+    done, in the thread that will train: Python cannot import what hangs together in two threads at once.
+    """
 
     def begin(self, options: Any, name: str, run: str) -> TrackedRun:
         """The run of this id, made where the tracker does not have it yet.

@@ -48,6 +48,7 @@ _OPTIONAL = {
     "trainers": {"together": "trains in several processes (runner)"},
     "validators": {"profile": "learns expectations from data (pizzeria data profile, data.reference)"},
     "monitors": {"check": "checks the spec"},
+    "trackers": {"prepare": "imports its libraries beforehand"},
     "alerts": {"secrets": "needs secrets", "show": "shows the state after each pass"},
 }
 """By kind, what a plugin may have besides."""

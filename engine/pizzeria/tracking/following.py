@@ -44,6 +44,8 @@ def follow(spec: Spec, run: Run, steps: Sequence[Step], store: Store, progress: 
     # Those that have something to look at from the beginning; others are opened at the end, if at all.
     open_now = any(step.result is None for step in steps)
     tellers = {i: _teller(one, spec, run, steps, store, progress) for i, one in enumerate(spec.tracking) if open_now}
+    for teller in tellers.values():
+        teller.start()
     state: State = "killed"
     try:
         yield
@@ -60,7 +62,10 @@ def follow(spec: Spec, run: Run, steps: Sequence[Step], store: Store, progress: 
             key = digest(one.resolved())
             if i not in tellers and told.get(key) == now:
                 continue
-            teller = tellers.get(i) or _teller(one, spec, run, steps, store, progress)
+            teller = tellers.get(i)
+            if teller is None:
+                teller = _teller(one, spec, run, steps, store, progress)
+                teller.start()
             teller.tell(partial(_conclude, teller, found, state))
             patience = one.patience_s if state != "killed" else min(one.patience_s, INTERRUPTED_S)
             if teller.end(patience) and state != "killed":
@@ -72,7 +77,8 @@ def _teller(one: Tracking, spec: Spec, run: Run, steps: Sequence[Step], store: S
     plugin = registry.load("trackers", one.use)
     prints = [step.fingerprint for step in steps if step.name == "train"]
     curves = [store.cache / name for found in prints for name in (found, f"{found}.partial")]
-    teller = Teller(one.use, partial(plugin.begin, one.options, spec.name, run.id), curves, progress)
+    begin = partial(plugin.begin, one.options, spec.name, run.id)
+    teller = Teller(one.use, getattr(plugin, "prepare", None), begin, curves, progress)
     known = parameters(spec)
     teller.tell(lambda tracked: tracked.parameters(known))
     teller.tell(lambda tracked: tracked.file(run.folder / "spec.yaml"))

@@ -22,12 +22,20 @@ class Teller:
 
     Args:
         use: The tracker's name, for messages.
+        prepare: Imports its libraries; called at once, in the thread of the caller.
         begin: Opens the run there.
         curves: Folders in which `curves.csv` of the training may lie.
         progress: Told once when the tracker fails; from then on the run goes on without it.
     """
 
-    def __init__(self, use: str, begin: Callable[[], TrackedRun], curves: Sequence[Path], progress: Progress) -> None:
+    def __init__(
+        self,
+        use: str,
+        prepare: Callable[[], object] | None,
+        begin: Callable[[], TrackedRun],
+        curves: Sequence[Path],
+        progress: Progress,
+    ) -> None:
         self._use = use
         self._begin = begin
         self._curves = curves
@@ -35,8 +43,14 @@ class Teller:
         self._waiting: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._failed = False
         self._step = 0
-        self._thread = threading.Thread(target=self._guarded, name=f"tracking {use}", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._guarded, args=[self._work], name=f"tracking {use}", daemon=True)
+        if prepare is not None:
+            self._guarded(prepare)
+
+    def start(self) -> None:
+        """Begin, once all trackers are prepared."""
+        if not self._failed:
+            self._thread.start()
 
     def tell(self, work: Work) -> None:
         """Have the thread do something with the tracked run, in its turn."""
@@ -45,7 +59,8 @@ class Teller:
     def end(self, patience_s: float) -> bool:
         """Wait until all is told, but not for ever; whether it was."""
         self._waiting.put(None)
-        self._thread.join(patience_s)
+        if not self._failed:
+            self._thread.join(patience_s)
         if self._thread.is_alive():
             self._progress.say(
                 f"tracking: {self._use} did not take all of it within {patience_s:g} s; the next run tells it again"
@@ -64,9 +79,9 @@ class Teller:
             run.metrics(figures, step)
             self._step = step
 
-    def _guarded(self) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
-            self._work()
+            work()
         except Exception as error:  # whatever a tracker raises: the run does not need it
             self._failed = True
             said = error.message if isinstance(error, PizzeriaError) else f"{type(error).__name__}: {error}"

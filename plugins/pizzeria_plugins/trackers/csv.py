@@ -22,6 +22,11 @@ class Options(PluginOptions):
     )
 
 
+def prepare() -> None:
+    """Import what `begin` needs."""
+    import pytorch_lightning.loggers  # noqa: F401
+
+
 def begin(options: Options, name: str, run: str) -> LoggedRun:
     """The run's folder, emptied: all of its epochs are told again, from the file that the training keeps."""
     from pytorch_lightning.loggers import CSVLogger

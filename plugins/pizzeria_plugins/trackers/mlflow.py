@@ -48,6 +48,11 @@ class Options(PluginOptions):
         return uri
 
 
+def prepare() -> None:
+    """Import what `begin` needs."""
+    import pizzeria_plugins.trackers.mlflow_run  # noqa: F401
+
+
 def begin(options: Options, name: str, run: str) -> MlflowRun:
     """The MLflow run with the tag `pizzeria.run`, made where there is none.
 

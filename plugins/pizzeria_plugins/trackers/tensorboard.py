@@ -21,6 +21,11 @@ class Options(PluginOptions):
     )
 
 
+def prepare() -> None:
+    """Import what `begin` needs."""
+    import pizzeria_plugins.trackers.board_run  # noqa: F401
+
+
 def begin(options: Options, name: str, run: str) -> BoardRun:
     """The run in `<folder>/<name of the spec>/<run>`; one that goes on gets one more file of events there."""
     from pizzeria_plugins.trackers.board_run import open_run

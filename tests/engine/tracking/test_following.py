@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,20 @@ def test_a_tracker_that_is_down_stops_nothing_and_is_told_the_next_time() -> Non
     assert said == ["tracking: diary failed, and the run goes on without it: ConnectionError: no route to the diary"]
     assert len(json.loads((run.folder / "tracking.json").read_text())) == 1
     assert diary("other.jsonl")[-1] == ["close", "finished"]
+
+
+def test_libraries_are_imported_before_anything_in_the_thread_that_trains(folder: Path) -> None:
+    plugin = folder / "plugins" / "trackers" / "diary.py"
+    with plugin.open("a") as stream:
+        stream.write("\nimport threading\ndef prepare():\n    print(threading.current_thread().name)\n")
+        stream.write("    import a_library_that_nobody_has\n")
+    found, progress = spec("{use: diary}"), Recorder()
+    store, steps, run = begun(found)
+    with redirect_stdout(io.StringIO()) as printed, follow(found, run, steps, store, progress):
+        assert printed.getvalue() == "MainThread\n"
+    assert len(progress.lines) == 1
+    assert "ModuleNotFoundError: No module named 'a_library_that_nobody_has'" in progress.lines[0]
+    assert diary() == []
 
 
 def test_a_slow_tracker_is_waited_for_no_longer_than_the_spec_says() -> None:
