@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,42 @@ _MAKE_ROOM = "make room or make the folder writable, then run again: it goes on 
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Lightning's hooks around `write` and `read`."""
+    """Lightning's hooks around `write` and `read`; a checkpoint is written while the next steps are under way.
+
+    What is in it is copied first. An error of one is raised when the next is due, or at the training's end, which
+    waits for the last.
+    """
+
+    def __init__(self) -> None:
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._at_work: Future[None] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        write(checkpoint, Path(path))
+        self.wait()
+        self._at_work = self._writer.submit(_put, *_snapshot(checkpoint), Path(path))
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
         return read(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         shutil.rmtree(path, ignore_errors=True)
+
+    def wait(self) -> None:
+        """Until all that was saved is on disk.
+
+        Raises:
+            TrainingError: it could not be written.
+        """
+        at_work, self._at_work = self._at_work, None
+        if at_work is not None:
+            at_work.result()
+
+    def teardown(self) -> None:
+        try:
+            self.wait()
+        finally:
+            self._writer.shutdown()
+            self._writer = ThreadPoolExecutor(max_workers=1)
 
 
 def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
@@ -55,8 +82,16 @@ def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
     Raises:
         TrainingError: it cannot be written, or holds something else. Older checkpoints stand untouched.
     """
+    _put(*_snapshot(checkpoint), folder)
+
+
+def _snapshot(checkpoint: Mapping[str, Any]) -> tuple[str, dict[str, Tensor]]:
+    """The checkpoint as JSON, and copies of its tensors."""
     tensors: dict[str, Tensor] = {}
-    state = _flatten(dict(checkpoint), tensors, ())
+    return json.dumps(_flatten(dict(checkpoint), tensors, ())), tensors
+
+
+def _put(text: str, tensors: Mapping[str, Tensor], folder: Path) -> None:
     temporary = folder.with_name(f".{folder.name}.tmp")
     try:
         if not folder.parent.exists():
@@ -65,8 +100,7 @@ def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
         for left in folder.parent.glob(".*.tmp"):  # of one who was killed
             shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir()
-        blob = save(tensors)
-        text = json.dumps(state)
+        blob = save(dict(tensors))
         hashes = {"tensors": _sha256(blob), "state": _sha256(text.encode())}
         _write(temporary / TENSORS, blob)
         _write(temporary / STATE, json.dumps({"sha256": hashes, "state": text}).encode())
@@ -76,8 +110,7 @@ def write(checkpoint: Mapping[str, Any], folder: Path) -> None:
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise TrainingError(
-            f"the checkpoint {folder} cannot be written: {error.strerror or error}",
-            hint=_MAKE_ROOM,
+            f"the checkpoint {folder} cannot be written: {error.strerror or error}", hint=_MAKE_ROOM
         ) from error
     for old in _all(folder.parent)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
@@ -136,7 +169,8 @@ def _flatten(value: Any, tensors: dict[str, Tensor], path: tuple[str, ...]) -> A
     """Plain JSON for `value`; a tensor goes into `tensors`, and what JSON lacks is told by a key that starts with @."""
     if isinstance(value, Tensor):
         name = "/".join(path)
-        tensors[name] = value.detach().cpu().contiguous().clone()
+        copy = value.detach().cpu().contiguous()
+        tensors[name] = copy.clone() if copy.data_ptr() == value.data_ptr() else copy
         return {"@tensor": name, "stride": list(value.stride())}
     if isinstance(value, Mapping):
         return {"@dict": [[key, _flatten(item, tensors, (*path, str(key)))] for key, item in value.items()]}
