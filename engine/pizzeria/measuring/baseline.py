@@ -113,13 +113,13 @@ def _usual_boxes(dataset: ImageSet, rows: NDArray[np.int64], classes: int) -> tu
     A box's score is the share of the photos that have one of its class just there.
     """
     rows = _evenly(rows, _PHOTOS)
+    sizes = dataset.index[["width", "height"]].to_numpy(np.float32)
     photos, boxes, labels = [], [], []
     for number, row in enumerate(rows):
         assert dataset.boxes is not None
         one = dataset.to_original(int(row), dataset.boxes[row])
-        size = dataset.index[["width", "height"]].iloc[row].to_numpy(np.float32)
         photos.append(np.full(len(one.labels), number))
-        boxes.append(one.xyxy / np.tile(size, 2))
+        boxes.append(one.xyxy / np.tile(sizes[row], 2))
         labels.append(one.labels)
     photo = np.concatenate([np.zeros(0, np.int64), *photos])
     label = np.concatenate([np.zeros(0, np.int64), *labels])

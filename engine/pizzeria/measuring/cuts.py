@@ -84,19 +84,19 @@ def _numbers(values: pd.Series) -> NDArray[np.float64] | None:
 
 
 def _by_value(column: str, values: pd.Series, keep: Collection[str]) -> Cut:
-    there = values.notna().to_numpy()
-    texts = np.array([value_name(_plain(one)) for one in values[there]], object)
+    import pandas as pd
+
+    codes, distinct = pd.factorize(values)  # -1 where there is none
+    texts = [value_name(_plain(one)) for one in distinct]
     counts: dict[str, int] = {}
-    for text in texts:
-        counts[text] = counts.get(text, 0) + 1
-    numbers = _numbers(values)
+    for text, count in zip(texts, np.bincount(codes[codes >= 0], minlength=len(texts)), strict=True):
+        counts[text] = counts.get(text, 0) + int(count)
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
     frequent = [name for place, name in enumerate(ranked) if place < MOST or name in keep]
-    names = sorted(frequent, key=float) if numbers is not None else frequent
+    names = sorted(frequent, key=float) if _numbers(values) is not None else frequent
     place = {name: i for i, name in enumerate(names)}
-    at = np.full(len(values), len(names) + 1)
-    at[there] = [place.get(text, len(names)) for text in texts]
-    return _named(column, (*names, OTHERS, MISSING), at)
+    at = np.array([*(place.get(text, len(names)) for text in texts), len(names) + 1])
+    return _named(column, (*names, OTHERS, MISSING), at[codes])
 
 
 def _plain(value: Any) -> Any:

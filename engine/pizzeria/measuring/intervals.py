@@ -100,12 +100,12 @@ def figures(
     asked = [name for name in known if wanted is None or name in wanted]
     whole: dict[str, Interval] = {}
     each: dict[str, list[Interval | None]] = {}
+    there = _groups_with(judged, group) if per_class else []
     for name, drawn in _drawn(judged, asked, group, rule).items():
-        found = interval(name, tops[name], drawn.of(macro), rule.confidence, len(np.unique(group)))
+        found = interval(name, tops[name], drawn.of(macro), rule.confidence, _count(group))
         if found is not None:
             whole[name] = found
         if name in per_class:
-            there = _groups_with(judged, group)
             each[name] = [
                 interval(name, float(value), drawn.of(itemgetter((slice(None), i))), rule.confidence, there[i])
                 for i, value in enumerate(per_class[name])
@@ -120,7 +120,11 @@ def _by_class(judged: Judged, values: Floats) -> bool:
 def _groups_with(judged: Judged, group: NDArray[np.int64]) -> list[int]:
     """[C] in how many groups each class is true."""
     assert judged.true is not None
-    return [len(np.unique(group[true])) for true in judged.true.T]
+    return [int((np.bincount(group[true]) > 0).sum()) for true in judged.true.T]
+
+
+def _count(group: NDArray[np.int64]) -> int:
+    return int(group.max()) + 1 if len(group) else 0
 
 
 @dataclass(frozen=True)
@@ -146,14 +150,16 @@ class Drawn:
 
 def _drawn(judged: Judged, metrics: Sequence[str], group: NDArray[np.int64], rule: Rule) -> dict[str, Drawn]:
     """By metric; empty where there are too few groups, or no draws are wanted."""
-    count = int(group.max()) + 1 if len(group) else 0
+    count = _count(group)
     if count < LEAST_GROUPS or not rule.resamples:
         return {}
     scale, chance = 1.0, np.random.default_rng(rule.seed)
     if count > rule.most:
         some = np.sort(chance.choice(count, rule.most, replace=False))
-        rows = np.flatnonzero(np.isin(group, some))
-        judged, group = judged.of(rows), np.searchsorted(some, group[rows])
+        place = np.full(count, -1)
+        place[some] = np.arange(rule.most)
+        rows = np.flatnonzero(place[group] >= 0)
+        judged, group = judged.of(rows), place[group[rows]]
         scale, count = math.sqrt(rule.most / count), rule.most
     measures = [measure for name in metrics if (measure := weighted(name, judged)) is not None]
     draws = Draws(group, count, rule.resamples, math.inf, rule.seed).of(measures)
