@@ -51,6 +51,9 @@ def cluster(options: Any, progress: Progress | None = None) -> Iterator[None]:
 
 def _connect(ray: Any, options: Any) -> None:
     address = options.address or os.environ.get("RAY_ADDRESS")
+    if not address:
+        # One more process that imports PyTorch, to hear of machines that are about to be taken away: there is but one.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     there: dict[str, Any] = {"address": address}
     here: dict[str, Any] = {
         "num_cpus": max(options.workers * options.cpus_per_worker, 1),
