@@ -51,6 +51,7 @@ def blame(
     what = "row_id" if isinstance(data, RowSet) else "image_id"
     ids = data.index[what].iloc[_rows(sampler, met)].astype(str).tolist()
     about = {"loss": str(met.loss), "epoch": met.epoch + 1, "step": met.step + 1, "seed": met.seed, what: ids}
+    about["inputs"] = "of Network.from_stem" if batch.stem else "of the network"
     with writing(job.folder):
         kept = _keep(job.folder / FOLDER, batch, network, about)
     where = f"epoch {met.epoch + 1}, step {met.step + 1}"

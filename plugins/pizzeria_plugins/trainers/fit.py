@@ -292,7 +292,8 @@ class Fit(pl.LightningModule):
             if not math.isfinite(value):
                 met = Met(value, *divmod(step, self._steps_per_epoch), self._seed_of(step))
                 # On a GPU the weights have been through another step since.
-                raise blame(met, batch, self.job, self.data, self._sampler, None if lag else self.network)
+                network = self.network if self.device.type == "cpu" else None
+                raise blame(met, batch, self.job, self.data, self._sampler, network)
             self._epoch.loss_sum += value * size
             self._epoch.items += size
             mean = self._epoch.loss_sum / self._epoch.items

@@ -38,6 +38,11 @@ from pizzeria_plugins.trainers.world import placed, refuse_uneven, share_of
 
 def run(job: TrainJob) -> dict[str, Any]:
     """See `pizzeria_plugins.trainers.lightning.train`."""
+    with _memory():
+        return _run(job)
+
+
+def _run(job: TrainJob) -> dict[str, Any]:
     options = job.options
     data = open_dataset(job.features)
     refuse_empty(data)
@@ -71,7 +76,7 @@ def run(job: TrainJob) -> dict[str, Any]:
         assert checkpoint is not None
         fit.on_load_checkpoint(checkpoint[1])
     else:
-        with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), _memory(), kept_memory():
+        with _quiet(), told_to_end(lambda: fit.stepping), _threads_for(data), kept_memory():
             _trainer(job, precision).fit(
                 fit, batches, validation, ckpt_path=checkpoint and checkpoint[0], weights_only=checkpoint and False
             )
