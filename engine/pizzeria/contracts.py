@@ -359,7 +359,9 @@ class Evaluator(Plugin, Protocol):
 
         Returns:
             `metrics` {name: value}, `per_class` {class: {name: value}}, `curves` {name: ...} for the report.
-            A value that cannot be computed (empty split, class never seen) is NaN, never left out.
+            A value that cannot be computed (empty split, class never seen) is NaN, never left out. The engine adds
+            intervals, slices and a trivial model's figures (`pizzeria.measuring.assessment`) to the metrics that it
+            finds to be what their names say.
         """
 
     def verdict_bands(

@@ -86,7 +86,7 @@ def _numbers(values: pd.Series) -> NDArray[np.float64] | None:
 def _by_value(column: str, values: pd.Series, keep: Collection[str]) -> Cut:
     import pandas as pd
 
-    codes, distinct = pd.factorize(values)  # -1 where there is none
+    codes, distinct = pd.factorize(values.map(_joined) if values.dtype == object else values)  # -1 where there is none
     texts = [value_name(_plain(one)) for one in distinct]
     counts: dict[str, int] = {}
     for text, count in zip(texts, np.bincount(codes[codes >= 0], minlength=len(texts)), strict=True):
@@ -97,6 +97,11 @@ def _by_value(column: str, values: pd.Series, keep: Collection[str]) -> Cut:
     place = {name: i for i, name in enumerate(names)}
     at = np.array([*(place.get(text, len(names)) for text in texts), len(names) + 1])
     return _named(column, (*names, OTHERS, MISSING), at[codes])
+
+
+def _joined(value: Any) -> Any:
+    """Lists, such as the labels of a photo, as one text."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple | np.ndarray) else value
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,7 @@ def counted(column: str, values: Any, *more: Any) -> dict[str, int]:
 def test_few_values_are_a_slice_each_and_missing_ones_too() -> None:
     assert counted("room", ["bath", "hall", None, "bath"]) == {"bath": 2, "hall": 1, "(missing)": 1}
     assert counted("stars", [3.0, 1.0, 3.0, np.nan]) == {"1": 1, "3": 2, "(missing)": 1}
+    assert counted("labels", [["bed", "tv"], np.array(["bed", "tv"]), None]) == {"bed, tv": 2, "(missing)": 1}
     assert counted("pool", [True, False, True]) == {"true": 2, "false": 1}
 
 
