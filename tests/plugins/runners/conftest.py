@@ -17,12 +17,16 @@ from pizzeria_plugins.models import tabular_network
 from ..trainers import synthetic
 
 _HERE = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 100 * 2**20, "log_to_driver": False}
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",  # of 15 by default: beside other tests they would hardly get a turn
+}
 
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[Any]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    os.environ.update(_ENVIRONMENT)
     ray = pytest.importorskip("ray", reason="Ray is not installed: the runner ray is NOT TESTED")
     ray.init(**_HERE)
     yield ray

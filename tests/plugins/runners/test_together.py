@@ -151,10 +151,7 @@ def _kill_a_worker(folder: Path, killed: list[int]) -> None:
     """As soon as there is a checkpoint to go on from."""
     while not (folder / "checkpoints" / "epoch-000002").exists():
         time.sleep(0.01)
-    [*workers] = [one for one in psutil.process_iter(["cmdline"]) if _is_worker(one)]
+    mine = psutil.Process().children(recursive=True)
+    workers = [one for one in mine if one.cmdline() and one.cmdline()[0].startswith("ray::RayTrainWorker")]
     workers[-1].send_signal(signal.SIGKILL)
     killed.append(workers[-1].pid)
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    return bool(process.info["cmdline"]) and process.info["cmdline"][0].startswith("ray::RayTrainWorker")
