@@ -88,7 +88,7 @@ def run(name: str, data: Path, work: Path) -> dict[str, Any]:
         "metrics": {key: evaluation["metrics"][key] for key in ("map_50", "map", "presence_f1")},
         "interval": (evaluation.get("intervals") or {}).get("map_50"),
         "per_class": {name: values["map_50"] for name, values in evaluation["per_class"].items()},
-        "circumstances": circumstances(("torch", "timm", "onnxruntime")),
+        "circumstances": circumstances(("torch", "timm", "onnxruntime"), wrk=False),
     }
 
 

@@ -25,13 +25,14 @@ def write_section(page: Path, mark: str, text: str) -> None:
     write_bytes(page, f"{before}{begin}\n{text.strip()}\n{end}{after}".encode())
 
 
-def circumstances(packages: tuple[str, ...]) -> str:
-    """When, on what and with what a benchmark ran, as two sentences."""
+def circumstances(packages: tuple[str, ...], *, wrk: bool = True) -> str:
+    """When, on what and with what (`wrk`, too?) a benchmark ran, as two sentences."""
     command = " ".join([".venv/bin/python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    load = f", {_wrk()}" if wrk else ""
     return (
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, on {len(os.sched_getaffinity(0))} cores ({_processor()}), "
-        f"load average {os.getloadavg()[0]:.1f} before. Python {platform.python_version()}, {versions}, {_wrk()}."
+        f"load average {os.getloadavg()[0]:.1f} before. Python {platform.python_version()}, {versions}{load}."
     )
 
 
