@@ -111,6 +111,29 @@ def test_members_in_two_processes_share_stages(folder: Path, capfd: pytest.Captu
         assert sum(f"] {stage}: done in" in line for line in lines) == 1
 
 
+@pytest.mark.slow
+def test_members_run_on_a_ray_cluster(folder: Path) -> None:
+    # A process of its own, so that the cluster ends with it.
+    on_ray = (
+        "hydra/launcher=ray",
+        "+hydra.launcher.ray.init.num_cpus=2",
+        "+hydra.launcher.ray.init.include_dashboard=false",
+    )
+    command = [sys.executable, "-m", "pizzeria.cli", "run", "-m", "prices.yaml", *on_ray]
+    done = subprocess.run(
+        [*command, "data.path=prices.csv,absent.csv", "--until", "collect"],
+        env={**os.environ, "RAY_worker_niceness": "0"},
+        capture_output=True,
+        text=True,
+        timeout=550,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "1 of 2 members failed: 2" in done.stderr
+    assert [member.state for member in members()] == ["done", "failed"]
+    assert started()[0] == ["collect"]
+
+
 def test_a_sweep_goes_on_after_a_kill(folder: Path) -> None:
     arguments = ("data.split.seed=1,2,3", "--until", "split")
     command = [sys.executable, "-m", "pizzeria.cli", "run", "-m", "prices.yaml", *arguments]
