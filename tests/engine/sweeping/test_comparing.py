@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pizzeria.errors import GateError, PizzeriaError
 from pizzeria.runs.store import Store
 from pizzeria.sweeping.best import write_best
 from pizzeria.sweeping.comparing import Comparison, of_sweep
@@ -14,6 +15,7 @@ from pizzeria.sweeping.page import cost_text, write_page
 from pizzeria.sweeping.parallel import axis, parallel_coordinates
 from pizzeria.sweeping.records import Member, State, Sweep
 from pizzeria.sweeping.space import corners, settings
+from pizzeria.sweeping.sweeping import judge
 
 EVIL = '"><img src=x onerror="window.hit=1"><script>window.hit=2</script>'
 PRICES = {"currency": "EUR", "cpu_core_hour": 0.04}
@@ -131,3 +133,16 @@ def test_the_page_draws_in_both_schemes_fits_a_phone_and_keeps_names_inert(tmp_p
         assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     finally:
         browser.quit()
+
+
+def test_a_sweep_ends_with_what_became_of_its_members(tmp_path: Path) -> None:
+    def sweep_of(*states: State) -> Sweep:
+        found = swept(tmp_path / "-".join(states), [member(i, 0.5, state) for i, state in enumerate(states)]).sweep
+        assert found is not None
+        return found
+
+    judge(sweep_of("done", "missed"))
+    with pytest.raises(GateError, match="none of 2 members meets the success criteria"):
+        judge(sweep_of("missed", "missed"))
+    with pytest.raises(PizzeriaError, match="2 of 3 members failed: 1, 3"):
+        judge(sweep_of("failed", "done", "failed"))
