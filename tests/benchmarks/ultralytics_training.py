@@ -4,7 +4,8 @@
 
 Ultralytics is licensed under the AGPL: nothing of Pizzeria imports it, and it stands in no lock of Pizzeria. Its own
 defaults decide everything but the arguments, except that photos are kept in memory, nothing is plotted, and validation
-and early stopping are left out. The last line that is printed is JSON: the times at which training steps ended.
+and early stopping are left out. The last line that is printed is JSON: when training steps ended, by the clock and in
+CPU time, that of the workers included.
 """
 
 import json
@@ -13,6 +14,7 @@ import tempfile
 import time
 from typing import Any
 
+import psutil
 import torch
 from ultralytics import YOLO, settings
 
@@ -23,13 +25,18 @@ def main() -> None:
     others = ("clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb", "sync")
     settings.update({name: False for name in others if name in settings})
     network = YOLO(model, task="detect")
-    times: list[float] = []
+    times: list[tuple[float, float]] = []
 
     def begin(_trainer: Any) -> None:
         torch.set_num_threads(threads)  # it takes one core less than there are
 
     network.add_callback("on_train_start", begin)
-    network.add_callback("on_train_batch_end", lambda _trainer: times.append(time.perf_counter()))
+
+    def note(_trainer: Any) -> None:
+        workers_cpu = sum(sum(child.cpu_times()[:2]) for child in psutil.Process().children(recursive=True))
+        times.append((time.perf_counter(), time.process_time() + workers_cpu))
+
+    network.add_callback("on_train_batch_end", note)
     with tempfile.TemporaryDirectory() as folder:
         network.train(
             data=data,

@@ -27,13 +27,14 @@ def told_to_end(stepping: Callable[[], bool]) -> Iterator[None]:
         yield
         return
 
+    told = False
+
     def terminate(_signal: int, _frame: FrameType | None) -> None:
         nonlocal told
         told = True
         if not stepping():
             raise Terminated
 
-    told = False
     handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGTERM, terminate)
     try:
