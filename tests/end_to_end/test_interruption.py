@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,14 @@ def _start(folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def _wait_for_checkpoint(folder: Path, process: subprocess.Popen[str]) -> None:
+def _checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "runs" / ".cache").glob("*.partial/checkpoints/epoch-*")}
+
+
+def _wait_for_checkpoint(folder: Path, process: subprocess.Popen[str], beyond: Set[str] = frozenset()) -> None:
     until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
-        if any((folder / "runs" / ".cache").glob("*.partial/checkpoints/*")):
+        if _checkpoints(folder) - beyond:
             return
         time.sleep(0.02)
     pytest.fail("no checkpoint was seen while the training ran")
@@ -71,6 +76,13 @@ def test_kill_and_ctrl_c_leave_a_run_that_resumes_with_equal_weights(tmp_path: P
     _wait_for_checkpoint(tmp_path / "cut", killed)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
+    terminated = _start(tmp_path / "cut")
+    _wait_for_checkpoint(tmp_path / "cut", terminated, beyond=_checkpoints(tmp_path / "cut"))
+    terminated.send_signal(signal.SIGTERM)
+    out, _ = terminated.communicate(timeout=600)
+    assert terminated.returncode == 143, out
+    assert "told to end by SIGTERM; the same command goes on" in out
+    assert "Traceback" not in out
     interrupted = _start(tmp_path / "cut")
     time.sleep(1.5)  # anywhere: reading the spec, or importing a library, or training
     interrupted.send_signal(signal.SIGINT)
