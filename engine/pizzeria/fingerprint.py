@@ -30,6 +30,7 @@ _DECLARATIONS = (
     "pizzeria.runs",
     "pizzeria.spec",
     "pizzeria.stages.stage",
+    "pizzeria.tracking",
 )
 _RACY_S = 2.0
 

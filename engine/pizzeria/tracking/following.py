@@ -54,23 +54,34 @@ def follow(spec: Spec, run: Run, steps: Sequence[Step], store: Store, progress: 
         state = "failed"
         raise
     finally:
-        results = {step.name: found for step in steps if (found := store.load(step.fingerprint)) is not None}
-        found = findings(run, results)
-        now = digest([found.lineage, found.metrics, parameters(spec), [path.name for path in found.files]])
-        told = _told(run)
-        for i, one in enumerate(spec.tracking):
-            key = digest(one.resolved())
-            if i not in tellers and told.get(key) == now:
+        _end(spec, run, steps, store, progress, tellers, state)
+
+
+def _end(
+    spec: Spec,
+    run: Run,
+    steps: Sequence[Step],
+    store: Store,
+    progress: Progress,
+    tellers: Mapping[int, Teller],
+    state: State,
+) -> None:
+    """Tell what the run has come to, and remember to whom."""
+    found = findings(run, {step.name: left for step in steps if (left := store.load(step.fingerprint)) is not None})
+    now = digest([found.lineage, found.metrics, parameters(spec), [path.name for path in found.files]])
+    told = _told(run)
+    for i, one in enumerate(spec.tracking):
+        key, teller = digest(one.resolved()), tellers.get(i)
+        if teller is None:
+            if told.get(key) == now:
                 continue
-            teller = tellers.get(i)
-            if teller is None:
-                teller = _teller(one, spec, run, steps, store, progress)
-                teller.start()
-            teller.tell(partial(_conclude, teller, found, state))
-            patience = one.patience_s if state != "killed" else min(one.patience_s, INTERRUPTED_S)
-            if teller.end(patience) and state != "killed":
-                told[key] = now
-        atomic.write_json(run.folder / TOLD, told)
+            teller = _teller(one, spec, run, steps, store, progress)
+            teller.start()
+        teller.tell(partial(_conclude, teller, found, state))
+        patience = one.patience_s if state != "killed" else min(one.patience_s, INTERRUPTED_S)
+        if teller.end(patience) and state != "killed":
+            told[key] = now
+    atomic.write_json(run.folder / TOLD, told)
 
 
 def _teller(one: Tracking, spec: Spec, run: Run, steps: Sequence[Step], store: Store, progress: Progress) -> Teller:
