@@ -20,6 +20,8 @@ from pizzeria.spec.compose import compose_hydra, is_of_hydra
 
 _SETTABLE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper.", "hydra.launcher.")
 _SPACE = ("hydra.sweeper.params", "hydra.sweeper.search_space")
+_BROUGHT = {"hydra/sweeper=optuna", "hydra/launcher=joblib", "hydra/launcher=ray"}
+"""What the extra `sweep` brings."""
 _CODE = ("hydra._internal.core_plugins.", "hydra_plugins.", "optuna.samplers.")
 """What may be named as code: by Hydra's own plugins, and not by a spec."""
 
@@ -44,7 +46,14 @@ class Chosen:
                 _refuse(
                     key, "what is varied is written as keys of the spec", "training.seed=1,2 or =interval(1,9), say"
                 )
-        self.settings, self._loader = compose_hydra(typed, file)
+        try:
+            self.settings, self._loader = compose_hydra(typed, file)
+        except SpecError as error:
+            for key in {fault.path for fault in error.faults}:
+                for text in _BROUGHT & set(typed):
+                    if text.startswith(f"{key}="):
+                        _refuse(key, f"{text} is not installed", "pip install 'pizzeria[sweep]'")
+            raise
         self.typed = [text for text in typed if not is_of_hydra(text)]
         _check_code(self.settings)
 

@@ -198,6 +198,15 @@ def test_what_cannot_work_is_refused_and_nothing_runs(folder: Path, arguments: t
     assert not (Store().root / ".sweeps").exists()
 
 
+def test_what_is_not_installed_is_named_with_what_brings_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra.core.config_store import ConfigStore
+
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], "joblib.yaml")
+    done = sweep("hydra/launcher=joblib", "model.hidden=8,16")
+    assert done.exit_code == 2
+    assert "hydra/launcher=joblib is not installed\n    pip install 'pizzeria[sweep]'" in done.stderr
+
+
 def test_settings_of_hydra_are_of_a_sweep(folder: Path) -> None:
     done = CliRunner().invoke(main, ["run", "prices.yaml", "hydra/launcher=joblib"])
     assert done.exit_code == 2
