@@ -358,7 +358,8 @@ class Evaluator(Plugin, Protocol):
         """Metrics by the names of `pizzeria.tasks`; presence and probabilities are judged after calibration.
 
         Returns:
-            `metrics` {name: value}, `per_class` {class: {name: value}}, `curves` {name: ...} for the report.
+            `metrics` {name: value}, `per_class` {class: {name: value}}, `curves` {name: ...} for the report; of
+            detection also `sizes` {size of box: {name: value}} and `errors` {kind: {count, cost}}.
             A value that cannot be computed (empty split, class never seen) is NaN, never left out. The engine adds
             intervals, slices and a trivial model's figures (`pizzeria.measuring.assessment`) to the metrics that it
             finds to be what their names say.
