@@ -130,6 +130,7 @@ def spec_for(spec: Spec, policy: Policy, data: Mapping[str, Any]) -> Spec:
     found["deployment"] = {"use": "replay"}
     found["serving"] |= {"log": {"use": "sqlite", "photos": not spec.problem.task.startswith("tabular")}}
     found["monitoring"]["alerts"] = []
+    found["tracking"] = []
     found["maintenance"] = policy.maintenance(found["maintenance"])
     return check(Composed(found, Origins), registry.load)
 
