@@ -36,9 +36,9 @@ def follow(spec: Spec, run: Run, steps: Sequence[Step], store: Store, progress: 
     """Have the trackers of a spec told of what happens inside.
 
     Args:
-        steps: Of this command.
+        steps: Of this command; where none of them trains, there is nothing to tell.
     """
-    if not spec.tracking:
+    if not spec.tracking or all(step.name != "train" for step in steps):
         yield
         return
     # Those that have something to look at from the beginning; others are opened at the end, if at all.

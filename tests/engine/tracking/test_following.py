@@ -205,9 +205,12 @@ def test_a_slow_tracker_is_waited_for_no_longer_than_the_spec_says() -> None:
     assert any("diary did not take all of it within 0.3 s" in line for line in progress.lines)
 
 
-def test_a_refused_run_is_told_as_failed() -> None:
+def test_a_refused_run_is_told_as_failed_and_one_that_trains_nothing_not_at_all() -> None:
     found = spec("{use: diary}")
     store, steps, run = begun(found)
+    with follow(found, run, steps[:2], store, Recorder()):
+        pass
+    assert diary() == []
     with pytest.raises(GateError), follow(found, run, steps, store, Recorder()):
         raise GateError("missed")
     assert diary()[-1] == ["close", "failed"]
