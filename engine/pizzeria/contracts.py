@@ -248,6 +248,7 @@ class Trainer(Plugin, Protocol):
 
         Raises:
             TrainingError: it cannot go on.
+            KeyboardInterrupt: Ctrl-C; `pizzeria.errors.Terminated` on SIGTERM. What is in `job.folder` is resumed from.
         """
 
     def predict(self, job: TrainJob, weights: Path, split: str) -> Predictions:
