@@ -121,6 +121,8 @@ def run(job: Job) -> Outcome:
 
 def expired(spec: Spec, result: Result, store: Store) -> str | None:
     """Why a verdict that was against the champion no longer holds."""
+    if not champion.asked(spec):
+        return None
     rival = champion.rival(spec, store, result.ingredients["inputs"]["train"])
     if rival is not None and rival.sha256 != result.facts.get("champion"):
         return "the champion is another one now"
