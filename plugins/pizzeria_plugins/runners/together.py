@@ -5,10 +5,12 @@ All machines that take part must see the store (`PIZZERIA_STORE`), by the same p
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -23,6 +25,9 @@ from pizzeria_plugins.runners.relay import Silent, Told, fail, failure, retold
 
 _RELAY = "together"
 """Folder beside the checkpoints while a training is under way."""
+_LOCK = "together.lock"
+"""Held by each of the processes; whoever was killed lets go of it."""
+_PATIENCE_S = 90.0
 
 
 def train_together(trainer: Trainer, job: TrainJob, launch: Callable[[Path], str]) -> Mapping[str, Any]:
@@ -37,9 +42,11 @@ def train_together(trainer: Trainer, job: TrainJob, launch: Callable[[Path], str
         TrainingError: one of them died, or they could not be started.
     """
     folder = job.folder / _RELAY
+    packed = _packed(trainer, job)
+    _wait_for_the_last(job)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write_json(folder / "job.json", _packed(trainer, job))
+    write_json(folder / "job.json", packed)
     with retold(folder, job.progress):
         wrong = launch(folder / "job.json")
     error = failure(folder)
@@ -53,6 +60,7 @@ def train_together(trainer: Trainer, job: TrainJob, launch: Callable[[Path], str
         )
     found: Mapping[str, Any] = json.loads(facts.read_text())
     shutil.rmtree(folder)
+    (job.folder / _LOCK).unlink(missing_ok=True)
     return found
 
 
@@ -78,12 +86,38 @@ def take_part(path: str, rank: int, size: int, launcher: Any, strategy: str = "d
     world = World(rank, size, launcher, strategy)
     try:
         trainer, job = _unpacked(told, world, Told(file.parent) if rank == 0 else Silent())
-        facts = trainer.train(job)
+        with open(job.folder / _LOCK, "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            facts = trainer.train(job)
     except PizzeriaError as error:
         fail(file.parent, rank, error)
         raise
     if rank == 0:
         write_json(file.parent / "facts.json", facts)
+
+
+def _wait_for_the_last(job: TrainJob) -> None:
+    """See that nobody writes here any more: when a command is killed, its processes are told, and take a moment.
+
+    Raises:
+        TrainingError: they are at it still.
+    """
+    deadline, told = time.monotonic() + _PATIENCE_S, False
+    with open(job.folder / _LOCK, "a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TrainingError(
+                        f"processes of an earlier try are still training in {job.folder}",
+                        hint="end them (pizzeria_plugins.runners.member, or Ray's workers), and run it again",
+                    ) from None
+            if not told:
+                job.progress.say("waiting for the processes of an earlier try to end")
+            told = True
+            time.sleep(0.5)
 
 
 def _packed(trainer: Trainer, job: TrainJob) -> dict[str, Any]:

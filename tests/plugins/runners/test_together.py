@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import signal
 import threading
 import time
@@ -109,6 +110,18 @@ def test_a_process_that_dies_without_a_word(job: TrainJob) -> None:
     assert "it goes on from the last whole epoch" in caught.value.hint
     with pytest.raises(TrainingError, match=r"does not see /nowhere/job\.json"):
         take_part("/nowhere/job.json", 0, 2, "ray")
+
+
+def test_nobody_begins_while_an_earlier_try_is_still_at_it(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = elsewhere(job, "two")
+    monkeypatch.setattr("pizzeria_plugins.runners.together._PATIENCE_S", 0.2)
+    with open(two.folder / "together.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        with pytest.raises(TrainingError, match="processes of an earlier try are still training in"):
+            train_together(trainer(), two, lambda path: "")
+    assert two.progress.lines == ["waiting for the processes of an earlier try to end"]
+    with pytest.raises(TrainingError, match="none of them says why"):
+        train_together(trainer(), two, lambda path: "")
 
 
 def test_plugins_go_by_their_names(job: TrainJob) -> None:
