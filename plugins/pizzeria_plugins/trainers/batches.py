@@ -88,7 +88,11 @@ def _batches(data: Data) -> Dataset[Batch]:
 
 
 def _loader(batches: Dataset[Batch], sampler: EpochBatches, workers: int) -> DataLoader[Batch]:
-    return DataLoader(Wanted(batches), sampler=sampler, batch_size=None, collate_fn=_as_is, num_workers=workers)
+    # From pinned memory a GPU fetches a batch while it is at work on the one before.
+    pinned = torch.cuda.is_available()
+    return DataLoader(
+        Wanted(batches), sampler=sampler, batch_size=None, collate_fn=_as_is, num_workers=workers, pin_memory=pinned
+    )
 
 
 def _as_is(batch: Batch) -> Batch:

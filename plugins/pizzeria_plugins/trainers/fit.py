@@ -6,10 +6,10 @@ import copy
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,18 +20,15 @@ from torch import Tensor
 
 from pizzeria.contracts import TrainJob
 from pizzeria.datasets import Dataset
-from pizzeria.errors import TrainingError
 from pizzeria_plugins.trainers.answers import gather, main_metric
 from pizzeria_plugins.trainers.bad_batch import Met, blame
 from pizzeria_plugins.trainers.checkpoint_io import writing
 from pizzeria_plugins.trainers.history import Epoch, History
-from pizzeria_plugins.trainers.memory import is_out_of_memory, release
+from pizzeria_plugins.trainers.memory import Portions
 from pizzeria_plugins.trainers.optimizer import make_optimizer, set_pace
 from pizzeria_plugins.trainers.plan import Batch, EpochBatches
 from pizzeria_plugins.trainers.schedule import Pace, ema_decay, pace, warmup_steps
 from pizzeria_plugins.trainers.world import AGREE_EVERY, agreed, gathered, share_of, summed
-
-Found = TypeVar("Found")
 
 
 @dataclass
@@ -63,7 +60,7 @@ class Fit(pl.LightningModule):
         identity: Hash of everything that decides this training's course; stands in each checkpoint.
 
     Attributes:
-        parts: In how many parts a batch goes through the network; grows when memory is too small.
+        portions: In how many parts a batch goes through the network.
         stepping: Whether SIGTERM is answered after the step at work, by a checkpoint.
     """
 
@@ -95,7 +92,8 @@ class Fit(pl.LightningModule):
         self._pace = Pace(1.0)
         self.automatic_optimization = False
         self.stepping = False
-        self.parts: int = self.options.accumulate
+        note = "; the step stays the same, but batch norm sees one part at a time"
+        self.portions = Portions(self.options.accumulate, job.progress.say, note, alone=job.world is None)
         self._unread: deque[tuple[Tensor, Batch, int]] = deque()
         self._step = 0
         self._epoch, self._resumed = EpochSoFar(), EpochSoFar()
@@ -141,7 +139,7 @@ class Fit(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.inputs:  # made before the training was cut off
             return
-        self._unread.append((self._within_memory(batch, self._gradients), batch, self._step))
+        self._unread.append((self.portions.of(batch, self._gradients), batch, self._step))
         # A GPU is not waited for: what it says of a step is read when the next one is under way.
         lag = 0 if self.device.type == "cpu" else 1
         self._read(lag)
@@ -164,7 +162,7 @@ class Fit(pl.LightningModule):
         self._judged: list[list[tuple[float, int, Any]]] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._judged.append(self._within_memory(batch, self._judge) if batch.inputs else [])
+        self._judged.append(self.portions.of(batch, self._judge) if batch.inputs else [])
 
     def on_validation_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.trainer.received_sigterm and self.job.world is None:  # Lightning ends after this batch
@@ -209,7 +207,7 @@ class Fit(pl.LightningModule):
             "identity": self._identity,
             "history": self.history.state(),
             "best_weights": self.best_weights,
-            "parts": self.parts,
+            "parts": self.portions.parts,
             "epoch": asdict(self._epoch),
         }
 
@@ -217,7 +215,7 @@ class Fit(pl.LightningModule):
         own = checkpoint["pizzeria"]
         self.history.restore(own["history"])
         self.best_weights = own["best_weights"]
-        self.parts = own["parts"]
+        self.portions.parts = own["parts"]
         self._loops = checkpoint["loops"]
         if own["epoch"]["steps"] is not None:
             self._resumed = replace(EpochSoFar(**own["epoch"]), steps=None)
@@ -250,39 +248,6 @@ class Fit(pl.LightningModule):
             loss = sum(float(loss) for loss in self.judged.loss(outputs, part.targets).values())
             found.append((loss, len(part.inputs[0]), self.judged.predict(outputs)))
         return found
-
-    def _within_memory(self, batch: Batch, work: Callable[[Sequence[Batch]], Found]) -> Found:
-        """`work` on the batch, which is cut into more and more parts until memory is enough."""
-        again = False
-        while True:
-            try:
-                return work(batch.parts(self.parts))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                said = str(error).partition("\n")[0]
-            release()
-            if again:  # what had been kept for later was not it
-                self._halve(len(batch.inputs[0]), said)
-            again = not again
-
-    def _halve(self, size: int, said: str) -> None:
-        at_once = -(-size // self.parts)
-        if at_once == 1:
-            raise TrainingError(
-                f"out of memory with one row of a batch at a time: {said}",
-                hint="choose a smaller model or model.image_size",
-            )
-        if self.trainer.world_size > 1:
-            raise TrainingError(
-                f"out of memory with {at_once} of a batch of {size} at a time",
-                hint=f"workers change nothing on their own: write training.accumulate: {2 * self.parts}",
-            )
-        self.parts = min(2 * self.parts, size)
-        self.job.progress.say(
-            f"out of memory: each batch of {size} goes through the network in {self.parts} parts from now on; the step "
-            "stays the same, but batch norm sees one part at a time"
-        )
 
     def _read(self, lag: int) -> None:
         """Read the losses of all but the last `lag` steps."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +17,8 @@ from pizzeria.predictions import Predictions
 from pizzeria_plugins.trainers.answers import gather
 from pizzeria_plugins.trainers.batches import plain_loader
 from pizzeria_plugins.trainers.device import device_name
+from pizzeria_plugins.trainers.memory import Portions
+from pizzeria_plugins.trainers.plan import Batch
 
 
 def run(job: TrainJob, weights: Path, split: str) -> Predictions:
@@ -30,9 +34,14 @@ def run(job: TrainJob, weights: Path, split: str) -> Predictions:
     device = torch.device(device_name(job.options.accelerator))
     network.to(device).eval()
     loader = plain_loader(data, split, batch_size=job.options.batch_size, workers=job.options.workers)
-    parts = []
+    portions = Portions(1, job.progress.say)
+
+    def answers(parts: Sequence[Batch]) -> list[Any]:
+        return [network.predict(network(*(tensor.to(device) for tensor in part.inputs))) for part in parts]
+
+    found: list[Any] = []
     with torch.inference_mode():
         for number, batch in enumerate(loader):
-            parts.append(network.predict(network(*(tensor.to(device) for tensor in batch.inputs))))
+            found += portions.of(batch, answers)
             job.progress.update(f"predict {split}", number + 1, len(loader))
-    return gather(data, split, parts)
+    return gather(data, split, found)

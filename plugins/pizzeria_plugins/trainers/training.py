@@ -152,7 +152,7 @@ def _facts(job: TrainJob, fit: Fit, precision: str) -> dict[str, Any]:
         "validation_loss": best.validation_loss,
         "seconds": sum(epoch.seconds for epoch in history.epochs),
         "items_per_second": rates[len(rates) // 2],
-        "batch_parts": fit.parts,
+        "batch_parts": fit.portions.parts,
         "cores": torch.get_num_threads() * processes,
         "gpus": int(device == "cuda") * processes,
         "processes": processes,

@@ -222,6 +222,27 @@ def test_too_little_memory_for_one_row_is_said(tmp_path: Path, monkeypatch: pyte
     assert [line.split(" in ")[1].split(" from")[0] for line in job.progress.lines] == ["2 parts", "4 parts"]
 
 
+def test_predictions_of_a_batch_that_is_too_large_come_in_parts(
+    whole: tuple[TrainJob, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = replace(whole[0], progress=Recorder())
+    wanted = lightning.predict(job, job.folder / WEIGHTS, "test").probabilities
+    build = job.model.build
+
+    def hungry(*args: Any, **kwargs: Any) -> Any:
+        network = build(*args, **kwargs)
+        network.register_forward_pre_hook(lambda _, inputs: torch.empty(2**60) if len(inputs[0]) > 20 else None)
+        return network
+
+    monkeypatch.setattr(job.model, "build", hungry)
+    found = lightning.predict(job, job.folder / WEIGHTS, "test").probabilities
+    assert job.progress.lines == [
+        "out of memory: each batch of 50 goes through the network in 2 parts from now on",
+        "out of memory: each batch of 50 goes through the network in 4 parts from now on",
+    ]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
 def test_the_batch_whose_loss_is_no_number_is_kept(tmp_path: Path) -> None:
     job = detection_job(tmp_path, learning_rate=1e15, optimizer="sgd", schedule="constant", gradient_clip=None)
     with pytest.raises(TrainingError, match=r"the loss became (nan|inf) in epoch \d, step \d+") as caught:
