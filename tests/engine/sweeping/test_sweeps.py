@@ -38,6 +38,10 @@ def started() -> list[list[str]]:
     return [entry.detail["stages"] for entry in Ledger(Store().root).entries("prices") if entry.event == "run_started"]
 
 
+def runs_started() -> list[str]:
+    return [entry.run for entry in Ledger(Store().root).entries("prices") if entry.event == "run_started"]
+
+
 def test_optuna_searches_on_validation_and_goes_on_by_asking_again(folder: Path) -> None:
     done = sweep(*OPTUNA, *SPACE)
     assert done.exit_code == 0, done.output
@@ -135,18 +139,22 @@ def test_members_run_on_a_ray_cluster(folder: Path) -> None:
 
 
 def test_a_sweep_goes_on_after_a_kill(folder: Path) -> None:
-    arguments = ("data.split.seed=1,2,3", "--until", "split")
+    for name in "abc":
+        (folder / f"{name}.csv").write_bytes((folder / "prices.csv").read_bytes())
+    arguments = ("data.path=a.csv,b.csv,c.csv", "--until", "collect")
     command = [sys.executable, "-m", "pizzeria.cli", "run", "-m", "prices.yaml", *arguments]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True) as one:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not list((Store().root / ".sweeps").glob("*/members/0000.json")) and time.monotonic() < until:
             time.sleep(0.01)
         os.killpg(one.pid, signal.SIGKILL)
-    before = started()
+    before = runs_started()
     assert sweep(*arguments).exit_code == 0
-    assert [member.settings["data.split.seed"] for member in members()] == [1, 2, 3]
-    assert "collect" in before[0]
-    assert all("collect" not in stages for stages in started()[len(before) :])
+    found = members()
+    assert [member.settings["data.path"] for member in found] == ["a.csv", "b.csv", "c.csv"]
+    assert found[0].run in before
+    assert found[0].run not in runs_started()[len(before) :]  # what stands is not run again
+    assert {member.run for member in found} == set(runs_started())
     assert len(list((Store().root / ".sweeps").glob("*/sweep.json"))) == 1
 
 
