@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "plugins" / "trainers"))
@@ -64,11 +65,17 @@ def job_in(root: Path, *, quick: bool) -> TrainJob:
     )
 
 
+def terminate(_signal: int, _frame: FrameType | None) -> None:
+    """What the command does of SIGTERM wherever nothing else is done of it."""
+    raise Terminated
+
+
 def forked(work: Callable[[], object]) -> int:
     """Run `work` in a process of its own; returns its process id."""
     child = os.fork()
     if child:
         return child
+    signal.signal(signal.SIGTERM, terminate)
     try:
         work()
     except Terminated:
