@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ def answers(options: Any, work: BulkWork, items: Sequence[str]) -> Iterator[str]
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells each step of its plan
     DataContext.get_current().enable_progress_bars = False
     made = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items)).map_batches(
         Answers,
