@@ -172,6 +172,17 @@ def test_a_member_that_fails_is_told_and_the_rest_run(folder: Path) -> None:
     assert [member.state for member in members()] == ["done", "done"]
 
 
+def test_optuna_stops_at_failures_only_when_it_is_asked_to(folder: Path) -> None:
+    absent = (*OPTUNA, "data.path=choice(a.csv,b.csv)")
+    done = sweep(*absent)
+    assert done.exit_code == 1
+    assert "3 of 3 members failed: 1, 2, 3" in done.stderr
+    done = sweep(*absent, "hydra.sweeper.max_failure_rate=0.5")
+    assert done.exit_code == 1
+    assert "the sweep cannot go on: there is no" in done.stderr
+    assert len(members()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
