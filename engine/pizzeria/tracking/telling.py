@@ -14,6 +14,8 @@ from pizzeria.tracking.curves import rows_after
 LOOK_EVERY_S = 2.0
 """Seconds from one look for new epochs to the next."""
 
+_SHOWN = 200
+
 Work = Callable[[TrackedRun], None]
 
 
@@ -86,7 +88,7 @@ class Teller:
             self._failed = True
             said = error.message if isinstance(error, PizzeriaError) else f"{type(error).__name__}: {error}"
             first = (said.strip().splitlines() or [""])[0]
-            self._progress.say(f"tracking: {self._use} failed, and the run goes on without it: {first}")
+            self._progress.say(f"tracking: {self._use} failed, and the run goes on without it: {first[:_SHOWN]}")
 
     def _work(self) -> None:
         run = self._begin()

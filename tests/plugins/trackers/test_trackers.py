@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from pizzeria.conformance.plugins import PluginSuite
 from pizzeria.contracts import TrackedRun
+from pizzeria.tracking.telling import Teller
 from pizzeria_plugins.trackers import csv as csv_tracker
 from pizzeria_plugins.trackers import mlflow, tensorboard
 
@@ -165,6 +166,22 @@ def test_nothing_phones_home(tmp_path: Path, spec: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_server_that_is_down_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # at once, instead of after some seconds
+    options = mlflow.Options(tracking_uri="http://127.0.0.1:9")
+
+    class Lines:
+        say = staticmethod(lines.append)
+
+    teller = quietly(lambda: Teller("mlflow", mlflow.prepare, lambda: mlflow.begin(options, "r", "r-1"), [], Lines()))
+    teller.tell(lambda run: run.metrics({"train_loss": 1.0}, 1))
+    teller.start()
+    assert not quietly(lambda: teller.end(60))
+    assert len(lines) == 1
+    assert lines[0].startswith("tracking: mlflow failed, and the run goes on without it: MlflowException")
 
 
 @pytest.mark.parametrize(
