@@ -111,9 +111,9 @@ def read_part(part: Part, columns: Sequence[str] | None) -> pa.Table:
     Raises:
         DataError: the file cannot be read, or has fewer rows now.
     """
-
     with open_table(part.address) as file:
-        at, wanted, skip = 0, [], 0
+        wanted: list[int] = []
+        at, skip = 0, 0
         for group in range(file.metadata.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if at + count > part.first and at < part.first + part.rows:
