@@ -65,6 +65,11 @@ def old_world(count: int, seed: int) -> list[dict[str, float]]:
     return _world(count, seed, 20, 60)
 
 
+def smallest_flats(count: int, seed: int) -> list[dict[str, float]]:
+    """Those of the old world on which a model that has learnt of large flats too does clearly worse."""
+    return _world(count, seed, 20, 28)
+
+
 def new_world(count: int, seed: int) -> list[dict[str, float]]:
     """Larger flats, which the first model has never seen."""
     return _world(count, seed, 100, 160)

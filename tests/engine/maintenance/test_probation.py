@@ -16,14 +16,14 @@ from pizzeria.monitoring.history import History, folder_of
 from pizzeria.monitoring.incidents import update
 from pizzeria.spec.problem import Problem
 
-from .conftest import Place, new_world, old_world
+from .conftest import Place, new_world, smallest_flats
 
 
 def test_it_goes_back_when_the_former_is_surely_better(promoted: Place) -> None:
     """The flats are as of old again, where the former is better; nobody trains the same model again."""
     promoted.settings(compare={"no_worse_by": 0.0, "resamples": 200})
     second = promoted.sha256()
-    promoted.traffic(old_world(300, 21))
+    promoted.traffic(smallest_flats(300, 21))
     back = promoted.maintain()
     assert back.action == "rolled back", back.why
     assert back.evidence["how"] == "side by side"
@@ -51,7 +51,7 @@ def test_it_goes_back_when_the_former_is_surely_better(promoted: Place) -> None:
 def test_a_little_worse_is_borne_until_the_end(promoted: Place) -> None:
     promoted.settings(compare={"no_worse_by": 9.0, "resamples": 200})
     second = promoted.sha256()
-    promoted.traffic(old_world(200, 21))
+    promoted.traffic(smallest_flats(200, 21))
     looked = promoted.maintain()
     assert looked.action == "kept", looked.why
     assert promoted.maintain(dry_run=True).action == "kept"
