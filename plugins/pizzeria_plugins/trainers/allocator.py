@@ -32,13 +32,13 @@ def kept_memory() -> Iterator[None]:
     try:
         yield
     finally:
+        give_back()
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, and keep none any more."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
         for parameter, value in _DEFAULTS.items():
             libc.mallopt(parameter, value)
-        trim()
-
-
-def trim() -> None:
-    """Give freed memory back to the system, where the C library can."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)

@@ -42,6 +42,8 @@ class SafeCheckpointIO(CheckpointIO):
 
     def __init__(self) -> None:
         self._writer = ThreadPoolExecutor(max_workers=1)
+        # Its thread begins here: later there may be no memory for one, and its work would be waited for in vain.
+        self._writer.submit(int).result()
         self._at_work: Future[None] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
@@ -69,7 +71,6 @@ class SafeCheckpointIO(CheckpointIO):
             self.wait()
         finally:
             self._writer.shutdown()
-            self._writer = ThreadPoolExecutor(max_workers=1)
 
 
 def write(checkpoint: Mapping[str, Any], folder: Path) -> None:

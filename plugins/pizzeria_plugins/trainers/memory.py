@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from pizzeria.errors import TrainingError
-from pizzeria_plugins.trainers.allocator import trim
+from pizzeria_plugins.trainers.allocator import give_back
 from pizzeria_plugins.trainers.plan import Batch
 
 Found = TypeVar("Found")
@@ -90,6 +90,6 @@ class Portions:
 def release() -> None:
     """Give back what nobody needs any more; call it when the error, which holds the tensors, is gone."""
     gc.collect()
-    trim()
+    give_back()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -25,6 +25,7 @@ from pizzeria.contracts import TrainJob
 from pizzeria.datasets import open_dataset
 from pizzeria.errors import Terminated, TrainingError
 from pizzeria_plugins.trainers import lightning
+from pizzeria_plugins.trainers.fit import Fit
 from pizzeria_plugins.trainers.memory import is_out_of_memory
 
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
@@ -184,8 +185,8 @@ print(json.dumps({"said": cut.progress.lines, "then": resumed.progress.lines, "f
 
 
 def test_out_of_memory_cuts_the_batch_and_leaves_the_step_as_it_is(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(tmp_path), "250"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(tmp_path), "400"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     seen = json.loads(done.stdout)
     parts = seen["facts"]["batch_parts"]
@@ -279,6 +280,25 @@ def test_a_row_that_is_no_number_itself_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the loss became nan in epoch 1") as caught:
         lightning.train(job)
     assert caught.value.hint == "inputs of row_id 123 are no numbers: mend the data"
+
+
+def test_losses_that_are_read_a_step_late_as_on_a_gpu(
+    whole: tuple[TrainJob, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fit, "device", property(lambda _: torch.device("cuda")))
+    job, wanted = whole
+    late = _cut(job, tmp_path, Recorder())
+    assert ended(late, lightning.train(late)) == wanted
+    assert [done for label, done, *_ in late.progress.updates if label == "train"] == list(range(1, 37))
+    numeric = np.load(job.features / "numeric.npy")
+    (tmp_path / "bad").mkdir()
+    bad = replace(row_job(tmp_path / "bad", "tabular_classification"), progress=Recorder())
+    numeric[123, 1] = np.nan
+    np.save(bad.features / "numeric.npy", numeric)
+    with pytest.raises(TrainingError, match="the loss became nan in epoch 1") as caught:
+        lightning.train(bad)
+    assert caught.value.hint == "inputs of row_id 123 are no numbers: mend the data"
+    assert sorted(path.name for path in (bad.folder / "not-a-number").iterdir()) == ["batch.json", "batch.safetensors"]
 
 
 @contextmanager
