@@ -12,8 +12,9 @@ A stage module has
     plugins(spec) -> list[(kind, name)]     plugins whose code decides its result
     run(job) -> Outcome
 
-and may have `SHARED = False`, when its result is of no use to other machines, `data(spec)`, the files whose content decides its result, and `expired(spec, result)`, which says why a
-complete result no longer holds, such as a service that has died.
+and may have `SHARED = False`, when its result is of no use to other machines, `data(spec)`, the files whose content
+decides its result, and `expired(spec, result)`, which says why a complete result no longer holds, such as a service
+that has died.
 """
 
 from __future__ import annotations

@@ -117,7 +117,13 @@ def test_a_model_that_takes_one_size_is_told_so_before_any_work(tmp_path: Path) 
             "training.backbone_rate",
             "trains nothing of it",
         ),
-        ("amenities", ["training.multi_scale=0.05"], "training.multi_scale", "write at least 0.11"),
+        (
+            "amenities",
+            ["training.cached_views=0", "training.multi_scale=0.05"],
+            "training.multi_scale",
+            "write at least 0.11",
+        ),
+        ("amenities", ["training.multi_scale=0.25"], "training.cached_views", "photos of one size"),
         ("amenities", ["training.mosaic=0.5", "training.plain_epochs=6"], "training", "mosaic never happens"),
     ],
 )
