@@ -105,7 +105,7 @@ def find_plugin(name: str, kind: str | None = None) -> Facts:
         )
     if len(found) > 1:
         named = " and ".join(one for one, _ in found)
-        raise PluginError(f"{name!r} is there among the {named}", hint=f"pizzeria plugins show {found[0][0]} {name}")
+        raise PluginError(f"{name!r} is there among the {named}", hint=f"say the kind first: {found[-1][0]} {name}")
     return _facts(found[0][0], name, found[0][1])
 
 

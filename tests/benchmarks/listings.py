@@ -83,6 +83,7 @@ def run(name: str, data: Path, work: Path) -> dict[str, Any]:
         "cpu_minutes": cpu / 60,
         "load": load,
         "precision": facts["precision"],
+        "threads": facts["cores"],
         "parameters": facts["parameters"],
         "onnx_ms": results["package"]["facts"]["milliseconds"],
         "metrics": {key: evaluation["metrics"][key] for key in ("map_50", "map", "presence_f1")},
@@ -96,15 +97,15 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     """The tables."""
     lines = [
         "| recipe | AP50 (95% interval) | mAP | presence F1 | training, minutes | whole run, CPU minutes | "
-        "load before | parameters, M | ONNX, ms |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "threads | load before | parameters, M | ONNX, ms |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, one in found.items():
         metrics, interval = one["metrics"], one["interval"]
         between = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
         lines.append(
             f"| {name} | {metrics['map_50']:.3f}{between} | {metrics['map']:.3f} | {metrics['presence_f1']:.3f} | "
-            f"{one['train_minutes']:.1f} | {one['cpu_minutes']:.1f} | {one['load']:.1f} | "
+            f"{one['train_minutes']:.1f} | {one['cpu_minutes']:.1f} | {one['threads']} | {one['load']:.1f} | "
             f"{one['parameters'] / 1e6:.1f} | {one['onnx_ms']:.1f} |"
         )
     classes = list(next(iter(found.values()))["per_class"])

@@ -83,7 +83,7 @@ def test_show_asks_for_the_kind_where_two_have_the_name(folder: Path) -> None:
     (folder / "plugins" / "targets" / "bell.py").write_text(BELL)
     with pytest.raises(PluginError, match="'bell' is there among the targets and alerts") as caught:
         find_plugin("bell")
-    assert caught.value.hint.startswith("pizzeria plugins show targets bell")
+    assert caught.value.hint == "say the kind first: alerts bell"
     assert find_plugin("bell", "alerts").kind == "alerts"
     with pytest.raises(PluginError, match="there is no plugin 'belt'") as missing:
         find_plugin("belt")
@@ -187,7 +187,7 @@ def test_test_tells_of_wrong_options(folder: Path) -> None:
 
 
 def test_test_renders_alone_where_there_is_no_place(folder: Path) -> None:
-    done = trial("local", "--only-rendered")
+    done = trial("targets", "local", "--only-rendered")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped apply brings the bundle live" in done.stdout + done.stderr
     assert "passed  render gives the same twice" in done.stdout + done.stderr
