@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ SHARED = ROOT.parent / "shared" / "data"
 _CACHE = tempfile.mkdtemp(prefix="pizzeria-cache-")
 os.environ["PIZZERIA_CACHE"] = _CACHE
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+
+# Whoever runs the tests in the background hands them an ignored Ctrl-C, and some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two cores are shared by the test, the service that it starts and the browser that looks at it.
 os.environ.setdefault("OMP_NUM_THREADS", "2")

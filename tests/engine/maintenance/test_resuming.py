@@ -11,7 +11,7 @@ from pizzeria.deployments import turn
 from pizzeria.maintenance import begun
 from pizzeria.progress import PlainProgress
 
-from .conftest import Place, new_world, old_world
+from .conftest import Place, new_world, smallest_flats
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_killed_while_it_trains_compares_and_promotes(due: Place) -> None:
 def test_killed_on_the_way_back(promoted: Place) -> None:
     promoted.settings(compare={"no_worse_by": 0.0, "resamples": 200})
     second = promoted.sha256()
-    promoted.traffic(old_world(300, 21))
+    promoted.traffic(smallest_flats(300, 21))
     promoted.kill_at("after roll_back")
     assert promoted.sha256() != second
     assert promoted.decided() == ["promoted"]

@@ -165,7 +165,13 @@ def _kill_a_worker(folder: Path, killed: list[int]) -> None:
     """As soon as there is a checkpoint to go on from."""
     while not (folder / "checkpoints" / "epoch-000002").exists():
         time.sleep(0.01)
-    mine = psutil.Process().children(recursive=True)
-    workers = [one for one in mine if one.cmdline() and one.cmdline()[0].startswith("ray::RayTrainWorker")]
+    workers = [one for one in psutil.Process().children(recursive=True) if _is_worker(one)]
     workers[-1].send_signal(signal.SIGKILL)
     killed.append(workers[-1].pid)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "".join(process.cmdline()[:1]).startswith("ray::RayTrainWorker")
+    except psutil.Error:  # it has ended meanwhile, or is a zombie
+        return False

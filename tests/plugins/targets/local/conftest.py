@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -87,10 +88,12 @@ class Silent:
 
 
 def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that the system gives to nobody else's outgoing connection before it is used here: those begin at 32768."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_768)
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def make_bundle(folder: Path, name: str) -> Path:
