@@ -14,9 +14,11 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from serving_page import circumstances, write_section
 
 from pizzeria.runs.store import Store
@@ -50,10 +52,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", help=f"of {', '.join(RECIPES)}; all by default")
     parser.add_argument("--data", type=Path, default=SHARED / "listings")
+    parser.add_argument("--only-page", action="store_true", help="run nothing: write what is there")
     parser.add_argument("--work", type=Path, default=Path("/tmp/listings-results"))
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
-    for name in asked.recipes or RECIPES:
+    for name in [] if asked.only_page else asked.recipes or RECIPES:
         figures = run(name, asked.data.resolve(), asked.work)
         (asked.work / f"{name}.json").write_text(json.dumps(figures, indent=1))
         print(name, json.dumps(figures["metrics"]), flush=True)
@@ -76,7 +79,11 @@ def run(name: str, data: Path, work: Path) -> dict[str, Any]:
     results = {stage: json.loads((found.stage(stage) / "result.json").read_text()) for stage in ("train", "package")}
     evaluation = json.loads((found.stage("evaluate") / "metrics.json").read_text())
     facts = results["train"]["facts"]
+    model = yaml.safe_load((found.folder / "spec.yaml").read_text())["model"]
     return {
+        "backbone": model["backbone"],
+        "weights": "ImageNet" if model["weights"] else "random",
+        "size": model["image_size"],
         "overrides": list(RECIPES[name]),
         "train_minutes": results["train"]["seconds"] / 60,
         "run_minutes": wall / 60,
@@ -95,29 +102,32 @@ def run(name: str, data: Path, work: Path) -> dict[str, Any]:
 
 def page(found: dict[str, dict[str, Any]]) -> str:
     """The tables."""
-    lines = [
-        "| recipe | AP50 (95% interval) | mAP | presence F1 | training, minutes | whole run, CPU minutes | "
-        "threads | load before | parameters, M | ONNX, ms |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    head = ["recipe", "backbone", "weights", "px", "AP50 (95% interval)", "mAP", "presence F1"]
+    head += ["minutes of training", "CPU minutes of the run", "threads", "load before", "million parameters", "ONNX ms"]
+    lines = [_row(head), _row(["---"] * 3 + ["---:"] * (len(head) - 3))]
     for name, one in found.items():
         metrics, interval = one["metrics"], one["interval"]
         between = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-        lines.append(
-            f"| {name} | {metrics['map_50']:.3f}{between} | {metrics['map']:.3f} | {metrics['presence_f1']:.3f} | "
-            f"{one['train_minutes']:.1f} | {one['cpu_minutes']:.1f} | {one['threads']} | {one['load']:.1f} | "
-            f"{one['parameters'] / 1e6:.1f} | {one['onnx_ms']:.1f} |"
-        )
+        cells = [name, one["backbone"], one["weights"], one["size"], f"{metrics['map_50']:.3f}{between}"]
+        cells += [f"{metrics[key]:.3f}" for key in ("map", "presence_f1")]
+        cells += [f"{one[key]:.1f}" for key in ("train_minutes", "cpu_minutes")] + [
+            one["threads"],
+            f"{one['load']:.1f}",
+        ]
+        lines.append(_row([*cells, f"{one['parameters'] / 1e6:.1f}", f"{one['onnx_ms']:.1f}"]))
     classes = list(next(iter(found.values()))["per_class"])
-    lines += ["", "AP50 by class:", "", f"| recipe | {' | '.join(classes)} |", f"|---|{'---:|' * len(classes)}"]
+    lines += ["", "AP50 by class:", "", _row(["recipe", *classes]), _row(["---", *["---:"] * len(classes)])]
     for name, one in found.items():
-        cells = [f"{one['per_class'][label]:.2f}" for label in classes]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(_row([name, *(f"{one['per_class'][label]:.2f}" for label in classes)]))
     lines += ["", "What each recipe changes in the spec:", ""]
     for name, one in found.items():
         lines.append(f"- {name}: {', '.join(f'`{override}`' for override in one['overrides']) or 'nothing'}")
     lines += ["", *dict.fromkeys(one["circumstances"] for one in found.values())]
     return "\n".join(lines)
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _cpu_seconds() -> float:
