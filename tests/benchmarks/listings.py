@@ -30,12 +30,11 @@ MOBILENET = SHARED / "weights" / "mobilenetv2_100.safetensors"
 
 RECIPES: dict[str, tuple[str, ...]] = {
     "shipped": (),
-    "random_weights": ("model.weights=null",),
-    "mobilenetv2": ("model.backbone=mobilenetv2_100", f"model.weights={MOBILENET}"),
-    "at_384": ("model.image_size=384",),
+    "at_320": ("model.image_size=320",),
+    "random_weights": ("model.image_size=320", "model.weights=null"),
+    "mobilenetv2": ("model.image_size=320", "model.backbone=mobilenetv2_100", f"model.weights={MOBILENET}"),
     "retinanet": ("model.head=retinanet",),
     "best": (
-        "model.image_size=384",
         "model.fpn_channels=96",
         "training.max_epochs=28",
         "training.unfreeze_after=6",
