@@ -20,6 +20,8 @@ _AT_ONCE = 1 << 20
 _QUANTILES = 101
 _LEAST_SPREAD = 1e-30
 """Numbers that differ by less count as alike: divided by it, others would leave what a float32 holds."""
+_MOST_WIDTHS = 1e30
+"""Quartile distances from the median beyond which they say nothing of a column's spread, and a float32 could overflow."""
 _NORMAL_IQR = 1.3489795003921634
 """Distance between the quartiles of a normal distribution, in deviations."""
 _SKEWED = 1.0
@@ -176,7 +178,9 @@ def _scaling(moved: NDArray[np.float64], missing: int, filled: float, scaling: s
     standard = _standard(moved, missing, filled)
     if scaling == "robust":
         width = (quantile(moved, 0.75) - quantile(moved, 0.25)) / _NORMAL_IQR
-        return {"mean": filled, "std": width if width > _LEAST_SPREAD else standard["std"]}
+        farthest = max(moved[-1] - filled, filled - moved[0])
+        usable = width > _LEAST_SPREAD and farthest < _MOST_WIDTHS * width
+        return {"mean": filled, "std": width if usable else standard["std"]}
     if scaling == "min_max":
         low, high = float(moved[0]), float(moved[-1])
         return {"mean": low, "std": _divisor(high - low)}

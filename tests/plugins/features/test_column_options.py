@@ -53,6 +53,12 @@ def test_numbers_are_scaled(tmp_path: Path, progress: Any, scaling: str, first: 
         assert dataset.numeric[:, 0].max() == pytest.approx(0.5 * math.sqrt(12))  # nothing is past the ends
 
 
+def test_quartiles_that_are_tiny_beside_the_cut_numbers_are_not_divided_by(tmp_path: Path, progress: Any) -> None:
+    column = [1e30, -1e30, *[0.0] * 7, 1.9e-28, 1e-28, 1e-28, 0.0, 0.0]
+    dataset = build(tmp_path, progress, {"scaling": "robust", "clip": [0, 1]}, x=column)
+    assert np.isfinite(dataset.numeric).all() and 1 < np.abs(dataset.numeric).max() < 4
+
+
 def test_numbers_are_cut_at_quantiles_of_the_training_split(tmp_path: Path, progress: Any) -> None:
     dataset = build(tmp_path, progress, {"clip": [0.25, 0.75]}, x=[*SKEWED, 1e300, -math.nan])
     [how] = dataset.preprocessing["numeric"]
