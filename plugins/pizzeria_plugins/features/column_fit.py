@@ -21,7 +21,7 @@ _QUANTILES = 101
 _LEAST_SPREAD = 1e-30
 """Numbers that differ by less count as alike: divided by it, others would leave what a float32 holds."""
 _MOST_WIDTHS = 1e30
-"""Quartile distances from the median beyond which they say nothing of a column's spread, and a float32 could overflow."""
+"""Quartile distances from the median beyond which they say nothing of a spread, and a float32 could overflow."""
 _NORMAL_IQR = 1.3489795003921634
 """Distance between the quartiles of a normal distribution, in deviations."""
 _SKEWED = 1.0
