@@ -14,6 +14,7 @@ from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
 from pizzeria.cli.simulate import simulate
 from pizzeria.cli.sweeps import compare
+from pizzeria.cli.torture import torture
 from pizzeria.cli.ui import ui
 
 
@@ -41,7 +42,7 @@ for _command in (
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain, watching.approve, watching.cycle),
-    *(alerts, simulate, ui),
+    *(alerts, simulate, ui, torture),
     labels.labels,
     *(plugins.plugins, authoring.schema),
 ):
