@@ -30,8 +30,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` by the JSON of `value`; NaN and infinity, which JSON lacks, become null."""
-    text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, text.encode() + b"\n")
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """What `write_json` writes: the same value gives the same bytes."""
+    return json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def finite(value: Any) -> Any:

@@ -12,6 +12,7 @@
     │   ├── LackError            4   there are too few labels to learn from
     │   └── PoisonError          4   the labels look as if somebody meant to spoil the model, or mistook its classes
     ├── BundleError              5   a bundle is damaged, or not what it says it is
+    ├── DamagedError             5   what Pizzeria keeps on disk is not what it wrote: a byte was changed
     ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
     │   └── RolloutError         6   a new model was sent back while it took over in steps
     ├── TrainingError            7   training cannot go on
@@ -153,6 +154,12 @@ class PoisonError(DataError):
 
 class BundleError(PizzeriaError):
     """A bundle is damaged, or is not the one that it says it is."""
+
+    exit_code = 5
+
+
+class DamagedError(PizzeriaError):
+    """What Pizzeria keeps on disk is not what it wrote; the message names the file, the hint how it is made anew."""
 
     exit_code = 5
 
