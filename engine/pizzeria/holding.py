@@ -1,0 +1,92 @@
+"""Who is alive: a process holds a lock (flock) on what it works at, and the kernel lets it go however the process ends.
+
+So nobody takes what a killed process left for something at work, or another process that was given the same number for
+the one that died. Whoever writes something temporary holds it, or the folder that it lies in, until it has its name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_TRIES, _PAUSE_S = 5, 0.02
+
+
+def take(handle: int | IO[str]) -> bool:
+    """Lock what is open here, alone, if nobody holds it; returns whether that is so.
+
+    It is tried a few times, since whoever only looks whether it is held (`is_held`) holds it for that moment.
+    """
+    for last in (*[False] * (_TRIES - 1), True):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not last:
+                time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False
+
+
+@contextmanager
+def held(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a file or folder that is there; others that want it wait.
+
+    Args:
+        shared: Others may hold it so too; who wants it alone waits for all of them.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """Hold a file or folder alone if nobody holds it; yields whether that is so. What is not there is free."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # gone, a link, or a socket: nothing that anybody could hold
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with held(folder):
+        ...     is_held(folder)
+        True
+        >>> is_held(folder)
+        False
+    """
+    with held_if_free(path) as free:
+        return not free
+
+
+def is_held_within(path: Path) -> bool:
+    """Whether a living process holds a file or folder, or anything in it."""
+    if is_held(path):
+        return True
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return any(is_held(Path(at) / name) for at, folders, files in os.walk(path) for name in (*folders, *files))
