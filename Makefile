@@ -17,8 +17,8 @@ install: $(STAMP) ## Set up .venv alone
 demo: $(STAMP) ## The whole cycle on generated listings, to a live service and its report
 	@$(BIN)/pizzeria demo
 
-test: $(STAMP) ## All tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: $(STAMP) ## All tests, two files at a time, the long ones first
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## ruff, mypy --strict on engine/, import-linter
 	$(BIN)/ruff check
@@ -50,7 +50,7 @@ $(STAMP): $(VENV)/.locked pyproject.toml
 
 $(VENV)/.locked: requirements.lock | $(BIN)/python
 	@echo "Installing requirements.lock into $(VENV); a few minutes and 8 GB the first time."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 $(BIN)/python:
