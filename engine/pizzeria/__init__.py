@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pizzeria import telemetry
+
 if TYPE_CHECKING:
     from pizzeria.errors import PizzeriaError
     from pizzeria.execution import execute
     from pizzeria.loading import load_spec
     from pizzeria.spec.spec import Spec
+
+telemetry.turn_off()
 
 __all__ = ["PizzeriaError", "Spec", "execute", "load_spec"]
 

@@ -120,7 +120,6 @@ class Chosen:
         from hydra.types import HydraContext
         from omegaconf import OmegaConf, open_dict
 
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         config = OmegaConf.create({"hydra": self.settings})
         with open_dict(config):
             config.hydra.sweep.dir, config.hydra.sweep.subdir = str(folder), "."

@@ -19,7 +19,6 @@ def load() -> ModuleType:
     does without them where they are missing. They are hidden from it while it loads: 2.5 s instead of 6 s.
     NannyML's import also loads any `.env` file that it finds on the way up from its own folder: switched off.
     """
-    os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
     if "nannyml" in sys.modules:
         return sys.modules["nannyml"]
     dotenv = os.environ.get("PYTHON_DOTENV_DISABLED")

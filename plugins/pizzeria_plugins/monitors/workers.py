@@ -208,7 +208,6 @@ def _by_processes(packed: bytes, spans: Sequence[Span], count: int) -> Iterator[
 
 def _by_ray(work: Work, spans: Sequence[Span], workers: int | None) -> Iterator[list[Measured]]:
     """Through Ray: the cluster at RAY_ADDRESS, or one of this machine that ends with the pass."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray

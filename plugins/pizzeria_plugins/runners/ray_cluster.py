@@ -24,8 +24,7 @@ def cluster(options: Any, progress: Progress | None = None) -> Iterator[None]:
         NotFoundError: Ray is not installed.
         PizzeriaError: it does not answer, or has fewer cores or GPUs than the workers need.
     """
-    # Ray asks for these when it is imported; nothing is to be told to anybody.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Ray asks for it when it is imported.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A worker imports PyTorch before it is there, which takes a busy machine longer than Ray's minute.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")

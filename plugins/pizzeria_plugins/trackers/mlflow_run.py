@@ -10,10 +10,7 @@ from typing import Any
 
 from pizzeria_plugins.trackers.logged_run import LoggedRun
 
-# Read by MLflow when it is imported.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ["DO_NOT_TRACK"] = "true"
-# A server that is down is given up after seconds, and not after minutes.
+# Read by MLflow when it is imported: a server that is down is given up after seconds, and not after minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 

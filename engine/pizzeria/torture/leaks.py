@@ -1,0 +1,132 @@
+"""What living processes hold, sampled while they work, and whether it grows."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_ALLOWED = {"memory_mb": (0.10, 8.0), "files": (0.0, 3.0), "threads": (0.0, 2.0)}
+"""How much more may be held at the end than after the warm-up: a share of it, or so many, whichever is more."""
+_LEAST = 12
+"""Samples below which nothing is said of a process."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a process holds at a moment: memory resident, in MB, open file descriptors (sockets too), threads."""
+
+    at: float
+    memory_mb: float
+    files: int
+    threads: int
+
+
+@dataclass
+class Watch:
+    """Samples the long-lived processes whose store lies in a folder, from a thread of its own.
+
+    Args:
+        store: As `PIZZERIA_STORE` has it in their environment.
+        every_s: Seconds from one sample to the next.
+    """
+
+    store: Path
+    every_s: float
+    samples: dict[tuple[int, float], list[Held]] = field(default_factory=lambda: defaultdict(list))
+    names: dict[tuple[int, float], str] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._run, name="watch")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        import psutil
+
+        while not self._stop.wait(self.every_s):
+            for process in living(self.store):
+                try:
+                    with process.oneshot():
+                        key = (process.pid, process.create_time())
+                        memory = process.memory_info().rss / 1e6
+                        held = Held(time.monotonic(), memory, process.num_fds(), process.num_threads())
+                        self.names.setdefault(key, _name(process.cmdline()))
+                except psutil.Error:
+                    continue  # it has just ended
+                self.samples[key].append(held)
+
+    def found(self) -> dict[str, list[Held]]:
+        """Samples by process, such as `worker 4711`."""
+        return {f"{self.names[key]} {key[0]}": samples for key, samples in self.samples.items()}
+
+
+def living(store: Path) -> list[psutil.Process]:  # type: ignore[name-defined]  # noqa: F821
+    """Processes that work for a store, without the commands that a user types."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            ours = process.environ().get("PIZZERIA_STORE") == str(store)
+            if ours and process.status() != psutil.STATUS_ZOMBIE and "pizzeria.cli" not in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def growth(samples: Sequence[Held]) -> dict[str, float]:
+    """By how much more is held in the last quarter of a life than in the quarter after the first; medians.
+
+    Empty where there are too few samples to tell.
+
+    Example:
+        >>> steady = [Held(i, 100.0, 20, 4) for i in range(40)]
+        >>> growth(steady)
+        {'memory_mb': 0.0, 'files': 0.0, 'threads': 0.0}
+    """
+    if len(samples) < _LEAST:
+        return {}
+    quarter = len(samples) // 4
+    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
+    return {name: _median(late, name) - _median(early, name) for name in _ALLOWED}
+
+
+def leaks(watched: Mapping[str, Sequence[Held]]) -> list[str]:
+    """Processes that hold more and more, with how much more; empty when none does.
+
+    Example:
+        >>> leaks({"worker 1": [Held(i, 100.0 + i, 20, 4) for i in range(40)]})
+        ['worker 1: memory_mb grew from 114.5 by 20']
+    """
+    found = []
+    for name, samples in watched.items():
+        for what, grown in growth(samples).items():
+            share, least = _ALLOWED[what]
+            quarter = len(samples) // 4
+            before = _median(samples[quarter : 2 * quarter], what)
+            if grown > max(share * before, least):
+                found.append(f"{name}: {what} grew from {before:g} by {grown:g}")
+    return found
+
+
+def _median(samples: Sequence[Held], what: str) -> float:
+    return float(statistics.median(getattr(one, what) for one in samples))
+
+
+def _name(command: Sequence[str]) -> str:
+    text = " ".join(command)
+    named = {"local_keeper": "keeper", "worker.service": "worker", "circus": "supervisor", "bentoml": "supervisor"}
+    return next((name for part, name in named.items() if part in text), "process")
