@@ -26,6 +26,7 @@ from typing import Any
 
 from pizzeria import atomic
 from pizzeria.errors import NotFoundError, PizzeriaError, nearest
+from pizzeria.holding import take
 from pizzeria.runs.artifacts import Artifacts
 
 RESULT = "result.json"
@@ -235,14 +236,12 @@ def _lock(folder: Path, wait: Callable[[], object] | None) -> int:
             handle = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:
             continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(handle):
             if wait is None:
                 os.close(handle)
                 raise PizzeriaError(
                     "another process is working on the same stage of the same spec", hint="wait for it, or stop it"
-                ) from None
+                )
             wait()
             fcntl.flock(handle, fcntl.LOCK_EX)
         # Who held the lock before may have renamed the folder: then it is a complete stage's, and not this one.
