@@ -14,7 +14,7 @@ OFF = {
     "ORT_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-"""Environment variables, as BentoML, Great Expectations, Hugging Face's hub, MLflow, NannyML, ONNX Runtime (from 1.29 on)
+"""Environment variables, as BentoML, Great Expectations, Hugging Face's hub, MLflow, NannyML, ONNX Runtime (from 1.29)
 and Ray read them."""
 
 

@@ -48,7 +48,8 @@ def run(bench: Bench, tally: Tally) -> None:
     }
     try:
         for spec in specs:
-            _command(bench, tally, temporary, (0,), "run", spec.name)
+            if not _command(bench, tally, temporary, (0,), "run", spec.name):
+                return
         with ExitStack() as stack:
             stack.enter_context(watch)
             for some in clients.values():
@@ -61,7 +62,7 @@ def run(bench: Bench, tally: Tally) -> None:
                 time.sleep(0 if bench.short else bench.random.uniform(1, 10))
     finally:
         for name in port:
-            _command(bench, tally, temporary, (0,), "stop", name)
+            bench.pizzeria(folder, "stop", name)
     for name, some in clients.items():
         seen = some.seen
         tally.tried += seen.requests
@@ -101,13 +102,15 @@ def _chores(folder: Path, names: tuple[str, ...]) -> Iterator[tuple[tuple[int, .
         yield (0,), ("report", "shop")
 
 
-def _command(bench: Bench, tally: Tally, temporary: Path, codes: tuple[int, ...], *arguments: str) -> None:
+def _command(bench: Bench, tally: Tally, temporary: Path, codes: tuple[int, ...], *arguments: str) -> bool:
+    """Whether it ended as it should."""
     bench.say(" ".join(arguments))
     done = bench.pizzeria(bench.folder, *arguments, env={"TMPDIR": str(temporary)})
     problem = ""
     if done.returncode not in codes or "Traceback" in done.stderr:
         problem = f"exit code {done.returncode}: {done.stderr.strip()[-600:]}"
     tally.note(f"pizzeria {' '.join(arguments)}", problem)
+    return not problem
 
 
 def _nothing_left(folder: Path, temporary: Path, tally: Tally) -> None:
