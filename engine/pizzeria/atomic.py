@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from pizzeria.exchange import exchanged
+from pizzeria.holding import held
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -39,10 +40,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     temporary = _beside(path)
     try:
         with open(temporary, "xb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # until it has its name, so that `pizzeria gc` leaves it alone
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        rename(temporary, path)
+            rename(temporary, path)
     except BaseException:
         with suppress(OSError):  # what went wrong first is what is told
             temporary.unlink(missing_ok=True)
@@ -59,9 +61,10 @@ def filling(folder: Path) -> Iterator[Path]:
     temporary = _beside(folder)
     try:
         temporary.mkdir()
-        yield temporary
-        sync_all(temporary)
-        rename(temporary, folder)
+        with held(temporary):
+            yield temporary
+            sync_all(temporary)
+            rename(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
