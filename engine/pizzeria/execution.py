@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import yaml
 
+from pizzeria.cache_folder import using_caches
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments import restore
 from pizzeria.errors import PizzeriaError, said_of_interruption
 from pizzeria.graph import Step, plan, run_id, stages
+from pizzeria.holding import held
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Result, Run, Store
+from pizzeria.runs.working import at_work
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Stage
 from pizzeria.tracking import follow
@@ -59,16 +62,33 @@ def execute(
     """
     if until == "deploy":
         restore(spec.name, f"run {spec.name}", store, progress)
-    whole = plan(spec, store)
-    wanted = _upstream(until)
-    steps = [step for step in whole if step.name in wanted]
-    text = yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True, width=110)
-    run = store.open_run(run_id(spec, whole), text)
+    with ExitStack() as until_the_end:
+        with held(store.cache, shared=True):  # nothing is cleared away before it is said that it is needed
+            whole = plan(spec, store)
+            wanted = _upstream(until)
+            steps = [step for step in whole if step.name in wanted]
+            text = yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True, width=110)
+            run = store.open_run(run_id(spec, whole), text)
+            stages_of_it = {step.name: step.fingerprint for step in steps}
+            until_the_end.enter_context(at_work(run, spec.name, stages_of_it))
+        until_the_end.enter_context(using_caches())
+        return _executed(spec, run, steps, store, progress, on_end, wait)
+
+
+def _executed(
+    spec: Spec,
+    run: Run,
+    steps: Sequence[Step],
+    store: Store,
+    progress: Progress,
+    on_end: Callable[[Run], object] | None,
+    wait: bool,
+) -> Executed:
     ledger = Ledger(store.root)
     todo = [step for step in steps if step.result is None]
     if todo:
-        at_work = {"stages": [step.name for step in todo], "pid": os.getpid()}
-        ledger.add("run_started", spec.name, run=run.id, detail=at_work)
+        told = {"stages": [step.name for step in todo], "pid": os.getpid()}
+        ledger.add("run_started", spec.name, run=run.id, detail=told)
     results: dict[str, Result] = {}
     ran: list[str] = []
     with follow(spec, run, steps, store, progress):
@@ -92,9 +112,10 @@ def execute(
                     with suppress(PizzeriaError):
                         on_end(run)
             raise
-        except KeyboardInterrupt as error:
+        except BaseException as error:
             if todo:
-                message = f"{said_of_interruption(error)}; the same command goes on"
+                said = said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else repr(error)
+                message = f"{said}; the same command goes on"
                 ledger.add("run_stopped", spec.name, run=run.id, detail={"message": message})
             raise
         if todo:

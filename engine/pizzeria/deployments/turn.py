@@ -7,17 +7,34 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments.release import state_folder
+from pizzeria.holding import is_held, take
 from pizzeria.runs.store import Store
 
 Kind = Literal["turn", "pass", "maintain", "cycle"]
 """`turn`: to change what is live. `pass`: to monitor it. `maintain`: to decide on it, which may take hours of training
 and keeps no monitor waiting. `cycle`: to do both by the clock."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a turn: the command, its process and since when."""
+
+    what: str
+    pid: int
+    since: str
+
+
+def holder(name: str, store: Store, *, of: Kind = "turn") -> Holder | None:
+    """Who has the turn now; None when nobody has it, whatever a killed command left written."""
+    path = _path(name, store, of)
+    return _read(path.read_text()) if path.exists() and is_held(path) else None
 
 
 @contextmanager
@@ -31,10 +48,8 @@ def turn(name: str, what: str, store: Store, progress: Progress, *, of: Kind = "
         of: What for; who has several took `turn` last.
     """
     with _opened(name, store, of) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.say(f"waiting for {_holder(lock)}")
+        if not take(lock):
+            progress.say(f"waiting for {_said(lock)}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         with _held(lock, what):
             yield
@@ -44,18 +59,20 @@ def turn(name: str, what: str, store: Store, progress: Progress, *, of: Kind = "
 def turn_if_free(name: str, what: str, store: Store, *, of: Kind = "turn") -> Iterator[str | None]:
     """Take the turn if nobody has it; yields None then, and otherwise who has it."""
     with _opened(name, store, of) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield _holder(lock)
+        if not take(lock):
+            yield _said(lock)
             return
         with _held(lock, what):
             yield None
 
 
+def _path(name: str, store: Store, of: Kind) -> Path:
+    return state_folder(store) / f".{name}.{of}"
+
+
 @contextmanager
 def _opened(name: str, store: Store, of: Kind) -> Iterator[IO[str]]:
-    path: Path = state_folder(store) / f".{name}.{of}"
+    path = _path(name, store, of)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as lock:
         yield lock
@@ -72,10 +89,17 @@ def _held(lock: IO[str], what: str) -> Iterator[None]:
         lock.truncate(0)
 
 
-def _holder(lock: IO[str]) -> str:
+def _said(lock: IO[str]) -> str:
     lock.seek(0)
-    try:
-        found = json.loads(lock.read())
-        return f"`pizzeria {found['what']}` (process {found['pid']}, since {found['since']})"
-    except (ValueError, KeyError, TypeError):
+    found = _read(lock.read())
+    if found is None:
         return "another command, which begins or ends just now"
+    return f"`pizzeria {found.what}` (process {found.pid}, since {found.since})"
+
+
+def _read(text: str) -> Holder | None:
+    try:
+        plain = json.loads(text)
+        return Holder(str(plain["what"]), int(plain["pid"]), str(plain["since"]))
+    except (ValueError, KeyError, TypeError):
+        return None
