@@ -179,6 +179,8 @@ def _run_stage(
             return standing
         started, clock = now(), time.perf_counter()
         inputs = {name: done[name] for name in stage.INPUTS}
+        for one in inputs.values():
+            one.check()
         outcome = stage.run(Job(spec, folder, inputs, progress, run, store))
         refusal: dict[str, str] | None = None
         if outcome.refusal is not None:

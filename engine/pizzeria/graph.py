@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from pizzeria import registry
+from pizzeria.errors import DamagedError
 from pizzeria.fingerprint import FileHashes, code_hashes, digest, flatten
 from pizzeria.runs.store import RESULT, Result, Store
 from pizzeria.spec.spec import Spec
@@ -50,6 +51,7 @@ def plan(spec: Spec, store: Store) -> list[Step]:
 
     Raises:
         DataError: a file that the spec names does not exist.
+        DamagedError: a result that stands was changed.
         PluginError: a plugin cannot be loaded.
     """
     hashes = FileHashes(store.root / ".hashes.sqlite")
@@ -93,7 +95,10 @@ def _why(stage: Stage, ingredients: Mapping[str, Any], spec: Spec, store: Store)
     for run in reversed(store.runs()):
         if run.id.rpartition("-")[0] != spec.name or not (run.folder / "stages" / stage.NAME / RESULT).exists():
             continue
-        before = store.load((run.folder / "stages" / stage.NAME).resolve().name)
+        try:
+            before = store.load((run.folder / "stages" / stage.NAME).resolve().name)
+        except DamagedError:  # of another run: this one needs it not
+            continue
         if before is not None:
             return _difference(before.ingredients, ingredients)
     return "never run"

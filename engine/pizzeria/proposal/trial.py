@@ -86,7 +86,10 @@ def try_out(
 
 def _results(spec: Spec, store: Store) -> dict[str, Path]:
     """Folder of each stage that came to an end, be it a refusal."""
-    return {step.name: step.result.folder for step in plan(spec, store) if step.result is not None}
+    results = [step.result for step in plan(spec, store) if step.result is not None]
+    for result in results:
+        result.check()
+    return {result.stage: result.folder for result in results}
 
 
 def _splits(folder: Path | None) -> pd.Series[str] | None:

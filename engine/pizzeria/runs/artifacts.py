@@ -17,16 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pizzeria.errors import DataError
+from pizzeria.errors import DamagedError
 from pizzeria.fetching.names import safe
 from pizzeria.fetching.place import Place
 
 VARIABLE = "PIZZERIA_ARTIFACTS"
 _AT_ONCE = 8
-
-
-class DamagedError(DataError):
-    """What lies at the address is not what was put there."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,10 @@ class Artifacts:
         told = {"files": {name: {"sha256": sha, "bytes": size} for name, (sha, size) in files.items()}}
         self.place.write(_list_name(fingerprint), json.dumps(told, indent=1).encode())
         return sum(path.stat().st_size for path in new.values())
+
+    def forget(self, fingerprint: str) -> None:
+        """Remove a stage's list, so that it is run again."""
+        self.place.remove(_list_name(fingerprint))
 
     def fetch(self, fingerprint: str, folder: Path) -> int:
         """Bring a stage that is there into an empty folder; returns its bytes.

@@ -9,27 +9,27 @@
       .cache/<fingerprint>/    what a stage left; there only when the stage is complete
       .cache/<fingerprint>.partial/   a stage at work or cut off
 
-A stage writes into its `.partial` folder, then its result, and the folder is renamed into place last.
+A stage writes into its `.partial` folder, then its result, and the folder is renamed into place last. The result has
+the hash of each file, and whoever takes files of a stage as input has them checked: pizzeria.runs.seals.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pizzeria import atomic
-from pizzeria.errors import NotFoundError, PizzeriaError, nearest
+from pizzeria.errors import DamagedError, NotFoundError, PizzeriaError, nearest
 from pizzeria.holding import take
+from pizzeria.runs import seals
 from pizzeria.runs.artifacts import Artifacts
-
-RESULT = "result.json"
+from pizzeria.runs.seals import RESULT
 
 
 def default_root() -> Path:
@@ -47,6 +47,7 @@ class Result:
         seconds: How long it took.
         ingredients: What decided it: spec, code, data and inputs (see `pizzeria.fingerprint`).
         refusal: Message and hint when the stage found that the run must stop here, such as a missed criterion.
+        files: sha256 of each file in the folder, by its relative path.
     """
 
     stage: str
@@ -57,6 +58,15 @@ class Result:
     started: str
     ingredients: Mapping[str, Any]
     refusal: Mapping[str, str] | None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Check that the files are those that the stage left.
+
+        Raises:
+            DamagedError: names those that are not.
+        """
+        seals.check(self.folder, self.files)
 
 
 @dataclass(frozen=True)
@@ -70,17 +80,23 @@ class Run:
         return self.folder.name
 
     def stage(self, name: str) -> Path:
-        """Folder of a complete stage.
+        """Folder of a complete stage, whose files are those that it left.
 
         Raises:
             NotFoundError: the run did not get so far.
+            DamagedError: names the files that were changed.
         """
         folder = self.folder / "stages" / name
         if not (folder / RESULT).exists():
             raise NotFoundError(
                 f"the run {self.id} has no {name}", hint="run it to its end first: pizzeria run experiment=..."
             )
-        return folder.resolve()
+        folder = folder.resolve()
+        result = _result(folder, folder.name)
+        if result is None:
+            raise seals.damaged(folder, [f"{RESULT} has no seal; it is of an earlier Pizzeria"])
+        result.check()
+        return folder
 
     def link(self, result: Result) -> None:
         """Let `stages/<name>` of this run point at a result in the cache."""
@@ -110,7 +126,13 @@ class Store:
         self.cache.mkdir(parents=True, exist_ok=True)
 
     def load(self, fingerprint: str) -> Result | None:
-        """The result with this fingerprint, if a stage has left it."""
+        """The result with this fingerprint, if a stage has left it; its files are not looked at.
+
+        What an earlier Pizzeria left without a seal counts as nothing: the stage runs again.
+
+        Raises:
+            DamagedError: `result.json` was changed.
+        """
         return _result(self.cache / fingerprint, fingerprint)
 
     @contextmanager
@@ -141,9 +163,9 @@ class Store:
             os.close(handle)
 
     def commit(self, partial: Path, result: Result) -> Result:
-        """Make a stage's folder complete: result last, then the rename."""
+        """Make a stage's folder complete: result last, with the hash of every file, then the rename."""
         plain = {name: getattr(result, name) for name in Result.__dataclass_fields__ if name != "folder"}
-        atomic.write_json(partial / RESULT, plain)
+        seals.write(partial / RESULT, plain | {"files": seals.hashes(partial)})
         _sync_files(partial)
         final = self.cache / result.fingerprint
         if final.exists():
@@ -166,7 +188,13 @@ class Store:
             return None
         with self.partial(f"{fingerprint}.fetched", keep=False) as folder:
             self.artifacts.fetch(fingerprint, folder)
-            found = _result(folder, fingerprint)
+            try:
+                found = _result(folder, fingerprint)
+                if found is not None:
+                    found.check()
+            except DamagedError:
+                self.artifacts.forget(fingerprint)
+                raise
             return None if found is None else self.commit(folder, found)
 
     def share(self, result: Result) -> int:
@@ -212,20 +240,17 @@ class Store:
 
 def _result(folder: Path, fingerprint: str) -> Result | None:
     try:
-        text = (folder / RESULT).read_text()
+        plain = seals.read(folder / RESULT)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    plain = json.loads(text)
-    return Result(
-        plain["stage"],
-        fingerprint,
-        folder,
-        plain["facts"],
-        plain["seconds"],
-        plain["started"],
-        plain["ingredients"],
-        plain["refusal"],
-    )
+    except OSError as error:
+        raise seals.damaged(folder, [f"{RESULT} cannot be read: {error.strerror}"]) from error
+    if plain is None:
+        return None
+    if plain["fingerprint"] != fingerprint:
+        raise seals.damaged(folder, [f"{RESULT} is that of another stage, {plain['fingerprint']}"])
+    names = ("facts", "seconds", "started", "ingredients", "refusal", "files")
+    return Result(plain["stage"], fingerprint, folder, *(plain[name] for name in names))
 
 
 def _lock(folder: Path, wait: Callable[[], object] | None) -> int:

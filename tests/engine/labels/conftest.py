@@ -23,6 +23,7 @@ from pizzeria.runs.store import Store
 from pizzeria_plugins.prediction_logs import sqlite
 
 from ...plugins.servers import conftest as services
+from ..runs.sealed import seal
 
 detection_bundle = services.detection_bundle
 classification_bundle = services.classification_bundle
@@ -105,7 +106,6 @@ def open_kitchen(folder: Path, bundle: Path, reference: list[bytes] | list[dict[
     package = run.folder / "stages" / "package"
     package.mkdir(parents=True)
     (package / "bundle").symlink_to(bundle)
-    (package / "result.json").write_text("{}")
     logs = store.root / ".predictions" / "amenities"
     contract = Contract(Predictor(opened, 1), Limits(), keep_photos=bool(log.get("photos")))
     kitchen = Kitchen(store, folder, contract, sqlite.writer(sqlite.Options(), logs))
@@ -118,6 +118,7 @@ def open_kitchen(folder: Path, bundle: Path, reference: list[bytes] | list[dict[
         columns = record.pop("columns", None)
         records.append(record if columns is None else {key: next(iter(values)) for key, values in columns.items()})
     pd.DataFrame(records).to_parquet(package / "reference.parquet")
+    seal(package)
     return kitchen
 
 

@@ -14,6 +14,7 @@ from pizzeria.cli import main
 from pizzeria.cli.labels import labels
 from pizzeria.conformance.asking import Quiet
 
+from ..runs.sealed import seal
 from .conftest import Kitchen, picture
 
 PAGE = Path(__file__).parents[3] / "docs" / "data" / "labels.md"
@@ -89,10 +90,7 @@ def test_monitoring_is_given_the_kept_labels_and_those_of_a_file_before_them(
     Path("kept.csv").write_text("input_id,class\n0.png,bed\n1.png,bed\n")
     run(classification, "pizzeria labels add amenities kept.csv")
     served = classification.served
-    result = served.package / "result.json"
-    facts = {"sha256": served.bundle.sha256}
-    stored = {"stage": "package", "facts": facts, "seconds": 1, "started": "", "ingredients": {}, "refusal": None}
-    result.write_text(json.dumps(stored))
+    seal(served.package, sha256=served.bundle.sha256)
     (classification.store.cache / "package").parent.mkdir(parents=True, exist_ok=True)
     (classification.store.cache / served.package.name).symlink_to(served.package)
     found = monitor(served.spec, served.run, classification.store, Quiet()).verdict.findings[0]

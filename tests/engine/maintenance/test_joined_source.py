@@ -23,6 +23,7 @@ from pizzeria.spec.split import Split
 from pizzeria.spec.stages import Features, Model
 from pizzeria_plugins.sources import image_folder, table
 
+from ..runs.sealed import seal
 from .test_collecting_photos import picture
 
 
@@ -36,8 +37,8 @@ def spec_of(task: str, **more: Any) -> Spec:
 def run_with(folder: Path, rows: pa.Table) -> Run:
     stage = folder / "stages" / "collect"
     stage.mkdir(parents=True)
-    (stage / "result.json").write_text("{}")
     pq.write_table(rows, stage / "rows.parquet")
+    seal(stage)
     return Run(folder)
 
 
