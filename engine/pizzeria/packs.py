@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import struct
 import zlib
 from collections import OrderedDict
@@ -102,18 +100,10 @@ def write_pack(folder: Path, keys: Sequence[str], arrays: NDArray[Any], facts: S
     }
     text = json.dumps(head, separators=(",", ":"), allow_nan=False).encode()
     path = folder / f"{hashlib.sha256(chr(10).join(keys).encode()).hexdigest()[:24]}{SUFFIX}"
-    temporary = folder / f".{path.name}.{secrets.token_hex(4)}.tmp"
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(content.data)
-            stream.write(text)
-            stream.write(_END.pack(len(text), zlib.crc32(text), _MAGIC))
-            stream.flush()
-            os.fsync(stream.fileno())
-        atomic.rename(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic.replacing(path) as stream:
+        stream.write(content.data)
+        stream.write(text)
+        stream.write(_END.pack(len(text), zlib.crc32(text), _MAGIC))
     return _pack(path, head)
 
 
@@ -152,10 +142,7 @@ def link_pack(pack: Pack, folder: Path) -> Path:
     except FileExistsError:
         return target
     except OSError:  # another file system, or one without hard links
-        temporary = folder / f".{target.name}.{secrets.token_hex(4)}.tmp"
-        shutil.copyfile(pack.path, temporary)
-        atomic.sync(temporary)
-        atomic.rename(temporary, target)
+        atomic.copy_file(pack.path, target)
     return target
 
 

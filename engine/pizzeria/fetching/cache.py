@@ -10,20 +10,20 @@ A blob is complete when it is there: it is renamed into place after its hash is 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from pizzeria.atomic import rename
+from pizzeria.atomic import filling, make_folder, rename
 from pizzeria.cache_folder import cache_folder
 
 _TABLES = (
@@ -99,7 +99,7 @@ class Cache:
         os.fsync(stream.fileno())
         os.fchmod(stream.fileno(), 0o444)
         blob = self.blob(sha256)
-        blob.parent.mkdir(exist_ok=True)
+        make_folder(blob.parent)
         rename(self.folder / "partial" / key, blob)
 
     def discard(self, key: str) -> None:
@@ -122,19 +122,22 @@ class Cache:
 
     @contextmanager
     def making(self, key: str) -> Iterator[tuple[Path, Path | None]]:
-        """The folder of a tree and, where it is not there yet, another one to fill, which then takes its place."""
+        """The folder of a tree and, where it is not there yet, another one to fill, which then takes its place.
+
+        Raises:
+            OSError: it cannot be written; nothing is left of it.
+        """
         folder = self.folder / "trees" / key
         if folder.is_dir():
             yield folder, None
             return
-        made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
         try:
-            yield folder, made
-            made.chmod(0o755)
-            with suppress(OSError):  # another process was faster
-                made.rename(folder)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            with filling(folder) as made:
+                yield folder, made
+        except OSError as error:
+            faster = error.errno in (errno.EEXIST, errno.ENOTEMPTY) and folder.is_dir()
+            if not faster:  # than this process was another one
+                raise
 
 
 def key_of(*parts: object) -> str:

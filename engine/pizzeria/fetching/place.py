@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,10 +88,7 @@ class Place:
         """Put a copy of a file of this machine there."""
         with self._writing(name) as at:
             if self._local:
-                temporary = Path(f"{at}.{secrets.token_hex(4)}.tmp")
-                shutil.copyfile(path, temporary)
-                atomic.sync(temporary)
-                atomic.rename(temporary, Path(at))
+                atomic.copy_file(path, Path(at))
             else:
                 self.files.put_file(os.fspath(path), at)
 

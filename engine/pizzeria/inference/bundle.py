@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pizzeria.atomic import sync
+from pizzeria.atomic import filling, make_folder, replacing
 from pizzeria.errors import BundleError
 from pizzeria.inference.bundle_description import check_description, check_format, plain
 from pizzeria.inference.bundle_files import Files, FolderFiles, ZipFiles
@@ -175,6 +173,7 @@ def write_bundle(
 
     Raises:
         BundleError: the description lacks something, or the folder is taken.
+        OSError: it cannot be written.
     """
     folder = Path(folder)
     described = plain({"format": FORMAT, **description})
@@ -184,10 +183,8 @@ def write_bundle(
         raise BundleError(f"{folder}: a sample cannot be {sample_request[0]!r}", hint=f"one of {', '.join(REQUESTS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} is taken", hint="write the bundle to a folder that does not exist")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-    try:
-        work.chmod(0o755)
+    make_folder(folder.parent)
+    with filling(folder) as work:
         (work / "sample").mkdir()
         answer = plain({key: value for key, value in sample_answer.items() if key != "model"})
         shutil.copyfile(model, work / MODEL)
@@ -196,13 +193,6 @@ def write_bundle(
         (work / ANSWER).write_bytes(_dump(answer))
         hashes = {name: _sha256(work / name) for name in sorted((MODEL, DESCRIPTION, request, ANSWER))}
         (work / MANIFEST).write_bytes(_dump(hashes))
-        for name in (*hashes, MANIFEST, "sample", "."):
-            sync(work / name)
-        work.replace(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    sync(folder.parent)
     return identity(hashes)
 
 
@@ -211,25 +201,16 @@ def zip_bundle(folder: Path, path: Path) -> str:
 
     Raises:
         BundleError: the folder is no sound bundle.
+        OSError: it cannot be written.
     """
     bundle = open_bundle(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    work = Path(name)
-    try:
-        # Stored, not deflated: weights hardly shrink, and the bytes depend on no version of zlib.
-        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-            for item in sorted((*bundle.hashes, MANIFEST)):
-                entry = zipfile.ZipInfo(item, _ZIP_DATE)
-                entry.create_system, entry.external_attr = 3, 0o100644 << 16
-                archive.writestr(entry, bundle.files.read(item) if item == MANIFEST else bundle.read(item))
-        work.chmod(0o644)
-        sync(work)
-        work.replace(path)
-    except BaseException:
-        work.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+    make_folder(path.parent)
+    # Stored, not deflated: weights hardly shrink, and the bytes depend on no version of zlib.
+    with replacing(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for item in sorted((*bundle.hashes, MANIFEST)):
+            entry = zipfile.ZipInfo(item, _ZIP_DATE)
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16
+            archive.writestr(entry, bundle.files.read(item) if item == MANIFEST else bundle.read(item))
     return bundle.sha256
 
 

@@ -290,9 +290,7 @@ def _make(
     load_resolved(folder / "spec.yaml")  # what does not pass is told now
     manifest = describe(number, key, spec, before, examples, sides, unusable, doubted.texts, folder)
     atomic.write_json(folder / MANIFEST, manifest)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            atomic.sync(path)
+    atomic.sync_all(folder)
     atomic.rename(folder, final)
     for text in doubted.texts:
         progress.say(text)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pizzeria.atomic import rename, sync
+from pizzeria.atomic import make_folder, replacing
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _FILE, _PROGRAM = 0o100644 << 16, 0o100755 << 16
@@ -24,37 +23,30 @@ def write_zip(path: Path, files: Mapping[str, bytes | Path], *, level: int | Non
         level: 1 (fast) to 9 (small); None stores, so that the bytes depend on no version of zlib.
 
     Example:
+        >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> write_zip(folder / "a.zip", {"b.txt": b"bed", "a.txt": b"sofa"})
         >>> zipfile.ZipFile(folder / "a.zip").namelist()
         ['a.txt', 'b.txt']
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    work = Path(temporary)
+    make_folder(path.parent)
     how = zipfile.ZIP_STORED if level is None else zipfile.ZIP_DEFLATED
-    try:
-        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w", how, compresslevel=level) as archive:
-            for name in sorted(files):
-                content = files[name]
-                entry = zipfile.ZipInfo(name, _DATE)
-                entry.create_system, entry.compress_type = 3, how
-                program = isinstance(content, Path) and os.access(content, os.X_OK)
-                entry.external_attr = _PROGRAM if program else _FILE
-                data = content.read_bytes() if isinstance(content, Path) else content
-                archive.writestr(entry, data, compresslevel=level)
-        work.chmod(0o644)
-        sync(work)
-        rename(work, path)
-    except BaseException:
-        work.unlink(missing_ok=True)
-        raise
+    with replacing(path) as stream, zipfile.ZipFile(stream, "w", how, compresslevel=level) as archive:
+        for name in sorted(files):
+            content = files[name]
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.create_system, entry.compress_type = 3, how
+            program = isinstance(content, Path) and os.access(content, os.X_OK)
+            entry.external_attr = _PROGRAM if program else _FILE
+            data = content.read_bytes() if isinstance(content, Path) else content
+            archive.writestr(entry, data, compresslevel=level)
 
 
 def content_hash(path: Path) -> str:
     """sha256 of a file's content, or of the names and contents of all files below a folder.
 
     Example:
+        >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "a").write_text("bed")
         >>> content_hash(folder / "a")[:12]

@@ -174,8 +174,8 @@ def _write(images: pd.DataFrame, labels: Sequence[str], problem: Problem, folder
     else:
         atomic.write_bytes(temporary / "labels.csv", _labels_csv(images, labels, names).encode())
         data = {"use": "image_folder", "root": str(folder / "photos"), "labels": str(folder / "labels.csv")}
-    shutil.rmtree(folder, ignore_errors=True)
-    atomic.rename(temporary, folder)
+    atomic.sync_all(temporary)
+    atomic.replace_folder(temporary, folder)
     return data
 
 

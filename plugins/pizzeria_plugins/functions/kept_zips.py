@@ -5,12 +5,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pizzeria.atomic import rename
+from pizzeria.atomic import copy_file
 from pizzeria.shipment import write_zip
 
 _KEPT = 4
@@ -33,12 +32,7 @@ def bring_zip(path: Path, files: Mapping[str, bytes | Path], folder: Path, level
         if not kept.is_file():
             write_zip(kept, files, level=level)
         os.utime(kept)
-        work = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            shutil.copyfile(kept, work)
-            rename(work, path)
-        finally:
-            work.unlink(missing_ok=True)
+        copy_file(kept, path)
         for old in sorted(folder.glob("*.zip"), key=lambda one: one.stat().st_mtime)[:-_KEPT]:
             old.unlink()
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from pizzeria.atomic import write_bytes
 from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
@@ -243,12 +244,7 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
                 went += entry.record is not None
                 dropped += 1
         if dropped:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            try:
-                temporary.write_bytes(b"".join(kept))
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_bytes(path, b"".join(kept))
             line_index.forget(folder)
     return went
 

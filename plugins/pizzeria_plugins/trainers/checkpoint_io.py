@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pizzeria.atomic import rename, sync
+from pizzeria.atomic import make_folder, replace_folder, sync
 from pizzeria.errors import TrainingError
 
 TENSORS = "tensors.safetensors"
@@ -95,9 +95,7 @@ def _snapshot(checkpoint: Mapping[str, Any]) -> tuple[str, dict[str, Tensor]]:
 def _put(text: str, tensors: Mapping[str, Tensor], folder: Path) -> None:
     temporary = folder.with_name(f".{folder.name}.tmp")
     try:
-        if not folder.parent.exists():
-            folder.parent.mkdir(parents=True)
-            sync(folder.parent.parent)
+        make_folder(folder.parent)
         for left in folder.parent.glob(".*.tmp"):  # of one who was killed
             shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir()
@@ -106,8 +104,7 @@ def _put(text: str, tensors: Mapping[str, Tensor], folder: Path) -> None:
         _write(temporary / TENSORS, blob)
         _write(temporary / STATE, json.dumps({"sha256": hashes, "state": text}).encode())
         sync(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        rename(temporary, folder)
+        replace_folder(temporary, folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise TrainingError(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pizzeria.atomic import rename, sync
+from pizzeria.atomic import rename, sync_all
 from pizzeria.contracts import TrainJob
 from pizzeria.datasets import ImageSet
 from pizzeria_plugins.trainers.checkpoint_io import writing
@@ -166,9 +166,7 @@ def keep(network: Any, photos: Dataset[Batch], rows: NDArray[np.int64], view: in
     np.save(temporary / "counts.npy", np.array(counts, np.int64))
     for one in maps:
         one.flush()
-    for file in temporary.iterdir():
-        sync(file)
-    sync(temporary)
+    sync_all(temporary)
     rename(temporary, folder)
     return folder
 

@@ -180,6 +180,7 @@ class Change:
         temporary = self._pointer.with_name(".service.new")
         temporary.write_text(address)
         temporary.chmod(0o644)
+        atomic.sync(temporary)
         atomic.rename(temporary, self._pointer)
 
     def _clear_all_but(self, kept: Kept) -> None:

@@ -9,7 +9,6 @@ not: what is live is the model that it was built with.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+
+from pizzeria.atomic import copy_file
 
 BROUGHT = Path("/opt/pizzeria/store")
 
@@ -44,9 +45,7 @@ def lay_out(brought: Path, store: Path) -> None:
         elif path.is_dir():
             target.mkdir(parents=True, exist_ok=True)
         elif not target.exists():
-            partial = target.with_name(f".{target.name}.partial")
-            shutil.copyfile(path, partial)
-            partial.replace(target)
+            copy_file(path, target)
     for spec in brought.glob("*/spec.yaml"):  # the newest run of a name is the one that is meant
         os.utime(store / spec.relative_to(brought))
 
