@@ -100,15 +100,11 @@ class Run:
 
     def link(self, result: Result) -> None:
         """Let `stages/<name>` of this run point at a result in the cache."""
-        stages = self.folder / "stages"
-        stages.mkdir(parents=True, exist_ok=True)
+        stages = atomic.make_folder(self.folder / "stages")
         target = os.path.relpath(result.folder, stages)
         link = stages / result.stage
         if not (link.is_symlink() and os.readlink(link) == target):  # noqa: PTH115
-            temporary = stages / f".{result.stage}.{os.getpid()}.tmp"  # members of a sweep may share a run
-            temporary.unlink(missing_ok=True)
-            temporary.symlink_to(target)
-            atomic.rename(temporary, link)
+            atomic.replace_link(link, target)
 
 
 class Store:
@@ -123,7 +119,7 @@ class Store:
         self.artifacts = artifacts
         self.root = (root or default_root()).absolute()
         self.cache = self.root / ".cache"
-        self.cache.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(self.cache)
 
     def load(self, fingerprint: str) -> Result | None:
         """The result with this fingerprint, if a stage has left it; its files are not looked at.
@@ -166,14 +162,8 @@ class Store:
         """Make a stage's folder complete: result last, with the hash of every file, then the rename."""
         plain = {name: getattr(result, name) for name in Result.__dataclass_fields__ if name != "folder"}
         seals.write(partial / RESULT, plain | {"files": seals.hashes(partial)})
-        _sync_files(partial)
-        final = self.cache / result.fingerprint
-        if final.exists():
-            old = self.cache / f"{result.fingerprint}.old"
-            shutil.rmtree(old, ignore_errors=True)
-            atomic.rename(final, old)
-            shutil.rmtree(old, ignore_errors=True)
-        atomic.rename(partial, final)
+        atomic.sync_all(partial)
+        atomic.replace_folder(partial, self.cache / result.fingerprint)
         loaded = self.load(result.fingerprint)
         assert loaded is not None
         return loaded
@@ -233,7 +223,7 @@ class Store:
     def open_run(self, run_id: str, spec_yaml: str) -> Run:
         """The run of this id, made when it is not there; it becomes the newest."""
         folder = self.root / run_id
-        folder.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(folder)
         atomic.write_bytes(folder / "spec.yaml", spec_yaml.encode())
         return Run(folder)
 
@@ -280,10 +270,3 @@ def _is_at(folder: Path, handle: int) -> bool:
         return folder.stat().st_ino == os.fstat(handle).st_ino
     except FileNotFoundError:
         return False
-
-
-def _sync_files(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            atomic.sync(path)
-    atomic.sync(folder)
