@@ -10,6 +10,7 @@ import click
 from pizzeria.cli import authoring, labels, looking, plugins, predicting, runs, services, watching
 from pizzeria.cli.alerts import alerts
 from pizzeria.cli.data import data
+from pizzeria.cli.gc import gc
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
 from pizzeria.cli.simulate import simulate
@@ -42,7 +43,7 @@ for _command in (
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain, watching.approve, watching.cycle),
-    *(alerts, simulate, ui, torture),
+    *(alerts, gc, simulate, ui, torture),
     labels.labels,
     *(plugins.plugins, authoring.schema),
 ):

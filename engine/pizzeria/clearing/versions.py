@@ -1,0 +1,40 @@
+"""Versions of collected data (`runs/.collected/<name>/<number>`) that no run learnt from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pizzeria.clearing.leftovers import Leftover
+from pizzeria.deployments.turn import holder
+from pizzeria.holding import held_if_free
+from pizzeria.runs.store import Store
+
+_NAMED = re.compile(r"\.collected/([^/\s'\"]+)/(\d+)(?!\d)")
+
+
+def unused_versions(store: Store) -> Iterator[Leftover]:
+    """Those that no run's spec names, nor what maintenance has begun; the newest stays, whose number counts on."""
+    roots = [path for path in store.root.glob(".collected/*") if path.is_dir()]
+    if not roots:
+        return
+    named = _named(store)
+    for root in roots:
+        with held_if_free(root) as free:
+            if not free or holder(root.name, store, of="maintain") is not None:
+                continue
+            found = sorted((path for path in root.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+            for path in found[:-1]:
+                if (root.name, path.name) not in named:
+                    yield Leftover.at(path, "data version that no run has")
+
+
+def _named(store: Store) -> set[tuple[str, str]]:
+    texts = [*store.root.glob("*/spec.yaml"), *store.root.glob(".maintenance/*/*"), *store.root.glob(".collected/*/*/spec.yaml")]
+    own = {path: (path.parents[1].name, path.parent.name) for path in texts if path.parents[2].name == ".collected"}
+    found: set[tuple[str, str]] = set()
+    for path in texts:
+        if path.is_file():
+            found |= set(_NAMED.findall(path.read_text(errors="replace"))) - {own.get(path, ("", ""))}
+    return found
