@@ -32,7 +32,9 @@ class Cleared:
         return sum(one.size for one in self.gone)
 
 
-def clear(store: Store, *, dry_run: bool = False, older_than_s: float | None = None, with_caches: bool = False) -> Cleared:
+def clear(
+    store: Store, *, dry_run: bool = False, older_than_s: float | None = None, with_caches: bool = False
+) -> Cleared:
     """Remove what nothing points at and no living process holds.
 
     Args:

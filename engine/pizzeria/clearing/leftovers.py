@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ def idle_s(path: Path, *, read: bool = False) -> float:
     for one in (path, *within(path)):
         with suppress(OSError):
             stat = one.lstat()
-            newest = max(newest, stat.st_mtime, stat.st_atime if read else 0.0)
+            newest = max(newest, stat.st_mtime)
+            if read and S_ISREG(stat.st_mode):  # a look into a folder reads it
+                newest = max(newest, stat.st_atime)
     return time.time() - newest
 
 

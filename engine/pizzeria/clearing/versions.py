@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from pizzeria.clearing.leftovers import Leftover
 from pizzeria.deployments.turn import holder
@@ -31,10 +30,11 @@ def unused_versions(store: Store) -> Iterator[Leftover]:
 
 
 def _named(store: Store) -> set[tuple[str, str]]:
-    texts = [*store.root.glob("*/spec.yaml"), *store.root.glob(".maintenance/*/*"), *store.root.glob(".collected/*/*/spec.yaml")]
-    own = {path: (path.parents[1].name, path.parent.name) for path in texts if path.parents[2].name == ".collected"}
+    """(name, number) of versions that specs of runs name, or of later versions, or of what maintenance has begun."""
     found: set[tuple[str, str]] = set()
-    for path in texts:
-        if path.is_file():
-            found |= set(_NAMED.findall(path.read_text(errors="replace"))) - {own.get(path, ("", ""))}
+    for pattern in ("*/spec.yaml", ".maintenance/*/*", ".collected/*/*/spec.yaml"):
+        for path in store.root.glob(pattern):
+            if path.is_file():
+                own = (path.parents[1].name, path.parent.name)
+                found |= {one for one in _NAMED.findall(path.read_text(errors="replace")) if one != own}
     return found

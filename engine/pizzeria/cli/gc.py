@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def gc(dry_run: bool, older_than: str | None, caches: bool, as_json: bool) -> None:
     """Remove what killed commands left, and stages and data that no run points at.
 
-    It may run beside any other command: what a living process holds stays, and so does all that a run, a deployment or a
-    way back needs. Take a run's folder away, and its stages go with the next gc, unless another run has them too.
+    It may run beside any other command: what a living process holds stays, and so does all that a run, a deployment or
+    a way back needs. Remove a run's folder, and its stages go with the next gc, unless another run has them too.
     """
     from pizzeria.clearing import clear
 

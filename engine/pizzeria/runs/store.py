@@ -160,6 +160,8 @@ class Store:
 
     def commit(self, partial: Path, result: Result) -> Result:
         """Make a stage's folder complete: result last, with the hash of every file, then the rename."""
+        for left in partial.rglob(".*.tmp"):  # of an earlier try that was killed; it is no part of the stage
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         plain = {name: getattr(result, name) for name in Result.__dataclass_fields__ if name != "folder"}
         seals.write(partial / RESULT, plain | {"files": seals.hashes(partial)})
         atomic.sync_all(partial)
