@@ -434,6 +434,10 @@ class Release:
     """What the target is to run again and again."""
     alerts: tuple[Alert, ...] = ()
     """Whom that tells."""
+    public_keys: tuple[Path, ...] = ()
+    """Absolute paths of keys: a service on this machine starts with a bundle alone that one of them has signed."""
+    signatures: Path | None = None
+    """Absolute folder of the signatures, `<sha256>.sig`."""
 
 
 class Server(Plugin, Protocol):

@@ -12,6 +12,7 @@
     │   ├── LackError            4   there are too few labels to learn from
     │   └── PoisonError          4   the labels look as if somebody meant to spoil the model, or mistook its classes
     ├── BundleError              5   a bundle is damaged, or not what it says it is
+    │   └── SignatureError       5   a bundle is not signed by a key that is trusted, or a key cannot be used
     ├── DamagedError             5   what Pizzeria keeps on disk is not what it wrote: a byte was changed
     ├── DeploymentError          6   a service did not come up, or is not the one that was asked for
     │   └── RolloutError         6   a new model was sent back while it took over in steps
@@ -162,6 +163,10 @@ class DamagedError(PizzeriaError):
     """What Pizzeria keeps on disk is not what it wrote; the message names the file, the hint how it is made anew."""
 
     exit_code = 5
+
+
+class SignatureError(BundleError):
+    """A bundle is unsigned, signed by a key that is not trusted, or not the one that was signed; or a key is none."""
 
 
 class DeploymentError(PizzeriaError):

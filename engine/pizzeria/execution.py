@@ -15,7 +15,7 @@ import yaml
 from pizzeria.cache_folder import using_caches
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
-from pizzeria.deployments import restore
+from pizzeria.deployments import restore, sign_packed
 from pizzeria.errors import PizzeriaError, said_of_interruption
 from pizzeria.graph import Step, plan, run_id, stages
 from pizzeria.holding import held
@@ -105,6 +105,8 @@ def _executed(
                 if result.refusal is not None:
                     refused = stage.REFUSAL or PizzeriaError
                     raise refused(result.refusal["message"], hint=result.refusal["hint"])
+                if step.name == "package":
+                    sign_packed(result.folder / "bundle", spec.signing, store, progress)
         except PizzeriaError as error:
             if todo:
                 ledger.add("run_stopped", spec.name, run=run.id, detail={"message": error.message})

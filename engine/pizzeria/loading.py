@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 
 from pizzeria import registry
+from pizzeria.errors import Fault, SpecError
+from pizzeria.signing.needs import key_faults
 from pizzeria.spec.amend import amend
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins, compose
 from pizzeria.spec.earlier import brought_up_to_date
-from pizzeria.spec.reading import YamlPath, display, read_lines
+from pizzeria.spec.reading import YamlPath, display, dotted, read_lines
 from pizzeria.spec.spec import Spec
 
 
@@ -29,7 +31,15 @@ def load_spec(arguments: Sequence[str]) -> Spec:
     file = None
     if arguments and "=" not in arguments[0] and arguments[0].endswith((".yaml", ".yml")):
         file, arguments = Path(arguments[0]), arguments[1:]
-    return check(compose(arguments, file), registry.load)
+    composed = compose(arguments, file)
+    spec = check(composed, registry.load)
+    faults = [
+        Fault(dotted(("signing", *where)), message, hint, *composed.origins.locate(("signing", *where)))
+        for where, message, hint in key_faults(spec.signing)
+    ]
+    if faults:
+        raise SpecError(faults)
+    return spec
 
 
 def load_resolved(path: Path, overrides: Sequence[str] = (), instead: Mapping[str, Any] | None = None) -> Spec:

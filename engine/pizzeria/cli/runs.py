@@ -20,8 +20,11 @@ SPEC = click.argument("spec", nargs=-1, required=True, metavar="SPEC [KEY=VALUE]
 def validate(spec: tuple[str, ...]) -> None:
     """Check a spec; runs nothing."""
     from pizzeria.loading import load_spec
+    from pizzeria.signing.keys import exposed
 
     found = load_spec(spec)
+    if found.signing.private_key is not None and (warning := exposed(found.signing.private_key)):
+        click.echo(warning, err=True)
     plugins = f"{found.data.use} > {found.model.use} > {found.serving.use} > {found.deployment.use}"
     click.echo(f"{found.name}: the spec is right ({found.problem.task}; {plugins})")
 

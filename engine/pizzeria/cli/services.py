@@ -84,10 +84,11 @@ def promote(
 @click.option("--port", default=3000, show_default=True)
 def serve(run_name: str, host: str, port: int) -> None:
     """Serve the bundle of a run here in the foreground, until Ctrl-C."""
-    from pizzeria.deployments import release_of
+    from pizzeria.deployments import release_of, require_signed
 
     store, found = _packed(run_name, ())
     release = release_of(found.spec, found.bundle, found.sha256, store, found.run)
+    require_signed(release, store)
     release.log_folder.mkdir(parents=True, exist_ok=True)
     rendered = release.server.render(release, host, port)
     click.echo(f"{found.spec.name} at http://{host}:{port}", err=True)

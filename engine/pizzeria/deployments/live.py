@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from pizzeria.deployments.places import elsewhere, placement, status_of
 from pizzeria.deployments.reconciliation import Mode, conclude, concluding_event, settle_interrupted
 from pizzeria.deployments.release import Packed, deployed_by, release_of, spec_of, state_folder
 from pizzeria.deployments.rollout import can_roll_out, roll_out
+from pizzeria.deployments.signatures import require_signed
 from pizzeria.deployments.turn import turn
 from pizzeria.errors import DeploymentError, NotFoundError, PizzeriaError, Terminated, nearest, said_of_interruption
 from pizzeria.runs.ledger import Entry, Ledger
@@ -130,9 +132,12 @@ def roll_back(name: str, store: Store, progress: Progress, *, to: str | None = N
     ledger = Ledger(store.root)
     with turn(name, f"rollback {name}", store, progress):
         _settle(name, store, progress, "replace")
-        present, _, _ = champion(name, store)
+        present, _, spec = champion(name, store)
         entry = _before(name, present, ledger.entries(name), to)
-        _bring_live(deployed_by(entry, store), "rollback", store, progress, None)
+        former = deployed_by(entry, store)
+        if spec.signing.public_keys:  # whom to trust is said by what is live, not by what was live once
+            former = replace(former, spec=former.spec.model_copy(update={"signing": spec.signing}))
+        _bring_live(former, "rollback", store, progress, None)
         found = ledger.champion(name)
     assert found is not None
     return found
@@ -164,6 +169,7 @@ def _bring_live(
             hint=f"pizzeria deploy {wanted.run.id}",
         )
     target.render(release, options)  # what cannot run there is refused before anything is touched
+    require_signed(release, store)
     release.log_folder.mkdir(parents=True, exist_ok=True)
     release.state.mkdir(parents=True, exist_ok=True)
     former = ledger.champion(spec.name)

@@ -15,6 +15,7 @@ from pizzeria import registry
 from pizzeria.contracts import DeploymentStatus, Progress
 from pizzeria.deployments.places import ask
 from pizzeria.deployments.release import deployed_by, release_of, spec_of, state_folder
+from pizzeria.deployments.signatures import require_signed
 from pizzeria.deployments.turn import turn_if_free
 from pizzeria.errors import PizzeriaError
 from pizzeria.runs.ledger import Entry, Event, Ledger
@@ -148,6 +149,7 @@ class _Change:
         try:
             back = deployed_by(former, self.store)
             release = release_of(back.spec, back.bundle, back.sha256, self.store, back.run)
+            require_signed(release, self.store)
             deployment = back.spec.deployment
             status = registry.load("targets", deployment.use).apply(release, deployment.options, self.progress)
         except PizzeriaError as error:

@@ -10,6 +10,8 @@ from pizzeria.contracts import Release
 from pizzeria.loading import load_resolved
 from pizzeria.runs.ledger import Entry
 from pizzeria.runs.store import Run, Store
+from pizzeria.signing.keys import trusted
+from pizzeria.signing.shelf import FOLDER
 from pizzeria.spec.spec import Spec
 
 
@@ -61,6 +63,7 @@ def deployed_by(entry: Entry, store: Store) -> Packed:
 
 def release_of(spec: Spec, bundle: Path, sha256: str, store: Store, run: Run | None = None) -> Release:
     """What a target needs to know of one bundle."""
+    public_keys = trusted(spec.signing.public_keys)
     return Release(
         name=spec.name,
         bundle=bundle.absolute(),
@@ -73,6 +76,8 @@ def release_of(spec: Spec, bundle: Path, sha256: str, store: Store, run: Run | N
         run=None if run is None else run.folder,
         schedule=spec.deployment.schedule,
         alerts=spec.monitoring.alerts,
+        public_keys=public_keys,
+        signatures=store.root / FOLDER if public_keys else None,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from pizzeria import atomic, registry
 from pizzeria.contracts import Progress, Rendered
 from pizzeria.deployments.release import Packed, release_of
+from pizzeria.deployments.signatures import require_signed
 from pizzeria.errors import DeploymentError
 from pizzeria.runs.store import Store
 
@@ -65,9 +66,12 @@ def write_out(found: Packed, store: Store, folder: Path, progress: Progress) -> 
         All files that lie there now.
 
     Raises:
+        SignatureError: the bundle is not signed as it must be to go live.
         DeploymentError: the folder holds something else, or a file of the target would lie outside of it.
     """
     rendered = rendered_of(found, store)
+    release = release_of(found.spec, found.bundle, found.sha256, store, found.run)
+    require_signed(release, store)
     files = {**rendered.files, COMMANDS: commands_text(rendered)}
     for name in files:
         _check_name(name, found.spec.deployment.use)
@@ -83,7 +87,6 @@ def write_out(found: Packed, store: Store, folder: Path, progress: Progress) -> 
         atomic.write_bytes(path, text.encode())
     target = registry.load("targets", found.spec.deployment.use)
     if hasattr(target, "build"):
-        release = release_of(found.spec, found.bundle, found.sha256, store, found.run)
         target.build(release, found.spec.deployment.options, folder, progress)
     there = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _OURS)
     written = sorted(path.relative_to(folder).as_posix() for path in there)

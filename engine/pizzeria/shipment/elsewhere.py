@@ -11,6 +11,8 @@ from pizzeria.contracts import Release
 def elsewhere(release: Release, payload: PurePosixPath, state: PurePosixPath, python: str) -> Release:
     """The release with the paths that it will have where `write_payload`'s folder lies at `payload`.
 
+    Signatures were checked before it is sent; over there, the sha256 of the bundle is.
+
     Args:
         payload: Absolute path of the payload there.
         state: Absolute path of a folder there that the service may write to; file-based prediction logs go below it.
@@ -35,4 +37,6 @@ def elsewhere(release: Release, payload: PurePosixPath, state: PurePosixPath, py
         log_folder=Path(state / "predictions"),
         state=Path(state),
         python=python,
+        public_keys=(),
+        signatures=None,
     )

@@ -1,4 +1,4 @@
-"""The whole spec: ten sections of a life cycle, what it costs, what sweeps look for, and a name."""
+"""The whole spec: ten sections of a life cycle, who signs, what it costs, what sweeps look for, and a name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pizzeria.spec.maintenance import Maintenance
 from pizzeria.spec.monitoring import Monitoring
 from pizzeria.spec.problem import Problem
 from pizzeria.spec.section import PluginSection, Section
+from pizzeria.spec.signing import Signing
 from pizzeria.spec.stages import (
     Evaluation,
     Features,
@@ -38,6 +39,7 @@ class Spec(Section):
     runner: Runner = Runner()
     evaluation: Evaluation = Evaluation()
     serving: Serving = Serving()
+    signing: Signing = Signing()
     deployment: Deployment = Deployment()
     monitoring: Monitoring = Monitoring()
     maintenance: Maintenance = Maintenance()

@@ -10,6 +10,7 @@ from typing import Any
 from pizzeria.deployments import put_live, status_of
 from pizzeria.errors import PizzeriaError
 from pizzeria.runs.store import Result, Store
+from pizzeria.signing.keys import trusted
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Job, Outcome
 
@@ -23,7 +24,9 @@ SHARED = False
 
 def reads(spec: Spec) -> dict[str, Any]:
     resolved = spec.resolved()
-    return {name: resolved[name] for name in ("name", "serving", "deployment")}
+    keys = [str(path) for path in trusted(spec.signing.public_keys)]
+    asked = {"signing": {"public_keys": keys}} if keys else {}
+    return {name: resolved[name] for name in ("name", "serving", "deployment")} | asked
 
 
 def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
@@ -34,7 +37,8 @@ def plugins(spec: Spec) -> Sequence[tuple[str, str]]:
 
 def data(spec: Spec) -> Sequence[Path]:
     rooms = spec.serving.verification.rooms
-    return [] if rooms is None else [Path(rooms).expanduser()]
+    keys = trusted(spec.signing.public_keys)
+    return [*keys] if rooms is None else [Path(rooms).expanduser(), *keys]
 
 
 def run(job: Job) -> Outcome:

@@ -56,6 +56,8 @@ def service_settings(release: Release, platform: str) -> str:
         workers=1,
         metrics=False,
         log_folder="predictions",
+        public_keys=[],  # they were asked before the bundle is sent
+        signatures=None,
         platform=platform,
     )
     return json.dumps(settings.environment(), indent=1, sort_keys=True) + "\n"

@@ -97,6 +97,8 @@ def settings(release: Release) -> Settings:
         room_prior=serving.verification.prior,
         log=None,
         log_folder=str(release.log_folder.absolute()),
+        public_keys=[str(path) for path in release.public_keys],
+        signatures=None if release.signatures is None else str(release.signatures),
     )
     log = serving.log
     if log is not None:

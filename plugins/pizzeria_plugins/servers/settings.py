@@ -58,6 +58,10 @@ class Settings:
     log_redact: list[str] = field(default_factory=list)
     feedback: bool = True
     """Whether `/feedback` is there."""
+    public_keys: list[str] = field(default_factory=list)
+    """Absolute paths of keys, one of which must have signed the bundle; none: nothing is asked."""
+    signatures: str | None = None
+    """Absolute folder of the signatures."""
     platform: str | None = None
     """Name of the platform of which the service is a function; one process then, which speaks no HTTP itself."""
 

@@ -61,19 +61,20 @@ class Worker:
         """Load the model, let it answer its golden request, and start the prediction log.
 
         Raises:
-            BundleError: the bundle, or that of rooms, is damaged, its model cannot be loaded, or it does not repeat its
-                golden answer; or the two do not fit each other.
+            BundleError: the bundle, or that of rooms, is damaged or not signed as it must be, its model cannot be
+                loaded, or it does not repeat its golden answer; or the two do not fit each other.
             PluginError: there is no such prediction log, or a library that it needs is not installed.
             DeploymentError: the environment lacks the API keys, or one is too short; or it lacks what the prediction
                 log needs, or no record has what is to be left out of the log.
         """
         settings = self.settings
         self.keys = Keys.of_environment(settings.keys_from, os.environ) if settings.keys_from else None
-        bundle = open_bundle(Path(settings.bundle))
+        bundle = self._signed(Path(settings.bundle))
         predictor = Predictor(bundle, settings.threads)
         check_sample(predictor)
         rooms = None
         if settings.rooms is not None:
+            self._signed(Path(settings.rooms))
             rooms = open_rooms(Path(settings.rooms), settings.room_prior, bundle, settings.threads)
         self.contract = Contract(predictor, settings.limits, keep_photos=settings.log_photos, rooms=rooms)
         self._metrics = _metrics(settings)
@@ -91,6 +92,16 @@ class Worker:
         self.label_gate = Gate(_LABELS_WAITING)
         self.bodies = Bodies(settings.concurrency_of_worker * self.contract.limits.max_body)
         self.is_open = True
+
+    def _signed(self, path: Path) -> Bundle:
+        """A bundle, opened, and signed by a key that is trusted where the service was told of any."""
+        bundle, told = open_bundle(path), self.settings
+        if told.public_keys:
+            from pizzeria.signing.checking import check_signed
+
+            folder = None if told.signatures is None else Path(told.signatures)
+            check_signed(bundle, [Path(one) for one in told.public_keys], folder)
+        return bundle
 
     def close(self) -> None:
         """Write the last predictions to their log."""
