@@ -7,7 +7,7 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --gen
 # What each kind of place needs to serve; see pizzeria.shipment.locks.
 LOCKS := serve serve-postgresql serve-parquet monitor lambda azure-function google-function
 
-.PHONY: help install demo test check fix lock schema clean
+.PHONY: help install demo test torture check fix lock schema clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo: $(STAMP) ## The whole cycle on generated listings, to a live service and i
 
 test: $(STAMP) ## All tests, two files at a time, the long ones first
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+torture: $(STAMP) ## The short `pizzeria torture`: kills, full disks, changed bytes, hostile specs ...
+	@$(BIN)/pizzeria torture --short
 
 check: $(STAMP) ## ruff, mypy --strict on engine/, import-linter
 	$(BIN)/ruff check
