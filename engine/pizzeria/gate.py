@@ -97,7 +97,7 @@ def _judge(criterion: Criterion, evaluation: Mapping[str, Any], gain: Gain | Non
         if criterion.lower_bound and interval is not None:
             text += f" ({_figure(interval[0], bounds)} to {_figure(interval[1], bounds)})"
         text += f", {', and '.join(asked)}"
-        text += f": {misses[0]}" if misses else ""
+        text += f": {', and '.join(misses)}" if misses else ""
         passed = not misses
     return Outcome(
         criterion.metric,
@@ -132,7 +132,9 @@ def _figure_of(criterion: Criterion, where: Mapping[str, Any]) -> tuple[float | 
         intervals = where.get("per_class_intervals", {}).get(criterion.of_class, {})
     found, interval = values.get(criterion.metric), intervals.get(criterion.metric)
     value = None if found is None or math.isnan(found) else float(found)
-    return value, None if interval is None else (float(interval[0]), float(interval[1]))
+    if interval is None or any(math.isnan(end) for end in interval):
+        return value, None
+    return value, (float(interval[0]), float(interval[1]))
 
 
 def _asked(
