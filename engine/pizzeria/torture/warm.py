@@ -2,8 +2,8 @@
 
     python -m pizzeria.torture.warm
 
-It reads orders as lines of JSON and answers each with one. A command that is forked off is what `python -m
-pizzeria.cli` is: a process of its own, in a session of its own, which ends as any Python process does.
+It reads orders as lines of JSON and answers each with one. A command that is forked off does what `python -m
+pizzeria.cli` does, in a process and a session of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import runpy
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -46,10 +47,21 @@ class Warm:
         )
         self.pid = int(self._ask({"do": "pid"}))
 
-    def start(self, folder: Path, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
-        """Fork a command off, in `folder`; returns its process id. What it says is added to `log`."""
+    def start(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        module: str = "pizzeria.cli",
+    ) -> int:
+        """Fork a command off, in `folder`; returns its process id. What it says is added to `log`.
+
+        Args:
+            module: What it is, as for `python -m`.
+        """
         order = {"folder": str(folder), "arguments": list(arguments), "environment": dict(environment), "log": str(log)}
-        return int(self._ask({"do": "start", **order}))
+        return int(self._ask({"do": "start", "module": module, **order}))
 
     def wait(self, pid: int) -> int:
         """Wait for a command; returns its exit code, or minus the signal that it died of."""
@@ -59,8 +71,12 @@ class Warm:
         """Run a command to its end, and import what it has imported; returns its exit code."""
         told = log.with_suffix(".modules")
         code = self.wait(self.start(folder, arguments, {**environment, _MODULES: str(told)}, log))
-        self._ask({"do": "import", "modules": json.loads(told.read_text())})
+        self.take_in(json.loads(told.read_text()))
         return code
+
+    def take_in(self, modules: Sequence[str]) -> None:
+        """Import modules; those that are not there are passed over."""
+        self._ask({"do": "import", "modules": list(modules)})
 
     def close(self) -> None:
         """End it; commands that are at work go on."""
@@ -126,12 +142,19 @@ def _become(order: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["pizzeria", *order["arguments"]]
+    code: object = 0
     try:
         runpy.run_module("pizzeria.cli", run_name="__main__", alter_sys=True)
-    finally:
-        if told := os.environ.get(_MODULES):
-            names = [name for name in list(sys.modules) if not name.startswith("pizzeria.cli.__main__")]
-            Path(told).write_text(json.dumps(names))
+    except SystemExit as error:
+        code = error.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if told := os.environ.get(_MODULES):
+        Path(told).write_text(json.dumps([name for name in list(sys.modules) if name != "pizzeria.cli.__main__"]))
+    sys.stdout.flush()
+    # Libraries that were loaded before the fork wait for ever for their threads when they are taken down.
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":
