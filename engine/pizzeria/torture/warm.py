@@ -84,7 +84,8 @@ class Warm:
             self._process.communicate(timeout=30)
 
     def _ask(self, order: Mapping[str, Any]) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
