@@ -18,6 +18,7 @@
     │   └── RolloutError         6   a new model was sent back while it took over in steps
     ├── TrainingError            7   training cannot go on
     ├── BusyError                8   another command is at work on it, and this one was not to wait
+    ├── StorageError             9   a disk is full, read-only or broken, or a file is closed to us
     └── RequestError             -   bad input to a service: a 4xx with code, message and hint
 
 A command that ends with one of them prints its message and hint, no traceback, and exits with its code. SIGTERM is no
@@ -189,6 +190,12 @@ class BusyError(PizzeriaError):
     """Another command is at work on the same deployment, and this one does not wait."""
 
     exit_code = 8
+
+
+class StorageError(PizzeriaError):
+    """A disk is full, read-only or broken, or a file may not be read or written by this user."""
+
+    exit_code = 9
 
 
 class Terminated(KeyboardInterrupt):

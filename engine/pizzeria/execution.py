@@ -16,7 +16,8 @@ from pizzeria.cache_folder import using_caches
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments import restore, sign_packed
-from pizzeria.errors import PizzeriaError, said_of_interruption
+from pizzeria.disk_trouble import disk_trouble_told
+from pizzeria.errors import PizzeriaError, StorageError, said_of_interruption
 from pizzeria.graph import Step, plan, run_id, stages
 from pizzeria.holding import held
 from pizzeria.runs.ledger import Ledger
@@ -93,38 +94,44 @@ def _executed(
     ran: list[str] = []
     with follow(spec, run, steps, store, progress):
         try:
-            for step in steps:
-                stage = next(stage for stage in stages() if step.name == stage.NAME)
-                result = step.result or _fetched(stage, step, spec, progress, store)
-                if result is None:
-                    result = _run_stage(stage, step, spec, results, progress, run, store, wait)
-                    ran.append(step.name)
-                _share(stage, result, progress, store)
-                run.link(result)
-                results[step.name] = result
-                if result.refusal is not None:
-                    refused = stage.REFUSAL or PizzeriaError
-                    raise refused(result.refusal["message"], hint=result.refusal["hint"])
-                if step.name == "package":
-                    sign_packed(result.folder / "bundle", spec.signing, store, progress)
+            with disk_trouble_told():
+                for step in steps:
+                    stage = next(stage for stage in stages() if step.name == stage.NAME)
+                    result = step.result or _fetched(stage, step, spec, progress, store)
+                    if result is None:
+                        result = _run_stage(stage, step, spec, results, progress, run, store, wait)
+                        ran.append(step.name)
+                    _share(stage, result, progress, store)
+                    run.link(result)
+                    results[step.name] = result
+                    if result.refusal is not None:
+                        refused = stage.REFUSAL or PizzeriaError
+                        raise refused(result.refusal["message"], hint=result.refusal["hint"])
+                    if step.name == "package":
+                        sign_packed(result.folder / "bundle", spec.signing, store, progress)
         except PizzeriaError as error:
             if todo:
-                ledger.add("run_stopped", spec.name, run=run.id, detail={"message": error.message})
+                _note_stop(ledger, spec, run, error.message)
                 if on_end is not None:
-                    with suppress(PizzeriaError):
+                    with suppress(PizzeriaError), disk_trouble_told():
                         on_end(run)
             raise
         except BaseException as error:
             if todo:
                 said = said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else repr(error)
-                message = f"{said}; the same command goes on"
-                ledger.add("run_stopped", spec.name, run=run.id, detail={"message": message})
+                _note_stop(ledger, spec, run, f"{said}; the same command goes on")
             raise
         if todo:
             ledger.add("run_finished", spec.name, run=run.id)
         if on_end is not None and (todo or not (run.folder / "report.html").exists()):
             on_end(run)
     return Executed(run, results, tuple(ran))
+
+
+def _note_stop(ledger: Ledger, spec: Spec, run: Run, message: str) -> None:
+    """Say in the ledger that a run was stopped. On a full disk that cannot be said, and why it stopped counts more."""
+    with suppress(StorageError), disk_trouble_told():
+        ledger.add("run_stopped", spec.name, run=run.id, detail={"message": message})
 
 
 def _upstream(name: str) -> set[str]:

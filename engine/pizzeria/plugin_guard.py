@@ -21,6 +21,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from pizzeria import contracts
 from pizzeria.contracts import DeploymentStatus, Observation, Rendered, Verdict
+from pizzeria.disk_trouble import trouble_of
 from pizzeria.errors import PizzeriaError, PluginError
 
 STATUS_LIMIT_S = 10.0
@@ -254,6 +255,8 @@ class Guarded:
         except PizzeriaError:
             raise
         except (Exception, SystemExit) as error:
+            if (trouble := trouble_of(error)) is not None:  # no fault of the plugin's
+                raise trouble from error
             raise PluginError(
                 f"{self.what} failed in {part}: {_named(error)}", hint="PIZZERIA_DEBUG=1 shows where"
             ) from error

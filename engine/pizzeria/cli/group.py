@@ -7,9 +7,12 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pizzeria.errors import PizzeriaError
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -40,18 +43,33 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except Exception as error:
-            from pizzeria.errors import PizzeriaError
-
-            if not isinstance(error, PizzeriaError):
+            told = _told(error)
+            if told is None:
                 raise
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
-            if error.hint:
-                click.echo(f"    {error.hint}", err=True)
-            if os.environ.get(DEBUG) and error.__cause__ is not None:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {told.message}", err=True)
+            if told.hint:
+                click.echo(f"    {told.hint}", err=True)
+            if os.environ.get(DEBUG) and told.__cause__ is not None:
                 import traceback
 
-                traceback.print_exception(error.__cause__)
-            sys.exit(error.exit_code)
+                from pizzeria.hiding import hidden
+
+                click.echo(hidden("".join(traceback.format_exception(told.__cause__))), err=True, nl=False)
+            sys.exit(told.exit_code)
+
+
+def _told(error: Exception) -> PizzeriaError | None:
+    """The error as users are told it; None where it is a fault of Pizzeria, which needs its traceback."""
+    from pizzeria.errors import PizzeriaError
+
+    if isinstance(error, PizzeriaError):
+        return error
+    from pizzeria.disk_trouble import trouble_of
+
+    trouble = trouble_of(error)
+    if trouble is not None:
+        trouble.__cause__ = error
+    return trouble
 
 
 def _end_cleanly_on_sigterm() -> None:
