@@ -27,9 +27,15 @@ error but a kind of Ctrl-C: `Terminated`, with which a command exits with 143.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+
+UNSEEN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+"""Characters that are not seen and change what is: a terminal's commands, and those that turn letters round."""
+_LONGEST_NAME = 100
 
 
 class PizzeriaError(Exception):
@@ -47,6 +53,7 @@ class PizzeriaError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        message, hint = plain(message), plain(hint)
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -228,6 +235,16 @@ class RequestError(PizzeriaError):
         self.code = code
 
 
+def plain(text: str) -> str:
+    """A text with what would move a terminal's cursor or turn its letters round written out: it may be a stranger's.
+
+    Example:
+        >>> plain("bed\\x1b[2J")
+        'bed\\\\x1b[2J'
+    """
+    return UNSEEN.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
+
 def nearest(name: str, names: Iterable[object], lead: str = "did you mean") -> str:
     """`did you mean sofa?`, or the list of what there is.
 
@@ -236,7 +253,7 @@ def nearest(name: str, names: Iterable[object], lead: str = "did you mean") -> s
         'did you mean max_epochs?'
     """
     there = sorted(map(str, names))
-    close = get_close_matches(str(name), there, n=3, cutoff=0.6)
+    close = get_close_matches(str(name)[:_LONGEST_NAME], there, n=3, cutoff=0.6)
     if close:
         return f"{lead} {' or '.join(close)}?"
     return f"there is {', '.join(there)}" if there else "there is none"

@@ -15,7 +15,7 @@ from pizzeria.spec.amend import amend
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins, compose
 from pizzeria.spec.earlier import brought_up_to_date
-from pizzeria.spec.reading import YamlPath, display, dotted, read_lines
+from pizzeria.spec.reading import MAX_RESOLVED, YamlPath, display, dotted, read
 from pizzeria.spec.spec import Spec
 
 
@@ -52,12 +52,12 @@ def load_resolved(path: Path, overrides: Sequence[str] = (), instead: Mapping[st
     Raises:
         SpecError: it was changed into something that does not pass, or a plugin it names is gone.
     """
-    lines = read_lines(path)
-    data = brought_up_to_date(yaml.safe_load(path.read_text()))
+    found = read(path, MAX_RESOLVED)
+    data = brought_up_to_date(yaml.safe_load(found.text))
     if instead is not None:
         data["deployment"] = instead["deployment"]
         data["serving"] = data["serving"] | {"log": instead["log"]}
     typed: dict[YamlPath, str] = {}
     if overrides:
         data, typed = amend(data, overrides)
-    return check(Composed(data, lambda: Origins([(display(path), (), lines)], typed)), registry.load)
+    return check(Composed(data, lambda: Origins([(display(path), (), found.lines)], typed)), registry.load)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pizzeria.errors import Fault, PluginError, SpecError, nearest
 from pizzeria.spec import criteria
 from pizzeria.spec.compose import Composed
-from pizzeria.spec.reading import YamlPath, dotted
+from pizzeria.spec.reading import CODE, YamlPath, dotted, shown
+from pizzeria.spec.scalars import hidden
 from pizzeria.spec.section import PluginSection, Section
 from pizzeria.spec.spec import Spec
 from pizzeria.spec.stages import Training
@@ -21,6 +22,7 @@ from pizzeria.spec.thresholds import EACH_BEST
 
 NETWORK = "network"
 """The form of a model that says nothing of it; any other one has the name of its trainer."""
+_MOST_FAULTS = 50
 Load = Callable[[str, str], Any]
 """`pizzeria.registry.load`: kind and name to plugin."""
 
@@ -34,10 +36,13 @@ class _Check:
     plugins: dict[YamlPath, tuple[str, Any]] = field(default_factory=dict)
 
     def fault(self, path: YamlPath, message: str, hint: str = "") -> None:
+        """Note one, once; raises all of them when there are more than anybody reads."""
         file, line = self.composed.origins.locate(path)
-        found = Fault(dotted(path), message, hint, file, line)
+        found = Fault(shown(dotted(path)), message, hint, file, line)
         if found not in self.faults:
             self.faults.append(found)
+        if len(self.faults) >= _MOST_FAULTS:
+            raise SpecError([*self.faults, Fault("", "and maybe more: mend these first")])
 
     def invalid(self, model: type[BaseModel], error: ValidationError, path: YamlPath) -> None:
         """Turn each of pydantic's errors into a fault."""
@@ -96,8 +101,8 @@ def check(composed: Composed, load: Load) -> Spec:
         SpecError: with all faults.
     """
     work = _Check(load, composed)
-    for path in _code_keys(composed.data, ()):
-        work.fault(path, "a spec is data and cannot name code to run", "name a plugin with `use:`")
+    for path, message, hint in _unfit(composed.data, ()):
+        work.fault(path, message, hint)
     if work.faults:
         raise SpecError(work.faults)
     own = work.take_options(Spec, _spelt_out(composed.data), ())
@@ -315,15 +320,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def _code_keys(value: Any, path: YamlPath) -> Iterator[YamlPath]:
+def _unfit(value: Any, path: YamlPath) -> Iterator[tuple[YamlPath, str, str]]:
+    """What came over the command line, or out of several files, and is no data."""
     if isinstance(value, dict):
         for name, item in value.items():
-            if name in ("_target_", "_partial_", "_args_"):
-                yield (*path, str(name))
-            yield from _code_keys(item, (*path, str(name)))
+            if name in CODE:
+                yield (*path, str(name)), "a spec is data and cannot name code to run", "name a plugin with `use:`"
+            yield from _unfit(item, (*path, str(name)))
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            yield from _code_keys(item, (*path, i))
+            yield from _unfit(item, (*path, i))
+    elif value == "???":
+        yield path, "it is not filled in", "write a value"
+    elif isinstance(value, str) and (found := hidden(value)) is not None:
+        yield path, f"it holds {found}, which is not seen", "remove it"
 
 
 def _parts(where: str) -> YamlPath:
@@ -341,13 +351,13 @@ def _explain(error: Any, model: type[BaseModel]) -> tuple[str, str]:
         return "unknown key", nearest(str(error["loc"][-1]), _siblings(model, error["loc"]))
     if kind == "literal_error":
         names = [name.strip("' ") for name in context["expected"].replace(" or ", ",").split(",")]
-        return f"found {found!r}", nearest(str(found), names)
+        return f"found {shown(repr(found))}", nearest(str(found), names)
     if kind == "value_error":
-        return str(context["error"]), ""
+        return shown(str(context["error"]), 1000), ""
     if kind == "too_short":
         return "nothing is listed here", "at least one entry is needed"
     message = str(error["msg"])
-    return f"found {found!r}", message[0].lower() + message[1:]
+    return f"found {shown(repr(found))}", message[0].lower() + message[1:]
 
 
 def _siblings(model: type[BaseModel], location: tuple[str | int, ...]) -> set[str]:

@@ -15,10 +15,12 @@ from typing import Any
 
 import pizzeria
 from pizzeria.errors import Fault, SpecError, nearest
-from pizzeria.spec.reading import Lines, YamlPath, display, foreign_resolvers, read_lines
+from pizzeria.spec import lookups
+from pizzeria.spec.checked_files import EXPERIMENT, SCHEME, begin, checked_files, files_read
+from pizzeria.spec.reading import MAX_DEPTH, MAX_NODES, Lines, YamlPath, display, dotted, nesting, shown
 
 _COMMAND_LINE = "command line"
-_FILE_GROUP = "experiment"
+_MAX_OVERRIDE = 20_000  # characters
 
 
 def shipped_conf() -> Path:
@@ -90,7 +92,8 @@ def compose(overrides: Sequence[str], file: Path | None = None) -> Composed:
     with _told(loader, typed):
         prepared = [_prepare(override, loader) for override in typed]
         config = loader.load_configuration("config", prepared, run_mode=RunMode.RUN, from_shell=False)
-        data = OmegaConf.to_container(_without_hydra(config), resolve=True)
+        _count(_without_hydra(config), lambda: _origins(loader, prepared, typed))
+        data = OmegaConf.to_container(config, resolve=True)
     assert isinstance(data, dict)
     return Composed({str(key): value for key, value in data.items()}, lambda: _origins(loader, prepared, typed))
 
@@ -112,6 +115,7 @@ def compose_hydra(overrides: Sequence[str], file: Path | None = None) -> tuple[A
     with _told(loader, typed):
         prepared = [_prepare(override, loader) for override in typed]
         config = loader.load_configuration("config", prepared, run_mode=RunMode.MULTIRUN, from_shell=False)
+        _leave_hydra_alone(loader, prepared)
         return config.hydra, loader
 
 
@@ -142,7 +146,7 @@ def is_of_hydra(override: str) -> bool:
 
 
 def _typed(overrides: Sequence[str], file: Path | None) -> list[str]:
-    return [f"{_FILE_GROUP}={file.stem}", *overrides] if file else list(overrides)
+    return [f"{EXPERIMENT}={file.stem}", *overrides] if file else list(overrides)
 
 
 @contextmanager
@@ -155,6 +159,9 @@ def _told(loader: Any, typed: Sequence[str]) -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise SpecError([_hydra_fault(error, loader, typed)]) from None
+    except RecursionError:
+        hint = "see whether a file names itself in its defaults, or brackets are nested without an end"
+        raise SpecError([Fault("", "it leads deeper and deeper", hint, _last_read())]) from None
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
@@ -180,73 +187,32 @@ def _loader(file: Path | None) -> Any:
     from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
     from hydra.core.plugins import Plugins
 
-    Plugins.instance().register(_source_class())
+    begin()
+    Plugins.instance().register(checked_files())
     paths = ConfigSearchPathImpl()
     paths.append("hydra", "pkg://hydra.conf")
     if file is not None:
         if not file.is_file():
             raise SpecError([Fault("", f"there is no file {file}", "give the path of a YAML spec", _COMMAND_LINE)])
-        paths.append("file", f"checked://{file.resolve()}")
+        paths.append("file", f"{SCHEME}://{file.resolve()}")
     own = Path.cwd() / "conf"
     if own.is_dir() and own.resolve() != shipped_conf().resolve():
-        paths.append("own", f"checked://{own}")
-    paths.append("main", f"checked://{shipped_conf()}")
+        paths.append("own", f"{SCHEME}://{own}")
+    paths.append("main", f"{SCHEME}://{shipped_conf()}")
     paths.append("schema", "structured://")
     return ConfigLoaderImpl(paths)
-
-
-def _source_class() -> Any:
-    """Hydra's file source, with every file checked first; a path to one file serves it as an experiment."""
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
-    from hydra.core.object_type import ObjectType
-    from hydra.plugins.config_source import ConfigResult
-
-    class CheckedFiles(FileConfigSource):
-        @staticmethod
-        def scheme() -> str:
-            return "checked"
-
-        def file_of(self, config_path: str) -> Path:
-            root = Path(self.path)
-            if root.is_file():
-                alone = config_path in (f"{_FILE_GROUP}/{root.stem}", f"{_FILE_GROUP}/{root.name}")
-                return root if alone else root / "absent"
-            return root / self._normalize_file_name(config_path)
-
-        def load_config(self, config_path: str) -> ConfigResult:
-            path = self.file_of(config_path)
-            read_lines(path)
-            found = FileConfigSource(self.provider, str(path.parent)).load_config(path.name)
-            if config_path.startswith(
-                f"{_FILE_GROUP}/"
-            ):  # an experiment is a whole spec, with or without Hydra's header
-                found.header["package"] = found.header["package"] or "_global_"
-            return ConfigResult(self.provider, f"checked://{path}", found.config, found.header)
-
-        def is_config(self, config_path: str) -> bool:
-            return self.file_of(config_path).is_file()
-
-        def is_group(self, config_path: str) -> bool:
-            if Path(self.path).is_file():
-                return config_path in ("", _FILE_GROUP)
-            return super().is_group(config_path)
-
-        def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-            root = Path(self.path)
-            if root.is_file():
-                return [root.stem] if config_path == _FILE_GROUP else []
-            return super().list(config_path, results_filter)
-
-    return CheckedFiles
 
 
 def _prepare(override: str, loader: Any) -> str:
     """Let `training.max_epochs=5` work whether or not a file mentions the key: Hydra's `++` adds or overrides."""
     key = override.split("=", 1)[0]
-    for resolver in foreign_resolvers(override):
-        raise SpecError(
-            [Fault(key, f"the resolver {resolver!r} is not allowed", "write the value itself", _COMMAND_LINE)]
-        )
+    wrong = lookups.fault_in(override)
+    if wrong is None and len(override) > _MAX_OVERRIDE:
+        wrong = f"{len(override):,} characters; an override has at most {_MAX_OVERRIDE:,}", "write it into a file"
+    if wrong is None and nesting(override.replace("(", "[").replace(")", "]")) > MAX_DEPTH:
+        wrong = f"nested more than {MAX_DEPTH} deep", "flatten it"
+    if wrong is not None:
+        raise SpecError([Fault(shown(key), *wrong, _COMMAND_LINE)])
     if "=" not in override or key[:1] in "+~" or "@" in key or loader.repository.group_exists(key) or is_of_hydra(key):
         return override
     return f"++{override}"
@@ -263,19 +229,45 @@ def _without_hydra(config: Any) -> Any:
 def _origins(loader: Any, prepared: Sequence[str], typed: Sequence[str]) -> Origins:
     from hydra.types import RunMode
 
-    origins = Origins()
+    origins, known = Origins(), files_read()
     defaults = loader.compute_defaults_list("config", list(prepared), RunMode.RUN).defaults
     for default in defaults:
         result = None if default.config_path is None else loader.repository.load_config(default.config_path)
-        if result is None or not str(result.path).startswith("checked://"):
+        if result is None or not str(result.path).startswith(f"{SCHEME}://"):
             continue
-        path = Path(str(result.path).removeprefix("checked://"))
+        path = Path(str(result.path).removeprefix(f"{SCHEME}://"))
         package = tuple(part for part in (default.package or "").split(".") if part)
-        origins.files.append((display(path), package, read_lines(path)))
+        origins.files.append((display(path), package, known[path].lines))
     for text in typed:
         key = text.split("=", 1)[0].lstrip("+~")
-        origins.overrides[tuple(int(part) if part.isdigit() else part for part in key.split("."))] = text
+        origins.overrides[tuple(int(part) if part.isdigit() else part for part in key.split("."))] = shown(text)
     return origins
+
+
+def _count(config: Any, origins: Callable[[], Origins]) -> None:
+    """See that what the spec looks up can be written out; OmegaConf would just begin."""
+    from omegaconf import OmegaConf
+
+    raw = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(raw, dict)
+    try:
+        lookups.count({str(key): value for key, value in raw.items()}, MAX_NODES)
+    except lookups.LookupFault as fault:
+        found = Fault(shown(dotted(fault.path)), fault.message, fault.hint, *origins().locate(fault.path))
+        raise SpecError([found]) from None
+
+
+def _leave_hydra_alone(loader: Any, prepared: Sequence[str]) -> None:
+    """A file of a spec cannot put its content where Hydra looks for what it is to do."""
+    from hydra.types import RunMode
+
+    for default in loader.compute_defaults_list("config", list(prepared), RunMode.MULTIRUN).defaults:
+        result = None if default.config_path is None else loader.repository.load_config(default.config_path)
+        inside = f"{default.package}.".startswith("hydra.")
+        if result is not None and inside and str(result.path).startswith(f"{SCHEME}://"):
+            path = Path(str(result.path).removeprefix(f"{SCHEME}://"))
+            fault = Fault("hydra", "a spec cannot configure Hydra itself", "remove its package", display(path), 1)
+            raise SpecError([fault])
 
 
 def _hydra_fault(error: Exception, loader: Any, typed: Sequence[str]) -> Fault:
@@ -285,15 +277,34 @@ def _hydra_fault(error: Exception, loader: Any, typed: Sequence[str]) -> Fault:
         group, _, choice = str(error.missing_cfg_file or "").rpartition("/")
         options = [str(name) for name in error.options or ()]
         if choice and (options or group):
-            return Fault(group, f"there is no {choice!r}", nearest(choice, options), _COMMAND_LINE)
+            return Fault(group, f"there is no {choice!r}", nearest(choice, options), *_written(choice, typed))
     for text in typed:
         key = text.split("=", 1)[0]
         if f"'{key}'" in str(error) and "=" in text:
             groups = loader.repository.get_group_options("", None)
-            return Fault(key, _first_line(error), nearest(key, groups), f"{_COMMAND_LINE} ({text})")
+            return Fault(key, _first_line(error), nearest(key, groups), f"{_COMMAND_LINE} ({shown(text)})")
+    where = str(getattr(error, "full_key", None) or "")
+    if where:
+        file, line = _written(where.rpartition(".")[2], ())
+        return Fault(where, _first_line(error), "", file, line)
     return Fault("", _first_line(error), "", _COMMAND_LINE if typed else "")
+
+
+def _written(word: str, typed: Sequence[str]) -> tuple[str, int]:
+    """Where a word stands that Hydra could not follow: the command line, or a line of the file that was read last."""
+    if not any(word in text for text in typed):
+        for path, found in reversed(files_read().items()):
+            for number, line in enumerate(found.text.splitlines(), 1):
+                if word in line:
+                    return display(path), number
+    return _COMMAND_LINE, 0
+
+
+def _last_read() -> str:
+    path = next(reversed(files_read()), None)
+    return _COMMAND_LINE if path is None else display(path)
 
 
 def _first_line(error: BaseException) -> str:
     text = str(error) or str(error.__cause__ or type(error).__name__)
-    return text.strip().splitlines()[0]
+    return shown(text.strip().splitlines()[0], 300)

@@ -8,57 +8,73 @@ key is kept for the messages of later checks.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from pizzeria.errors import Fault, SpecError
+from pizzeria.spec.lookups import MAX_LOOKUPS, fault_in
+from pizzeria.spec.scalars import trap
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_DEPTH = 20
-MAX_NODES = 20_000
+MAX_NODES = 5_000
+"""Values of a spec, as composed."""
+MAX_RESOLVED = 2 * MAX_NODES
+"""The same of a spec as resolved, which has every default in it, too."""
+_MOST_FAULTS = 50
 _MOST_NESTED = 1000  # brackets within texts count too, so that this is no limit on depth
-RESOLVERS = frozenset({"oc.select"})
-"""Interpolations that may call something; plain `${training.seed}` is always allowed."""
+
+CODE = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
+"""Keys by which Hydra would run what they name."""
 
 YamlPath = tuple[str | int, ...]
 Lines = dict[YamlPath, int]
 
-_TRAPS = (
-    (re.compile(r"(?i:yes|no|on|off)$"), "YAML reads it as true or false", "write true or false, or quote it: '{}'"),
-    (
-        re.compile(r"[-+]?0[0-9_]+$"),
-        "YAML reads it as an octal number",
-        "write it without the leading zero, or quote it: '{}'",
-    ),
-    (re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+$"), "YAML reads it as a base-60 number", "quote it: '{}'"),
-)
-_CALL = re.compile(r"\$\{\s*([^${}:]*)\s*:")
+
+@dataclass(frozen=True)
+class Read:
+    """A YAML file that was checked: its text, and the 1-based line of each of its YAML paths."""
+
+    text: str
+    lines: Lines
 
 
 @dataclass(frozen=True)
 class _Reader:
     file: str
     faults: list[Fault]
-    lines: Lines
+    most: int
+    lines: Lines = field(default_factory=dict)
+    lookups: list[int] = field(default_factory=list)
 
     def fault(self, node: yaml.Node, path: YamlPath, message: str, hint: str = "") -> None:
-        self.faults.append(Fault(dotted(path), message, hint, self.file, node.start_mark.line + 1))
+        self.faults.append(_at(self.file, node, path, message, hint))
+        if len(self.faults) >= _MOST_FAULTS:
+            raise SpecError(self.faults)
 
     def walk(self, node: yaml.Node, path: YamlPath, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise SpecError([_at(self.file, node, path, f"nested more than {MAX_DEPTH} deep", "flatten it")])
-        if len(self.lines) > MAX_NODES:
-            raise SpecError([_at(self.file, node, path, f"more than {MAX_NODES} values, aliases counted", "split it")])
+        if len(self.lines) > self.most:
+            raise SpecError(
+                [_at(self.file, node, path, f"more than {self.most:,} values, aliases counted", "split it")]
+            )
         self.lines[path] = node.start_mark.line + 1
         if isinstance(node, yaml.MappingNode):
+            self._collection(node, path, "map")
             self._mapping(node, path, depth)
         elif isinstance(node, yaml.SequenceNode):
+            self._collection(node, path, "seq")
             for i, item in enumerate(node.value):
                 self.walk(item, (*path, i), depth + 1)
         else:
             self._scalar(node, path)
+
+    def _collection(self, node: yaml.CollectionNode, path: YamlPath, name: str) -> None:
+        if node.tag != f"tag:yaml.org,2002:{name}":
+            self.fault(node, path, "a spec is data and has no tags", "remove what begins with !")
 
     def _mapping(self, node: yaml.MappingNode, path: YamlPath, depth: int) -> None:
         seen: dict[str, int] = {}
@@ -67,13 +83,17 @@ class _Reader:
                 self.fault(key, path, "a key must be a plain word", "write `name: value`")
                 continue
             name = str(key.value)
+            found = trap(key, key=True)
+            if found is not None:
+                self.fault(key, (*path, name), f"the key is {shown(name)}: {found[0]}", found[1])
+                continue
             line = key.start_mark.line + 1
             if name in seen:
                 self.fault(
                     key, (*path, name), f"the key stands twice, first on line {seen[name]}", "remove one of them"
                 )
             seen[name] = line
-            if name in ("_target_", "_partial_", "_recursive_", "_convert_", "_args_"):
+            if name in CODE:
                 self.fault(
                     key, (*path, name), "a spec is data and cannot name code to run", "name a plugin with `use:`"
                 )
@@ -81,45 +101,43 @@ class _Reader:
                 self.fault(key, (name,), "a spec cannot configure Hydra itself", "remove it")
             elif name == "<<":
                 self.fault(key, path, "merge keys are not supported", "repeat the keys, or use a config group")
-            if not key.style:
-                self._traps(key, (*path, name), "the key")
             self.walk(value, (*path, name), depth + 1)
             self.lines[(*path, name)] = line
 
-    def _scalar(self, node: yaml.Node, path: YamlPath) -> None:
+    def _scalar(self, node: yaml.ScalarNode, path: YamlPath) -> None:
         text = str(node.value)
-        if isinstance(node, yaml.ScalarNode) and not node.style:
-            self._traps(node, path, "the value")
-        for resolver in foreign_resolvers(text):
-            hint = f"only {', '.join(sorted(RESOLVERS))} may be used; pass such values on the command line"
-            self.fault(node, path, f"the resolver {resolver!r} is not allowed in a spec", hint)
-
-    def _traps(self, node: yaml.ScalarNode, path: YamlPath, what: str) -> None:
-        for pattern, message, hint in _TRAPS:
-            if pattern.match(str(node.value)):
-                self.fault(node, path, f"{what} is {node.value}: {message}", hint.format(node.value))
-
-
-def foreign_resolvers(text: str) -> list[str]:
-    """Names of the resolvers that an interpolation would call and a spec may not.
-
-    Example:
-        >>> foreign_resolvers("${oc.env:HOME}/${training.seed}")
-        ['oc.env']
-    """
-    return [name.strip() for name in _CALL.findall(text) if name.strip() not in RESOLVERS]
+        found = trap(node)
+        if found is not None:
+            self.fault(node, path, f"the value is {shown(text)}: {found[0]}", found[1])
+        elif (wrong := fault_in(text)) is not None:
+            self.fault(node, path, f"{wrong[0]} in a spec", wrong[1])
+        self.lookups.append(text.count("${"))
+        if self.lookups[-1] and sum(self.lookups) > MAX_LOOKUPS:
+            self.faults.append(_at(self.file, node, path, f"more than {MAX_LOOKUPS} look-ups", "write values out"))
+            raise SpecError(self.faults)
 
 
 def read_lines(path: Path) -> Lines:
-    """Check one YAML file, and return the 1-based line of each of its YAML paths.
+    """As `read` with the default, of which the lines."""
+    return read(path).lines
+
+
+def read(path: Path, most: int = MAX_NODES) -> Read:
+    """Check one YAML file, of at most so many values.
 
     Raises:
         SpecError: it is not YAML, is too large, too deep or expands too far, or holds what a spec must not.
     """
     file = display(path)
-    data = path.read_bytes()
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        fault = Fault("", f"it cannot be read: {error.strerror}", "give the path of a YAML spec", file)
+        raise SpecError([fault]) from None
     if len(data) > MAX_BYTES:
-        raise SpecError([Fault("", f"{len(data):,} bytes; a spec has at most {MAX_BYTES:,}", "", file)])
+        hint = "leave data to files that the spec names"
+        raise SpecError([Fault("", f"more than {MAX_BYTES:,} bytes, and a spec has no more", hint, file)])
     try:
         text = data.decode("utf-8")
         if nesting(text) > _MOST_NESTED:
@@ -136,14 +154,14 @@ def read_lines(path: Path) -> Lines:
         raise SpecError([Fault("", f"not YAML: {str(error).splitlines()[0]}", "", file)]) from None
     except RecursionError:
         raise SpecError([Fault("", f"nested more than {MAX_DEPTH} deep", "flatten it", file)]) from None
-    reader = _Reader(file, [], {})
+    reader = _Reader(file, [], most)
     if node is not None:
         if not isinstance(node, yaml.MappingNode):
             raise SpecError([_at(file, node, (), "a spec is a mapping of sections", "write `problem:` and so on")])
         reader.walk(node, (), 0)
     if reader.faults:
         raise SpecError(reader.faults)
-    return reader.lines
+    return Read(text, reader.lines)
 
 
 def nesting(text: str) -> int:
@@ -154,14 +172,21 @@ def nesting(text: str) -> int:
         (2, 3)
     """
     depth = deepest = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth = max(0, depth - 1)
+    for bracket in re.findall(r"[\[{\]}]", text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
     dashes = max((len(run) // 2 for run in re.findall(r"(?:[-?:][ \t]+)+", text)), default=0)
     return max(deepest, dashes)
+
+
+def shown(text: str, most: int = 100) -> str:
+    """What was found, for a message: cut where it is longer than `most` characters.
+
+    Example:
+        >>> shown("x" * 200)[-10:]
+        'x... (200)'
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,})"
 
 
 def dotted(path: YamlPath) -> str:

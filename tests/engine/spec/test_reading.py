@@ -27,8 +27,24 @@ REFUSED = {
     "merge key": ("a: &a {x: 1}\nb:\n  <<: *a\n", "merge keys"),
     "list": ("- a\n- b\n", "a mapping of sections"),
     "tab": ("a:\n\t- b\n", "not YAML"),
-    "python tag": ("a: !!python/object/apply:os.system [ls]\n", None),
-    "very deep": ("a: " + "[" * 900_000, "nested more than"),
+    "python tag": ("a: !!python/object/apply:os.system [ls]\n", "has no tags"),
+    "python name": ("a: !!python/name:os.system\n", "has no tags"),
+    "int that is none": ("a: !!int bed\n", "has no tags"),
+    "binary": ("a: !!binary aGVsbG8=\n", "has no tags"),
+    "resolver by name": ("b: env\na: ${oc.${b}:HOME}\n", "look-up within a look-up"),
+    "many look-ups": (f"a: '{'${b}' * 300}'\nb: x\n", "more than 200 look-ups"),
+    "digits": (f"a: {'1' * 5000}\n", "too great for a number"),
+    "infinity": ("a: 1e999\n", "too great for a number"),
+    "hexadecimal": ("a: 0x1F\n", "another number"),
+    "underscore": ("a: 1_000\n", "without the _"),
+    "equals": ("a: =\n", "meaning of its own"),
+    "null key": ("~: 1\n", "reads it as no text"),
+    "bool key": ("a: {true: 1}\n", "reads it as no text"),
+    "escape": ('a: "b\\x1b[2J"\n', "U\\+001B"),
+    "turned round": ("a: b\u202ec\n", "U\\+202E"),
+    "NUL": ('a: "b\\0"\n', "U\\+0000"),
+    "long text": ("a: " + "x" * 100_001 + "\n", "100,001 characters"),
+    "very deep": ("a: " + "[" * 400_000, "nested more than"),
     "very deep dashes": ("- " * 90_000, "nested more than"),
     "deep": ("a: " + "[" * (MAX_DEPTH + 2) + "]" * (MAX_DEPTH + 2) + "\n", "nested more than"),
 }
@@ -40,9 +56,6 @@ def test_refused_quickly_with_file_and_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(text)
     started = time.perf_counter()
-    if message is None:  # a tag is not run, and OmegaConf's safe loader refuses it later
-        read_lines(path)
-        return
     with pytest.raises(SpecError, match=message) as caught:
         read_lines(path)
     assert time.perf_counter() - started < 2
@@ -58,7 +71,7 @@ def test_every_fault_is_named_in_one_go(tmp_path: Path) -> None:
 
 def test_huge_files_are_not_parsed(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("a: " + "x" * 1_000_001)
-    with pytest.raises(SpecError, match=r"1,000,00\d bytes"):
+    with pytest.raises(SpecError, match=r"more than 500,000 bytes"):
         read_lines(tmp_path / "spec.yaml")
 
 
