@@ -32,6 +32,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from pizzeria.hiding import hidden
 
 UNSEEN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 """Characters that are not seen and change what is: a terminal's commands, and those that turn letters round."""
@@ -53,7 +54,7 @@ class PizzeriaError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        message, hint = plain(message), plain(hint)
+        message, hint = hidden(plain(message)), hidden(plain(hint))
         super().__init__(message)
         self.message = message
         self.hint = hint

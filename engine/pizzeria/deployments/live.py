@@ -22,6 +22,7 @@ from pizzeria.deployments.rollout import can_roll_out, roll_out
 from pizzeria.deployments.signatures import require_signed
 from pizzeria.deployments.turn import turn
 from pizzeria.errors import DeploymentError, NotFoundError, PizzeriaError, Terminated, nearest, said_of_interruption
+from pizzeria.hiding import said
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria.spec.deployment import Rollout
@@ -294,4 +295,4 @@ def _named(entry: Entry | None) -> dict[str, Any] | None:
 def _why(error: BaseException) -> str:
     if isinstance(error, PizzeriaError):
         return error.message
-    return said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+    return said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else said(error)

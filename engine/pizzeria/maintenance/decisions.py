@@ -17,6 +17,7 @@ from pizzeria.contracts import Progress
 from pizzeria.deployments import champion, restore
 from pizzeria.errors import LackError, NotFoundError, PizzeriaError, PoisonError
 from pizzeria.graph import plan
+from pizzeria.hiding import said
 from pizzeria.maintenance import begun as beginning
 from pizzeria.maintenance import probation
 from pizzeria.maintenance.approval import pending
@@ -71,7 +72,7 @@ def maintain(
     except Exception as error:
         if _told_to_end(error):
             raise KeyboardInterrupt from error  # no failure: the next pass goes on
-        text = said_of(error) if isinstance(error, PizzeriaError) else f"{type(error).__name__}: {error}"
+        text = said_of(error) if isinstance(error, PizzeriaError) else said(error)
         left = beginning.load(name, store)
         evidence = {} if left is None else left.evidence
         _end(Decision("failed", f"{text[:500]}; the champion stays", evidence), work, left)

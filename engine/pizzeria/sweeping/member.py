@@ -14,6 +14,7 @@ from pizzeria.contracts import Progress
 from pizzeria.errors import GateError, PizzeriaError
 from pizzeria.execution import execute
 from pizzeria.graph import plan, run_id
+from pizzeria.hiding import said
 from pizzeria.loading import load_spec
 from pizzeria.progress import PlainProgress, open_progress
 from pizzeria.runs.artifacts import Artifacts
@@ -74,7 +75,7 @@ class Members:
         except PizzeriaError as error:
             message, hint = error.message, error.hint
         except Exception as error:  # a fault of a plugin stops one member, and not those after it
-            message, hint = f"{type(error).__name__}: {error}", ""
+            message, hint = said(error), ""
         _say(f"{name} {state}: {message}")
         return describe(number, spec, _run_of(spec, store), varied, state, message, hint)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pizzeria.contracts import Progress, TrackedRun
 from pizzeria.errors import PizzeriaError
+from pizzeria.hiding import said
 from pizzeria.tracking.curves import rows_after
 
 LOOK_EVERY_S = 2.0
@@ -86,8 +87,8 @@ class Teller:
             work()
         except Exception as error:  # whatever a tracker raises: the run does not need it
             self._failed = True
-            said = error.message if isinstance(error, PizzeriaError) else f"{type(error).__name__}: {error}"
-            first = (said.strip().splitlines() or [""])[0]
+            told = error.message if isinstance(error, PizzeriaError) else said(error)
+            first = (told.strip().splitlines() or [""])[0]
             self._progress.say(f"tracking: {self._use} failed, and the run goes on without it: {first[:_SHOWN]}")
 
     def _work(self) -> None:

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from pizzeria.errors import DataError, NotFoundError, PizzeriaError
+from pizzeria.hiding import said
 from pizzeria.runs.store import Store
 from pizzeria.ui.access import Access
 from pizzeria.ui.pages import (
@@ -197,5 +198,5 @@ def _refused(request: Request, error: HTTPException) -> Response:
 
 def _fault(request: Request, error: Exception) -> Response:
     """Something that nobody foresaw: the page says what, and the server's own output has the rest."""
-    message = f"{type(error).__name__}: {error}"
+    message = said(error)
     return render(request, "trouble", status=500, title="A fault of this page", message=message, hint="")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pizzeria.errors import PizzeriaError
+from pizzeria.hiding import said
 
 _MOST = 16
 """Questions at once: a machine that never answers keeps its thread."""
@@ -82,7 +83,7 @@ class Asker:
         except PizzeriaError as error:
             trouble = error.message
         except Exception as error:  # a plugin's fault must not take the page with it
-            trouble = f"{type(error).__name__}: {error}"
+            trouble = said(error)
         with self._lock:
             asked.value, asked.trouble, asked.at_s, asked.busy = value, trouble, time.monotonic(), False
             self._at_work -= 1

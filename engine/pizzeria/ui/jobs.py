@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.errors import PizzeriaError
+from pizzeria.hiding import said
 
 _KEPT = 100
 _LINES = 500
@@ -98,5 +99,5 @@ def _work(job: Job, work: Callable[[Progress], str]) -> None:
     except PizzeriaError as error:
         job.told, job.hint, state = error.message, error.hint or "", "failed"
     except Exception as error:  # nobody would see a traceback
-        job.told, state = f"{type(error).__name__}: {error}", "failed"
+        job.told, state = said(error), "failed"
     job.ended, job.state = now(), state
