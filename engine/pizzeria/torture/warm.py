@@ -145,7 +145,7 @@ def _become(order: Mapping[str, Any]) -> None:
     sys.argv = ["pizzeria", *order["arguments"]]
     code: object = 0
     try:
-        runpy.run_module("pizzeria.cli", run_name="__main__", alter_sys=True)
+        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code
     except BaseException:
