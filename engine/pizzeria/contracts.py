@@ -476,6 +476,8 @@ class Target(Plugin, Protocol):
     - `build(release, options, folder, progress)`: writes what the rendered files and commands take along and is no
       text, such as the bundle and a zip, into `folder`, where the rendered files lie already.
     - the functions of `Canary`; a spec may then give `deployment.rollout`.
+    - `LOCK = "serve"`: the lock (`pizzeria.shipment.LOCKS`) of the packages that it ships or lets install, for
+      `pizzeria sbom --image`; what the prediction log needs besides is added.
     - `SCHEDULES = True`: it installs `release.schedule`; a spec may then give `deployment.schedule`.
     """
 

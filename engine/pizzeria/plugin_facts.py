@@ -34,6 +34,7 @@ _OPTIONAL = {
     "targets": {
         "build": "writes what is taken along",
         "stage": "lets a new model take over in steps (deployment.rollout)",
+        "LOCK": "ships the packages that `pizzeria sbom --image` lists",
         "SCHEDULES": "installs deployment.schedule",
     },
     "prediction_logs": {

@@ -13,6 +13,7 @@ from pizzeria.cli.data import data
 from pizzeria.cli.gc import gc
 from pizzeria.cli.group import DEBUG, Commands
 from pizzeria.cli.init import init
+from pizzeria.cli.sbom import sbom
 from pizzeria.cli.sign import sign
 from pizzeria.cli.simulate import simulate
 from pizzeria.cli.sweeps import compare
@@ -46,6 +47,6 @@ for _command in (
     *(watching.monitor, watching.maintain, watching.approve, watching.cycle),
     *(alerts, gc, simulate, ui, torture),
     labels.labels,
-    *(plugins.plugins, authoring.schema, sign),
+    *(plugins.plugins, authoring.schema, sign, sbom),
 ):
     main.add_command(_command)

@@ -11,6 +11,9 @@ from pizzeria.errors import nearest
 
 _FOLDER = Path(__file__).parent / "locks"
 
+LICENCES = _FOLDER / "licences.json"
+"""By `name==version`, the licences of their packages: see `pizzeria.sbom.licences`."""
+
 LOCKS = ("serve", "serve-postgresql", "serve-parquet", "monitor", "lambda", "azure-function", "google-function")
 """Names of the locks: extras of Pizzeria, joined by `-`; `monitor` has all prediction logs, the report and `cycle`."""
 

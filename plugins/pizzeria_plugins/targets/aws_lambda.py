@@ -29,6 +29,7 @@ from pizzeria_plugins.targets.lambda_app.jobs import WHATS, bring_jobs, job_name
 from pizzeria_plugins.targets.lambda_app.options import Options
 
 __all__ = [
+    "LOCK",
     "SCHEDULES",
     "Options",
     "apply",
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 SCHEDULES = True
+LOCK = "lambda"
 _STATE = "deployment.json"
 
 

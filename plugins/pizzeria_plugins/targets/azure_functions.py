@@ -19,6 +19,7 @@ from pizzeria_plugins.targets.clouds.addresses import checked_address
 from pizzeria_plugins.targets.clouds.variables import Variables
 
 SCHEDULES = True
+LOCK = "azure-function"
 
 _RESERVED = re.compile(
     r"(?i)(WEBSITE|FUNCTIONS|AZUREWEBJOBS|IDENTITY|MSI|SCM|APPSETTING|AZURE_CLIENT)_?.*|PYTHON.*|PORT"

@@ -36,9 +36,10 @@ from pizzeria_plugins.targets.container_image.dockerfile import dockerfile, moni
 from pizzeria_plugins.targets.container_image.references import for_monitor, tagged
 from pizzeria_plugins.targets.container_options import Options
 
-__all__ = ["SCHEDULES", "Options", "apply", "build", "remove", "render", "status"]
+__all__ = ["LOCK", "SCHEDULES", "Options", "apply", "build", "remove", "render", "status"]
 
 SCHEDULES = True
+LOCK = "serve"
 
 _MONITOR = "monitor"
 

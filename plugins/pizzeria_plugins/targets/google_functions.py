@@ -19,6 +19,7 @@ from pizzeria_plugins.targets.clouds.addresses import checked_address
 from pizzeria_plugins.targets.clouds.variables import Variables
 
 SCHEDULES = True
+LOCK = "google-function"
 
 _RESERVED = re.compile(
     r"(K_|X_GOOGLE_|GOOGLE_|FUNCTION_|GUNICORN_).*|PORT|ENTRY_POINT|HOST|DEBUG|WORKERS|THREADS|PYTHON.*"

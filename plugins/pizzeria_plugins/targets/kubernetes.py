@@ -30,6 +30,7 @@ from pizzeria_plugins.targets.kubernetes_objects.stack import production, staged
 from pizzeria_plugins.targets.kubernetes_objects.workload import secrets_name
 
 __all__ = [
+    "LOCK",
     "SCHEDULES",
     "Options",
     "apply",
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 SCHEDULES = True
+LOCK = "serve"
 _GONE_S = 120
 
 

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from pizzeria_plugins.targets.vm_parts import Parts
 
 SCHEDULES = True
+LOCK = "serve"
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".json": "application/json"}
 
 __all__ = [
+    "LOCK",
     "SCHEDULES",
     "Options",
     "apply",

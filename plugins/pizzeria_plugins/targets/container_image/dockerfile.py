@@ -200,7 +200,7 @@ def _labels(release: Release, bill: str) -> str:
         "org.opencontainers.image.revision": release.sha256,
         "pizzeria.version": wheel_name().split("-")[1],
         "pizzeria.sbom": str(HOME / "sbom.json"),
-        "pizzeria.sbom.format": "CycloneDX 1.5 JSON",
+        "pizzeria.sbom.format": "CycloneDX 1.6 JSON",
         "pizzeria.sbom.sha256": content_sha256(bill),
     }
     return "LABEL " + " \\\n    ".join(f"{name}={quoted(value)}" for name, value in labels.items())
