@@ -9,6 +9,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 _ALLOWED = {"memory_mb": (0.10, 8.0), "files": (0.0, 3.0), "threads": (0.0, 2.0)}
 """How much more may be held at the end than after the warm-up: a share of it, or so many, whichever is more."""
@@ -72,7 +76,7 @@ class Watch:
         return {f"{self.names[key]} {key[0]}": samples for key, samples in self.samples.items()}
 
 
-def living(store: Path) -> list[psutil.Process]:  # type: ignore[name-defined]  # noqa: F821
+def living(store: Path) -> list[psutil.Process]:
     """Processes that work for a store, without the commands that a user types."""
     import psutil
 

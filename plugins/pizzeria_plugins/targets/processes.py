@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TOKEN = "PIZZERIA_DEPLOYMENT"  # noqa: S105 (a name, not a secret)
 _FOLDER = "PIZZERIA_DEPLOYMENT_FOLDER"
+_KEEPS_MARKS = {"SPT_NOENV": "1"}
+"""Where setproctitle is installed, BentoML names its supervisor by it, over the environment unless told not to."""
 _LOOK_S = 0.5
 """Looking through all processes of the machine takes time; known ones are looked at more often."""
 _started: list[subprocess.Popen[bytes]] = []
@@ -32,7 +34,7 @@ def marks(token: str, folder: Path) -> dict[str, str]:
     Args:
         folder: The deployment's, absolute.
     """
-    return {_TOKEN: token, _FOLDER: str(folder)}
+    return {_TOKEN: token, _FOLDER: str(folder), **_KEEPS_MARKS}
 
 
 def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, inherited: int) -> int:
