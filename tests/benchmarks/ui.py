@@ -30,7 +30,7 @@ import psutil
 from pizzeria.contracts import Alarm, Finding, Judged, Verdict
 from pizzeria.monitoring import incidents
 from pizzeria.monitoring.history import History, folder_of
-from pizzeria.runs.ledger import Ledger
+from pizzeria.runs.ledger import Ledger, chained
 from pizzeria.runs.store import Store
 
 NAME, SHA = "prices", "ab" * 32
@@ -114,9 +114,11 @@ def build(root: Path, runs: int, chunks: int, subjects: int) -> None:
             rows.append((at, "decided", NAME, last, SHA, json.dumps(detail)))
     rows.append((BEGIN.isoformat(), "deploying", NAME, last, SHA, json.dumps(deployment | {"action": "deploy"})))
     with closing(sqlite3.connect(root / "ledger.sqlite")) as connection, connection:
-        connection.executemany(
-            "insert into ledger(at, event, name, run, sha256, detail) values (?, ?, ?, ?, ?, ?)", rows
-        )
+        newest = connection.execute("select id, digest from ledger order by id desc limit 1").fetchone()
+        at, digest = newest or (0, "")
+        for values in ((at + i, *row) for i, row in enumerate(rows, 1)):
+            digest = chained(digest, values)
+            connection.execute("insert into ledger values (?, ?, ?, ?, ?, ?, ?, ?)", (*values, digest))
     intent = ledger.entries(NAME, "deploying", last=1)[0]
     ledger.add("promoted", NAME, run=last, sha256=SHA, detail=deployment | {"intent": intent.id, "address": "replay:"})
     history = History(folder_of(store, NAME))

@@ -1,0 +1,57 @@
+"""How an SQLite file that was changed behind SQLite's back is told: as damage, with the name of the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pizzeria.errors import DamagedError
+
+_NO_DAMAGE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_ABORT,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISUSE,
+    }
+)
+"""What SQLite says of locks, rights, room and the disk. All else comes from bytes that make no sense."""
+
+
+@contextmanager
+def damage_told(path: Path, hint: str) -> Iterator[None]:
+    """Let what SQLite raises of a damaged file leave the block as such; all other errors pass.
+
+    Raises:
+        DamagedError: the file is damaged.
+    """
+    try:
+        yield
+    except (sqlite3.DatabaseError, sqlite3.Warning) as error:
+        # None where Python itself could not take up a value, such as a text that is no UTF-8
+        code = getattr(error, "sqlite_errorcode", None)
+        if (code is not None and code & 0xFF in _NO_DAMAGE) or isinstance(error, sqlite3.ProgrammingError):
+            raise
+        raise DamagedError(f"{path} is damaged: {error}", hint=hint) from error
+
+
+def check_structure(connection: sqlite3.Connection, path: Path, hint: str) -> None:
+    """Check that tables, indexes and pages fit each other; reads the whole file.
+
+    Raises:
+        DamagedError: they do not.
+    """
+    with damage_told(path, hint):
+        told = [str(row[0]) for row in connection.execute("pragma integrity_check(3)")]
+    if told != ["ok"]:
+        raise DamagedError(f"{path} is damaged: {'; '.join(told)}", hint=hint)
