@@ -68,18 +68,21 @@ def code_hashes(modules: Sequence[ModuleType]) -> dict[str, str]:
         name, path = waiting.pop()
         if name in found:
             continue
-        sha, imports = _source(path, name)
+        sha, imports = _read_once(path, name)
         found[name] = sha
         own = {name.split(".")[0], "pizzeria"}
         for target in imports:
-            if target.split(".")[0] in own and not target.startswith(_DECLARATIONS) and target not in found:
-                file = _file_of(target)
+            if target.split(".")[0] in own and not _declares(target) and target not in found:
+                file = _found_once(target)
                 if file is not None:
                     waiting.append((target, file))
     return found
 
 
-@cache
+def _declares(name: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in _DECLARATIONS)
+
+
 def _source(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
     data = path.read_bytes()
     imports: list[str] = []
@@ -96,7 +99,6 @@ def _source(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
     return hashlib.sha256(data).hexdigest(), tuple(imports)
 
 
-@cache
 def _file_of(name: str) -> Path | None:
     """The source file of a module, found without importing anything; None for names that are no module."""
     root, *parts = name.split(".")
@@ -107,6 +109,9 @@ def _file_of(name: str) -> Path | None:
             if file.is_file():
                 return file
     return None
+
+
+_read_once, _found_once = cache(_source), cache(_file_of)
 
 
 class FileHashes:
@@ -155,12 +160,26 @@ class FileHashes:
 def _files(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if file.is_file():
-                    yield f"{path.name}/{file.relative_to(path)}", file
+            for file in sorted(_below(path)):
+                yield f"{path.name}/{file.relative_to(path)}", file
         elif path.exists():
             yield path.name, path
         else:
             raise DataError(
                 f"there is no {path}", hint="check the path, or set it on the command line: data.<option>=..."
             )
+
+
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Files in a folder and its folders, also in those that are links, for they are read as well.
+
+    A link to a folder that it lies in has nothing of its own.
+    """
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _below(path, above | {real})
+        elif path.is_file():
+            yield path

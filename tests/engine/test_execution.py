@@ -134,7 +134,7 @@ def test_a_changed_plugin_reruns_its_stage(folder: Path) -> None:
     (local / "mine.py").write_text(text + "# another version\n")
     from pizzeria import fingerprint
 
-    fingerprint._source.cache_clear()  # a new process would have read the new version
+    fingerprint._read_once.cache_clear()  # a new process would have read the new version
     steps = {step.name: step.why for step in plan(mine, Store())}
     assert steps["collect"] == ""
     assert steps["validate"] == "code changed: pizzeria_local.validators.mine"
