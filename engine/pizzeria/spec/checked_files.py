@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,24 @@ SCHEME = "checked"
 EXPERIMENT = "experiment"
 """The config group whose choices are whole specs."""
 _HEADER = 512
-_READ: ContextVar[dict[Path, Read] | None] = ContextVar("_READ", default=None)
+
+
+@dataclass
+class Reading:
+    """The files of one spec.
+
+    Attributes:
+        files: What each holds, in the order in which they were read first.
+        paths: Of the file of each name that Hydra has for one, such as `model/timm_probe`.
+        defaults_alone: Whether Hydra is only to see which files there are, and none of their values.
+    """
+
+    files: dict[Path, Read] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    defaults_alone: bool = False
+
+
+_READING: ContextVar[Reading | None] = ContextVar("_READING", default=None)
 
 
 @cache
@@ -39,10 +57,16 @@ def checked_files() -> Any:
             return root / self._normalize_file_name(config_path) if _inside(config_path) else root / "absent"
 
         def load_config(self, config_path: str) -> ConfigResult:
-            path = self.file_of(config_path)
+            path, reading = self.file_of(config_path), files_read()
+            if path not in reading.files or not reading.defaults_alone:
+                reading.files[path] = read(path)
+            found = reading.files[path]
+            reading.paths[config_path] = path
             # OmegaConf is given the very text that was checked: on disk it may be another one by now.
-            found = files_read()[path] = read(path)
-            config = OmegaConf.create(yaml.load(found.text, Loader=_loader()) or {})  # noqa: S506 - a SafeLoader
+            data = yaml.load(found.text, Loader=_loader()) or {}  # noqa: S506 - a SafeLoader
+            if reading.defaults_alone:
+                data = {name: data[name] for name in ("defaults",) if name in data}
+            config = OmegaConf.create(data)
             header = self._get_header_dict(found.text[:_HEADER])
             if config_path.startswith(f"{EXPERIMENT}/"):  # a whole spec, with or without Hydra's header
                 header["package"] = header["package"] or "_global_"
@@ -67,15 +91,15 @@ def checked_files() -> Any:
 
 def begin() -> None:
     """Forget what was read so far in this thread: a spec is composed."""
-    _READ.set({})
+    _READING.set(Reading())
 
 
-def files_read() -> dict[Path, Read]:
-    """The files of the spec that is composed, in the order in which they were read."""
-    if _READ.get() is None:
-        begin()
-    found = _READ.get()
-    assert found is not None
+def files_read() -> Reading:
+    """What was read of the spec that is composed in this thread."""
+    found = _READING.get()
+    if found is None:
+        found = Reading()
+        _READING.set(found)
     return found
 
 

@@ -21,6 +21,7 @@ from pizzeria.spec.reading import MAX_DEPTH, MAX_NODES, Lines, YamlPath, display
 
 _COMMAND_LINE = "command line"
 _MAX_OVERRIDE = 20_000  # characters
+_MAX_OVERRIDES = 100
 
 
 def shipped_conf() -> Path:
@@ -146,6 +147,9 @@ def is_of_hydra(override: str) -> bool:
 
 
 def _typed(overrides: Sequence[str], file: Path | None) -> list[str]:
+    if len(overrides) > _MAX_OVERRIDES:
+        message = f"{len(overrides):,} overrides; there may be {_MAX_OVERRIDES}"
+        raise SpecError([Fault("", message, "write them into a file", _COMMAND_LINE)])
     return [f"{EXPERIMENT}={file.stem}", *overrides] if file else list(overrides)
 
 
@@ -229,15 +233,15 @@ def _without_hydra(config: Any) -> Any:
 def _origins(loader: Any, prepared: Sequence[str], typed: Sequence[str]) -> Origins:
     from hydra.types import RunMode
 
-    origins, known = Origins(), files_read()
+    origins, reading = Origins(), files_read()
+    reading.defaults_alone = True
     defaults = loader.compute_defaults_list("config", list(prepared), RunMode.RUN).defaults
+    reading.defaults_alone = False
     for default in defaults:
-        result = None if default.config_path is None else loader.repository.load_config(default.config_path)
-        if result is None or not str(result.path).startswith(f"{SCHEME}://"):
-            continue
-        path = Path(str(result.path).removeprefix(f"{SCHEME}://"))
-        package = tuple(part for part in (default.package or "").split(".") if part)
-        origins.files.append((display(path), package, known[path].lines))
+        path = reading.paths.get(default.config_path or "")
+        if path is not None:
+            package = tuple(part for part in (default.package or "").split(".") if part)
+            origins.files.append((display(path), package, reading.files[path].lines))
     for text in typed:
         key = text.split("=", 1)[0].lstrip("+~")
         origins.overrides[tuple(int(part) if part.isdigit() else part for part in key.split("."))] = shown(text)
@@ -262,10 +266,8 @@ def _leave_hydra_alone(loader: Any, prepared: Sequence[str]) -> None:
     from hydra.types import RunMode
 
     for default in loader.compute_defaults_list("config", list(prepared), RunMode.MULTIRUN).defaults:
-        result = None if default.config_path is None else loader.repository.load_config(default.config_path)
-        inside = f"{default.package}.".startswith("hydra.")
-        if result is not None and inside and str(result.path).startswith(f"{SCHEME}://"):
-            path = Path(str(result.path).removeprefix(f"{SCHEME}://"))
+        path = files_read().paths.get(default.config_path or "")
+        if path is not None and f"{default.package}.".startswith("hydra."):
             fault = Fault("hydra", "a spec cannot configure Hydra itself", "remove its package", display(path), 1)
             raise SpecError([fault])
 
@@ -285,15 +287,15 @@ def _hydra_fault(error: Exception, loader: Any, typed: Sequence[str]) -> Fault:
             return Fault(key, _first_line(error), nearest(key, groups), f"{_COMMAND_LINE} ({shown(text)})")
     where = str(getattr(error, "full_key", None) or "")
     if where:
-        file, line = _written(where.rpartition(".")[2], ())
-        return Fault(where, _first_line(error), "", file, line)
+        place = _origins(loader, [_prepare(text, loader) for text in typed], typed).locate(tuple(where.split(".")))
+        return Fault(shown(where), _first_line(error), "", *place)
     return Fault("", _first_line(error), "", _COMMAND_LINE if typed else "")
 
 
 def _written(word: str, typed: Sequence[str]) -> tuple[str, int]:
     """Where a word stands that Hydra could not follow: the command line, or a line of the file that was read last."""
     if not any(word in text for text in typed):
-        for path, found in reversed(files_read().items()):
+        for path, found in reversed(files_read().files.items()):
             for number, line in enumerate(found.text.splitlines(), 1):
                 if word in line:
                     return display(path), number
@@ -301,7 +303,7 @@ def _written(word: str, typed: Sequence[str]) -> tuple[str, int]:
 
 
 def _last_read() -> str:
-    path = next(reversed(files_read()), None)
+    path = next(reversed(files_read().files), None)
     return _COMMAND_LINE if path is None else display(path)
 
 

@@ -19,11 +19,12 @@ from pizzeria.spec.scalars import trap
 
 MAX_BYTES = 500_000
 MAX_DEPTH = 20
-MAX_NODES = 5_000
+MAX_NODES = 3_000
 """Values of a spec, as composed."""
 MAX_RESOLVED = 2 * MAX_NODES
 """The same of a spec as resolved, which has every default in it, too."""
 _MOST_FAULTS = 50
+_MARKS = 8  # commas and lines for each value; those in texts and comments count, too
 _MOST_NESTED = 1000  # brackets within texts count too, so that this is no limit on depth
 
 CODE = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
@@ -142,6 +143,8 @@ def read(path: Path, most: int = MAX_NODES) -> Read:
         text = data.decode("utf-8")
         if nesting(text) > _MOST_NESTED:
             raise RecursionError
+        if text.count(",") + text.count("\n") > _MARKS * most:  # the parser alone would take its time
+            raise SpecError([Fault("", f"more than {most:,} values, aliases counted", "split it", file)])
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except UnicodeDecodeError as error:
         raise SpecError([Fault("", f"not UTF-8 at byte {error.start}", "save the file as UTF-8", file)]) from None
@@ -206,4 +209,4 @@ def display(path: Path) -> str:
 
 
 def _at(file: str, node: yaml.Node, path: YamlPath, message: str, hint: str) -> Fault:
-    return Fault(dotted(path), message, hint, file, node.start_mark.line + 1)
+    return Fault(shown(dotted(path)), message, hint, file, node.start_mark.line + 1)
