@@ -59,7 +59,7 @@ class Cache:
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 places = ",".join("?" * len(part))
-                found.update(index.execute(f"select key, sha256 from blob where key in ({places})", part))  # noqa: S608
+                found.update(index.execute(f"select key, sha256 from blob where key in ({places})", part))  # noqa: S608 - our own words, and values are parameters
         return {key: sha256 for key, sha256 in found.items() if self.blob(sha256).exists()}
 
     def remember(self, found: Mapping[str, str]) -> None:

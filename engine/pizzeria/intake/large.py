@@ -63,7 +63,7 @@ def joined_rows(files: Mapping[str, Path], columns: Sequence[str], out: Path) ->
     """Write the rows of all files, one behind the other, with `<source>:<row_id>` and the column `source`."""
     names = ", ".join(quoted(name) for name in columns if name not in ("row_id", "source"))
     selects = [
-        f"SELECT {literal(name)} || ':' || row_id AS row_id{', ' if names else ''}{names}, {literal(name)} AS source "  # noqa: S608
+        f"SELECT {literal(name)} || ':' || row_id AS row_id{', ' if names else ''}{names}, {literal(name)} AS source "  # noqa: S608 - names are quoted, texts escaped
         f"FROM read_parquet({literal(_pattern(file))})"
         for name, file in files.items()
     ]
@@ -93,7 +93,7 @@ def map_target(file: Path, target: str, class_map: Mapping[str, str | None], acc
         gone = ", ".join(literal(name) for name, new in class_map.items() if new is None)
         kept = f"WHERE {column} IS NULL OR CAST({column} AS VARCHAR) NOT IN ({gone})" if gone else ""
         written = file.with_name(f".{file.name}.mapped")
-        query = f"SELECT * REPLACE ({becomes} AS {column}) FROM {source} {kept}"  # noqa: S608
+        query = f"SELECT * REPLACE ({becomes} AS {column}) FROM {source} {kept}"  # noqa: S608 - names are quoted, texts escaped
         connection.execute(f"COPY ({query}) TO {literal(str(written))} (FORMAT parquet, COMPRESSION zstd)")
     written.replace(file)
 
@@ -104,7 +104,7 @@ def target_values(file: Path, target: str, at_most: int = 10_000) -> list[str] |
         return None
     column = quoted(target)
     with connected(file.parent) as connection:
-        query = f"SELECT DISTINCT {column} FROM read_parquet(?) WHERE {column} IS NOT NULL LIMIT {at_most + 1}"  # noqa: S608
+        query = f"SELECT DISTINCT {column} FROM read_parquet(?) WHERE {column} IS NOT NULL LIMIT {at_most + 1}"  # noqa: S608 - names are quoted, texts escaped
         found = [str(text(row[0])) for row in connection.execute(query, [_pattern(file)]).fetchall()]
     return sorted(found) if len(found) <= at_most else None
 

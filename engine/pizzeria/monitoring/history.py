@@ -164,7 +164,7 @@ class History:
             select {_CHUNK} from chunks c
             where (:sha256 is null or c.sha256 = :sha256) and c.start >= :since and (:until is null or c.start < :until)
             order by c.start desc, c.id desc limit :last
-        """  # noqa: S608
+        """  # noqa: S608 - our own words, and values are parameters
         asked = {"sha256": sha256, "since": since, "until": until, "last": -1 if last is None else last}
         with closing(self.connect()) as connection:
             rows = connection.execute(query, asked).fetchall()
@@ -173,12 +173,12 @@ class History:
     def chunk(self, id: int) -> Chunk | None:
         """The chunk of this `id`."""
         with closing(self.connect()) as connection:
-            row = connection.execute(f"select {_CHUNK} from chunks c where c.id = ?", (id,)).fetchone()  # noqa: S608
+            row = connection.execute(f"select {_CHUNK} from chunks c where c.id = ?", (id,)).fetchone()  # noqa: S608 - our own words, and values are parameters
         return None if row is None else _as_chunk(row)
 
     def chunk_named(self, sha256: str, name: str) -> Chunk | None:
         """The chunk of this name of a bundle's traffic."""
-        query = f"select {_CHUNK} from chunks c where c.sha256 = ? and c.name = ?"  # noqa: S608
+        query = f"select {_CHUNK} from chunks c where c.sha256 = ? and c.name = ?"  # noqa: S608 - our own words, and values are parameters
         with closing(self.connect()) as connection:
             row = connection.execute(query, (sha256, name)).fetchone()
         return None if row is None else _as_chunk(row)
@@ -196,7 +196,7 @@ class History:
             query = f"""
                 select {_CHUNK} from chunks c where c.sha256 = ? and (c.start, c.id) {way} (?, ?)
                 order by c.start {order}, c.id {order} limit 1
-            """  # noqa: S608
+            """  # noqa: S608 - our own words, and values are parameters
             with closing(self.connect()) as connection:
                 row = connection.execute(query, (chunk.sha256, chunk.start, chunk.id)).fetchone()
             sides.append(None if row is None else _as_chunk(row))
@@ -210,7 +210,7 @@ class History:
             from b join findings f on f.chunk = b.chunk
             where f.kind in (select value from json_each(:kinds)) and (:subject is null or f.subject = :subject)
             group by b.bin, f.kind, f.subject order by b.bin, f.kind, f.subject
-        """  # noqa: S608
+        """  # noqa: S608 - our own words, and values are parameters
         asked = {"places": _places(bins), "kinds": json.dumps(list(kinds)), "subject": subject}
         with closing(self.connect()) as connection:
             rows = connection.execute(query, asked).fetchall()
@@ -222,7 +222,7 @@ class History:
             {_BINS} select b.bin, f.kind, f.subject, max(f.alert), max(f.value / nullif(f.high, 0)), max(f.value)
             from b join findings f on f.chunk = b.chunk where f.kind in (select value from json_each(:kinds))
             group by b.bin, f.kind, f.subject
-        """  # noqa: S608
+        """  # noqa: S608 - our own words, and values are parameters
         with closing(self.connect()) as connection:
             rows = connection.execute(query, {"places": _places(bins), "kinds": json.dumps(list(kinds))}).fetchall()
         return [
@@ -240,7 +240,7 @@ class History:
             select f.chunk, {_FINDING} from findings f
             where f.chunk in (select value from json_each(:ids))
                 and (:kind is null or f.kind = :kind) and (:subject is null or f.subject = :subject)
-        """  # noqa: S608
+        """  # noqa: S608 - our own words, and values are parameters
         with closing(self.connect()) as connection:
             asked = {"ids": json.dumps(list(by_id)), "kind": kind, "subject": subject}
             for id, kind_, subject_, method, value, threshold, alert, realised, low, high, error in connection.execute(
@@ -261,7 +261,7 @@ class History:
         by_id = {chunk.id: chunk for chunk in chunks}
         query = f"""
             select a.chunk, {_ALARM} from alarms a where a.chunk in (select value from json_each(?)) order by a.id
-        """  # noqa: S608
+        """  # noqa: S608 - our own words, and values are parameters
         with closing(self.connect()) as connection:
             for id, kind, subject, text, causes, examples, usual in connection.execute(
                 query, (json.dumps(list(by_id)),)
@@ -330,5 +330,5 @@ def _chunk(connection: sqlite3.Connection, chunk: Judged, sha256: str, run: str,
         values,
     ).fetchone()
     for table in ("findings", "alarms"):
-        connection.execute(f"delete from {table} where chunk = ?", row)  # noqa: S608
+        connection.execute(f"delete from {table} where chunk = ?", row)  # noqa: S608 - our own words, and values are parameters
     return int(row[0])

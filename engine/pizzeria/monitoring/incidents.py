@@ -246,7 +246,7 @@ def _take(connection: sqlite3.Connection, alarm: Alarm, here: tuple[str, int], s
         alarm.end, 1, at, at, at, "", "", "", 0,
     )  # fmt: skip
     places = ", ".join("?" * len(values))
-    row = connection.execute(f"insert into incidents values (null, {places}) returning id", values).fetchone()  # noqa: S608
+    row = connection.execute(f"insert into incidents values (null, {places}) returning id", values).fetchone()  # noqa: S608 - our own words, and values are parameters
     return int(row[0])
 
 
@@ -338,7 +338,7 @@ def _open(connection: sqlite3.Connection, sha256: str) -> list[Incident]:
 
 
 def _select(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Incident]:
-    query = f"select {_INCIDENT} from incidents where {where}"  # noqa: S608
+    query = f"select {_INCIDENT} from incidents where {where}"  # noqa: S608 - our own words, and values are parameters
     return [_incident(row) for row in connection.execute(query, tuple(values))]
 
 

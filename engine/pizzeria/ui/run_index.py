@@ -46,7 +46,7 @@ SORTS: Mapping[str, str] = {
 
 
 _FIELDS = [field.name for field in fields(Facts)]
-_INSERT = f"insert or replace into runs values ({', '.join('?' * len(_FIELDS))})"  # noqa: S608
+_INSERT = f"insert or replace into runs values ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - our own words, and values are parameters
 
 
 class RunIndex:
@@ -142,9 +142,9 @@ class RunIndex:
         order = f"{column} is null, {column} {way}, touched desc, id"
         if sort == "time":
             order = f"touched {way}, id"
-        query = f"select * from runs where {where} order by {order} limit ? offset ?"  # noqa: S608
+        query = f"select * from runs where {where} order by {order} limit ? offset ?"  # noqa: S608 - our own words, and values are parameters
         rows = self._rows(query, [*values, limit, offset])
-        [(total,)] = self._rows(f"select count(*) from runs where {where}", values)  # noqa: S608
+        [(total,)] = self._rows(f"select count(*) from runs where {where}", values)  # noqa: S608 - our own words, and values are parameters
         return [_facts(row) for row in rows], int(total)
 
     def of(self, id: str) -> Facts | None:

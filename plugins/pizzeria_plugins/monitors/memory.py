@@ -98,7 +98,7 @@ class Memory:
 
     def chunks(self) -> list[Remembered]:
         """All that were cut, oldest first."""
-        query = f"select {_COLUMNS} from chunks order by first_moment, first_rows, last_moment, last_rows"  # noqa: S608
+        query = f"select {_COLUMNS} from chunks order by first_moment, first_rows, last_moment, last_rows"  # noqa: S608 - our own words, and values are parameters
         with closing(_connect(self.path)) as connection:
             rows = connection.execute(query).fetchall()
         return [

@@ -140,13 +140,13 @@ class PartIndex:
 
     def labels_named(self, names: Collection[str]) -> Iterator[Label]:
         """The labels of these predictions or inputs."""
-        query = f"select {', '.join(LABEL_COLUMNS[1:])} from labels where name in (select value from json_each(?))"  # noqa: S608
+        query = f"select {', '.join(LABEL_COLUMNS[1:])} from labels where name in (select value from json_each(?))"  # noqa: S608 - our own words, and values are parameters
         for values in self._connection.execute(query, (json.dumps(list(names)),)):
             yield as_label(*values)
 
     def labels_since(self, since: str) -> Iterator[tuple[str, Label]]:
         """The labels that came at a time or later, behind that time, in order of it."""
-        query = f"select {', '.join(LABEL_COLUMNS)} from labels where received >= ? order by received"  # noqa: S608
+        query = f"select {', '.join(LABEL_COLUMNS)} from labels where received >= ? order by received"  # noqa: S608 - our own words, and values are parameters
         for received, *values in self._connection.execute(query, (since,)):
             yield received, as_label(*values)
 
@@ -172,7 +172,7 @@ class PartIndex:
         gone = json.dumps(names)
         tables = (("labels", "part"),) if kind == "labels" else (("units", "part"), ("repeats", "part"))
         for table, column in tables:
-            query = f"delete from {table} where {column} in (select value from json_each(?))"  # noqa: S608
+            query = f"delete from {table} where {column} in (select value from json_each(?))"  # noqa: S608 - our own words, and values are parameters
             self._connection.execute(query, (gone,))
         query = "delete from parts where kind = ? and name in (select value from json_each(?))"
         self._connection.execute(query, (kind, gone))

@@ -69,8 +69,8 @@ _LABELS = (
     "CREATE INDEX IF NOT EXISTS {labels_by_time} ON {labels} (received)",
 )
 """Made with the first label."""
-_INSERT_LABEL = f"INSERT INTO {{labels}} ({', '.join(LABEL_COLUMNS)}) VALUES (%s, %s, %s, %s, %s, %s)"  # noqa: S608
-_LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM {{labels}}"  # noqa: S608
+_INSERT_LABEL = f"INSERT INTO {{labels}} ({', '.join(LABEL_COLUMNS)}) VALUES (%s, %s, %s, %s, %s, %s)"  # noqa: S608 - our own words, and values are parameters
+_LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM {{labels}}"  # noqa: S608 - our own words, and values are parameters
 _INSERT = """
 INSERT INTO {table} (timestamp, sha256, prediction_id, input_id, listing_id, latency_ms, record)
 SELECT t::timestamptz, s, p, i, l, m, r::jsonb
@@ -249,7 +249,7 @@ def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[s
         if not _there(connection, options, "labels"):
             return
         where, arguments = ("WHERE received >= %s", (since,)) if since else ("", ())
-        query = f"SELECT {', '.join(LABEL_COLUMNS)} FROM {{labels}} {where} ORDER BY received"  # noqa: S608
+        query = f"SELECT {', '.join(LABEL_COLUMNS)} FROM {{labels}} {where} ORDER BY received"  # noqa: S608 - our own words, and values are parameters
         with connection.transaction(), connection.cursor("labels") as cursor:
             cursor.itersize = CHUNK
             for received, *values in cursor.execute(_filled(query, options), arguments):
@@ -368,7 +368,7 @@ def _records(
     while True:
         where = " AND ".join((begin, *(one for one, value in of_all.items() if value is not None)))
         query = (
-            f"SELECT {', '.join(COLUMNS)}, ({rest})::text FROM {{table}} WHERE {where} "  # noqa: S608
+            f"SELECT {', '.join(COLUMNS)}, ({rest})::text FROM {{table}} WHERE {where} "  # noqa: S608 - our own words, and values are parameters
             f"ORDER BY timestamp, prediction_id LIMIT {_AT_ONCE}"
         )
         found = connection.execute(_filled(query, options), at).fetchall()

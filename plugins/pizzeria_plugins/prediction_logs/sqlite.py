@@ -63,7 +63,7 @@ _ROWS = (
 )
 """Predictions of a record; one of an earlier Pizzeria has none. That goes on with the file: it is no new version."""
 _INSERT = (
-    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json, rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json, rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - our own words, and values are parameters
     "ON CONFLICT (prediction_id) DO NOTHING"
 )
 _INSERT_PHOTO = (
@@ -83,8 +83,8 @@ _LABELS = (
     "CREATE INDEX IF NOT EXISTS labels_of_inputs ON labels (subject) WHERE subject = 'input_id'",
 )
 """Made with the first label, so that a Pizzeria which knows none goes on with the file."""
-_INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
-_LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608
+_INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words, and values are parameters
+_LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608 - our own words, and values are parameters
 _AGAIN_S = 0.01
 _AT_ONCE = 1_000
 """Records, of up to thousands of rows each, that are read in one transaction."""
@@ -196,8 +196,8 @@ def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256:
             return [0] * max(len(limits) - 1, 0)
         where = f"{'sha256 = ? AND' if sha256 else ''} timestamp >= ? AND timestamp < ?"
         rows = "rows" if "rows" in known else "NULL"
-        by_index = f"SELECT total({rows}), count(*) - count({rows}) FROM predictions WHERE {where}"  # noqa: S608
-        unknown = f"SELECT total(coalesce(json_extract(record_json, '$.rows'), 1)) FROM predictions WHERE {where}"  # noqa: S608
+        by_index = f"SELECT total({rows}), count(*) - count({rows}) FROM predictions WHERE {where}"  # noqa: S608 - our own words, and values are parameters
+        unknown = f"SELECT total(coalesce(json_extract(record_json, '$.rows'), 1)) FROM predictions WHERE {where}"  # noqa: S608 - our own words, and values are parameters
         found = []
         for ends in pairwise(limits):
             at = (sha256, *ends) if sha256 else ends
@@ -278,7 +278,7 @@ def labels_since(options: Options, folder: Path, since: str) -> Iterator[tuple[s
     Raises:
         DataError: the file is there and cannot be read.
     """
-    query = f"SELECT {', '.join(LABEL_COLUMNS)} FROM labels WHERE received >= ? ORDER BY received"  # noqa: S608
+    query = f"SELECT {', '.join(LABEL_COLUMNS)} FROM labels WHERE received >= ? ORDER BY received"  # noqa: S608 - our own words, and values are parameters
     with _reading(options, folder) as connection:
         if connection is not None and _has_labels(connection):
             for received, *values in connection.execute(query, (since,)):
@@ -335,11 +335,11 @@ def _limit(moment: datetime) -> str:
 
 
 def _delete(connection: sqlite3.Connection, table: str, limit: str, column: str = "timestamp") -> int:
-    doomed = f"SELECT rowid FROM {table} WHERE {column} < ? LIMIT {_SLICE}"  # noqa: S608
+    doomed = f"SELECT rowid FROM {table} WHERE {column} < ? LIMIT {_SLICE}"  # noqa: S608 - our own words, and values are parameters
     deleted = 0
     while True:
         with _transaction(connection):
-            count = connection.execute(f"DELETE FROM {table} WHERE rowid IN ({doomed})", (limit,)).rowcount  # noqa: S608
+            count = connection.execute(f"DELETE FROM {table} WHERE rowid IN ({doomed})", (limit,)).rowcount  # noqa: S608 - our own words, and values are parameters
         deleted += count
         if count < _SLICE:
             return deleted
@@ -362,7 +362,7 @@ def _records(
         rest = "CASE WHEN rows = 1 THEN '{}' ELSE record_json END"
     conditions = {"sha256 = :sha256": sha256, "timestamp < :until": until}
     where = " AND ".join(["(timestamp, id) > (:after, :id)", *(one for one, value in conditions.items() if value)])
-    query = f"SELECT id, {fixed}, {rest} FROM predictions WHERE {where} ORDER BY timestamp, id LIMIT {_AT_ONCE}"  # noqa: S608
+    query = f"SELECT id, {fixed}, {rest} FROM predictions WHERE {where} ORDER BY timestamp, id LIMIT {_AT_ONCE}"  # noqa: S608 - our own words, and values are parameters
     at = {"sha256": sha256, "until": until, "after": since or "", "id": -1}
     while found := connection.execute(query, at).fetchall():
         at |= {"id": found[-1][0], "after": found[-1][1]}

@@ -58,5 +58,5 @@ class ChunkFiles:
     def relation(self) -> str:
         """SQL of all rows, in the final types."""
         shown = ", ".join(f"CAST(c{at} AS {SQL[self.kinds[one]]}) AS {name(one)}" for at, one in enumerate(self.names))
-        parts = (f"SELECT {shown} FROM read_parquet({literal(escaped(file))})" for file in self._files)  # noqa: S608
+        parts = (f"SELECT {shown} FROM read_parquet({literal(escaped(file))})" for file in self._files)  # noqa: S608 - names are quoted, texts escaped
         return f"({' UNION ALL '.join(parts)})"

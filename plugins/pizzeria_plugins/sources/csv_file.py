@@ -79,11 +79,11 @@ def read_csv(
     )
     found = ", ".join(literal(escaped(text.path)) for text in texts)
     connection.execute(
-        f"COPY (SELECT * FROM read_csv([{found}], {options})) TO {literal(str(staged))} (FORMAT parquet)"  # noqa: S608
+        f"COPY (SELECT * FROM read_csv([{found}], {options})) TO {literal(str(staged))} (FORMAT parquet)"  # noqa: S608 - names are quoted, texts escaped
     )
     _settle_rejects(connection, texts, files, dialect.bad_rows, where, account)
     relation = f"read_parquet({literal(escaped(staged))})"
-    count = _row(connection, f"SELECT count(*) FROM {relation}")[0]  # noqa: S608
+    count = _row(connection, f"SELECT count(*) FROM {relation}")[0]  # noqa: S608 - names are quoted, texts escaped
     for text, file in zip(texts, files, strict=True):
         if text.encoding is not None:
             lines = _lines(text.path)
@@ -214,7 +214,7 @@ def _typed(
         elif number >= _MOSTLY * present and not padded:
             odd = f"{name(one)} IS NOT NULL AND TRY_CAST({_number(one, dialect)} AS DOUBLE) IS NULL"
             values = connection.execute(
-                f"SELECT file_row_number, {name(one)} FROM {relation} WHERE {odd} LIMIT {EXAMPLES}"  # noqa: S608
+                f"SELECT file_row_number, {name(one)} FROM {relation} WHERE {odd} LIMIT {EXAMPLES}"  # noqa: S608 - names are quoted, texts escaped
             ).fetchall()
             what = f"column {one} stays text: not all of its values are numbers (data.missing says which mean nothing)"
             for at, value in values:
@@ -232,7 +232,7 @@ def _typed(
             if time == present:
                 kinds[one] = "TIMESTAMP WITH TIME ZONE" if zoned == present else "TIMESTAMP"
     selected = ", ".join(f"{_cast(one, kinds[one], dialect)} AS {name(one)}" for one in names)
-    return f"(SELECT {selected} FROM {relation})"  # noqa: S608
+    return f"(SELECT {selected} FROM {relation})"  # noqa: S608 - names are quoted, texts escaped
 
 
 def _ask(
@@ -247,7 +247,7 @@ def _ask(
         return {}
     values = {one: {"{c}": name(one), "{n}": _number(one, dialect)} for one in names}
     asked = [re.sub(r"\{[cn]\}", lambda m: values[one][m[0]], test) for one in names for test in tests.values()]  # noqa: B023
-    row = _row(connection, f"SELECT {', '.join(asked)} FROM {relation}")  # noqa: S608
+    row = _row(connection, f"SELECT {', '.join(asked)} FROM {relation}")  # noqa: S608 - names are quoted, texts escaped
     width = len(tests)
     return {one: row[at * width : (at + 1) * width] for at, one in enumerate(names)}
 

@@ -115,10 +115,10 @@ def write_rows(
     ]
     limit = f" LIMIT {options.limit}" if options.limit else ""
     made, path = folder / ".rows.parquet.tmp", folder / "rows.parquet"
-    query = f"SELECT {', '.join(selected)} FROM {relation}{limit}"  # noqa: S608
+    query = f"SELECT {', '.join(selected)} FROM {relation}{limit}"  # noqa: S608 - names are quoted, texts escaped
     connection.execute(f"COPY ({query}) TO {literal(str(made))} (FORMAT parquet, COMPRESSION zstd)")
     rows = f"read_parquet({literal(escaped(made))})"
-    count = _one(connection, f"SELECT count(*) FROM {rows}")  # noqa: S608
+    count = _one(connection, f"SELECT count(*) FROM {rows}")  # noqa: S608 - names are quoted, texts escaped
     if not count:
         raise DataError(f"{where} has no rows", hint="a table needs a header and at least one row")
     if key is not None:
@@ -173,7 +173,7 @@ def label(column: str, kind: str) -> str:
 def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, str]]:
     return [
         (str(row[0]), str(row[1]))
-        for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608
+        for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608 - names are quoted, texts escaped
     ]
 
 
@@ -203,13 +203,13 @@ def _columns(options: RowOptions, problem: Problem, found: list[str], where: str
 
 
 def _require_keys(connection: duckdb.DuckDBPyConnection, rows: str, key: str, where: str) -> None:
-    missing = _one(connection, f"SELECT min(file_row_number) FROM {rows} WHERE row_id IS NULL")  # noqa: S608
+    missing = _one(connection, f"SELECT min(file_row_number) FROM {rows} WHERE row_id IS NULL")  # noqa: S608 - names are quoted, texts escaped
     if missing is not None:
         raise DataError(
             f"{where}: column {key!r} is empty in row {missing}", hint="data.row_id names a column that is never empty"
         )
     twice = connection.execute(
-        f"SELECT row_id FROM {rows} GROUP BY row_id HAVING count(*) > 1 ORDER BY row_id LIMIT 5"  # noqa: S608
+        f"SELECT row_id FROM {rows} GROUP BY row_id HAVING count(*) > 1 ORDER BY row_id LIMIT 5"  # noqa: S608 - names are quoted, texts escaped
     ).fetchall()
     if twice:
         raise DataError(

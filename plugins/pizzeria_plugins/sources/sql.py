@@ -176,7 +176,7 @@ def recognise(path: Path) -> Recognised | None:
                     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
                 )
             ]
-            sizes = {one: connection.execute(f"SELECT count(*) FROM {name(one)}").fetchone()[0] for one in names}  # noqa: S608
+            sizes = {one: connection.execute(f"SELECT count(*) FROM {name(one)}").fetchone()[0] for one in names}  # noqa: S608 - names are quoted, texts escaped
     except Exception:  # whatever is wrong with it, it is not for this source
         return None
     if not sizes:
@@ -322,6 +322,6 @@ def _with_times(ducks: Any, relation: str, names: Sequence[str], times: Sequence
     if not times:
         return relation
     asked = ", ".join(f"count(TRY_CAST({name(one)} AS TIMESTAMP)) = count({name(one)})" for one in times)
-    holds = dict(zip(times, ducks.execute(f"SELECT {asked} FROM {relation}").fetchone(), strict=True))  # noqa: S608
+    holds = dict(zip(times, ducks.execute(f"SELECT {asked} FROM {relation}").fetchone(), strict=True))  # noqa: S608 - names are quoted, texts escaped
     shown = (f"CAST({name(one)} AS TIMESTAMP) AS {name(one)}" if holds.get(one) else name(one) for one in names)
-    return f"(SELECT {', '.join(shown)} FROM {relation})"  # noqa: S608
+    return f"(SELECT {', '.join(shown)} FROM {relation})"  # noqa: S608 - names are quoted, texts escaped
