@@ -45,7 +45,7 @@ def verdict_of(name: str, probability: float, photos: int, calibration: Mapping[
     low, high = band_of(name, calibration)
     if weighed(probability, photos, calibration.get("listing_photos")) >= high:
         return "confirmed"
-    return "uncertain" if probability >= low else "not shown"
+    return "not shown" if probability < low else "uncertain"  # NaN says nothing, and least of all that it is absent
 
 
 def band_of(name: str, calibration: Mapping[str, Any]) -> tuple[float, float]:
@@ -91,6 +91,6 @@ def band_faults(calibration: Mapping[str, Any], classes: list[str]) -> list[str]
 
 
 def _is_band(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(end, int | float) for end in value):
+    if not isinstance(value, list) or len(value) != 2 or not all(type(end) in (int, float) for end in value):
         return False
     return bool(0 <= value[0] <= value[1] <= 1)

@@ -70,7 +70,11 @@ class Predictor:
         self._check_graph()
 
     def photo(self, photo: Photo) -> PhotoAnswer:
-        """The answer for one photo, as `pizzeria.inference.photos.decode` gives it."""
+        """The answer for one photo, as `pizzeria.inference.photos.decode` gives it.
+
+        Raises:
+            RequestError: 422, the model has no finite answer to it.
+        """
         original = (photo.width, photo.height)
         pixels, geometry = resize(photo.image, self.bundle.preprocessing, original)
         found = self._run({"images": pixels[None]})
@@ -83,6 +87,13 @@ class Predictor:
             scores = Predictions(("0",), boxes=(boxes,)).presence(len(self.bundle.classes))
         else:
             scores = found[0].astype(np.float32)
+        if not np.isfinite(scores).all():
+            raise RequestError(
+                422,
+                "no_answer",
+                "the model has no finite answer",
+                hint="if other photos end alike, the model is broken",
+            )
         return PhotoAnswer(
             bundle=self.bundle,
             width=photo.width,

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -198,3 +199,16 @@ def test_a_table_is_answered_as_its_rows_are(make_predictor: Make) -> None:
         if answer.probabilities is not None:
             expected = [round(float(p), 6) for p in answer.probabilities[:, 1]]
             assert [one["probabilities"]["up"] for one in answer.wire()] == expected
+
+
+def test_a_network_that_overflows_says_nothing_of_a_photo(make_predictor: Make, tmp_path: Path) -> None:
+    bundle = make_predictor("multilabel_classification").bundle
+    model = onnx.load_from_string(bundle.read("model.onnx"))
+    [white] = [one for one in model.graph.initializer if one.name == "white"]
+    white.CopyFrom(onnx.numpy_helper.from_array(np.float32(0), "white"))
+    onnx.save(model, tmp_path / "broken.onnx")
+    broken = Predictor(draft_bundle(bundle.description, tmp_path / "broken.onnx"), threads=1)
+    for colour in ("white", "black"):  # one is infinite, and one no number at all
+        with pytest.raises(RequestError, match="no finite answer") as caught:
+            broken.photo(photo(Image.new("RGB", (128, 128), colour)))
+        assert caught.value.status == 422
