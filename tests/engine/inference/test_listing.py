@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pizzeria.errors import RequestError
 from pizzeria.inference.answers import PhotoAnswer
+from pizzeria.inference.bands import verdict_of
 from pizzeria.inference.bundle import Bundle
 from pizzeria.inference.bundle_files import FolderFiles
-from pizzeria.inference.listing import verify
+from pizzeria.inference.listing import check_declared, verify
 from pizzeria.predictions import Boxes
 
 CLASSES = ["bed", "sofa", "tv"]
@@ -115,8 +118,124 @@ def test_nothing_is_confirmed_without_a_box() -> None:
     assert (bed["verdict"], bed["evidence"]) == ("uncertain", None)
 
 
-def test_unknown_amenities_are_refused_with_the_nearest() -> None:
+def test_what_can_be_refused_is_refused_by_name() -> None:
     bundle = bundle_of([0.5, 0.5, 0.5])
     with pytest.raises(RequestError) as caught:
-        verify(["soffa"], answers_of(bundle, a=[0.9, 0.1, 0.1]), bundle)
-    assert (caught.value.status, caught.value.hint) == (422, "did you mean sofa?")
+        verify(["bed", "soffa"], answers_of(bundle, a=[0.9, 0.1, 0.1]), bundle)
+    error = caught.value
+    assert (error.status, error.code, error.message, error.hint) == (
+        422,
+        "unknown_amenity",
+        "'soffa' is no amenity",
+        "did you mean sofa?",
+    )
+    with pytest.raises(RequestError, match=f"^'{'x' * 60}' is no amenity") as caught:
+        check_declared(["x" * 10_000], CLASSES)
+    assert caught.value.hint == "there is bed, sofa, tv"
+    with pytest.raises(RequestError) as caught:
+        verify(["bed"], {}, bundle)
+    error = caught.value
+    assert (error.status, error.code, error.message, error.hint) == (
+        422,
+        "no_photos",
+        "the listing has no photo",
+        "send at least one",
+    )
+    single = bundle_of([0.5, 0.5, 0.5], "image_classification")
+    with pytest.raises(RequestError) as caught:
+        verify(["bed"], answers_of(single, a=[0.9, 0.1, 0.1]), single)
+    error = caught.value
+    assert (error.status, error.code, error.message, error.hint) == (
+        422,
+        "no_presence",
+        "a model for image_classification cannot verify listings",
+        "use POST /predict",
+    )
+
+
+def test_verdicts_come_as_declared_and_the_rest_the_most_probable_first() -> None:
+    bundle = bundle_of([0.5, 0.5, 0.5])
+    answers = answers_of(bundle, a=[0.7123456789, 0.95, 0.8])
+    found = verify(["tv", "bed", "tv"], answers, bundle)
+    assert [one["amenity"] for one in found["verdicts"]] == ["tv", "bed"]
+    assert [one["amenity"] for one in found["undeclared"]] == ["sofa"]
+    assert [one["amenity"] for one in verify([], answers, bundle)["undeclared"]] == ["sofa", "tv", "bed"]
+    assert verify([], answers, bundle)["undeclared"][2]["probability"] == 0.712346
+    assert found["verdicts"][1]["probability"] == 0.712346
+    assert found["verdicts"][0]["evidence"] == {"photo": "a", "prediction_id": None, "box": None}
+    assert found["photos"] == [{"name": "a", "prediction_id": None, "width": 10, "height": 20}]
+    assert (found["model"], set(found)) == ("sha", {"verdicts", "undeclared", "photos", "model"})
+
+
+@pytest.mark.parametrize(
+    ("probability", "name", "reason"),
+    [
+        (0.9949, "bed", "seen in a with 99 %"),
+        (0.9999, "bed", "seen in a with 99 %"),
+        (0.004, "bed", "hardly seen, under 1 % in a: too much to say that none shows it"),
+        (0.006, "bed", "hardly seen, 1 % in a: too much to say that none shows it"),
+        (0.149, "bed", "hardly seen, 15 % in a: too much to say that none shows it"),
+        (0.15, "bed", "something like a bed in a with 15 %: too unsure"),
+        (0.4, "espresso_maker", "something like an espresso maker in a with 40 %: too unsure"),
+        (0.4, "Iron", "something like an Iron in a with 40 %: too unsure"),
+    ],
+)
+def test_a_reason_says_where_and_how_sure(probability: float, name: str, reason: str) -> None:
+    classes = [name, "tv"]
+    description = {
+        "name": "m",
+        "task": "multilabel_classification",
+        "classes": classes,
+        "calibration": {
+            "method": "none",
+            "thresholds": dict.fromkeys(classes, 0.3),
+            "bands": {one: [0.001, 0.9] for one in classes},
+        },
+    }
+    bundle = Bundle("here", "sha", description, FolderFiles("here", {"x": Path("x")}), {})
+    # As float64, as what is configured: a float32 of 0.15 would be a little more.
+    answers = {"a": PhotoAnswer(bundle, 1, 1, np.array([probability, 0.0]), {})}
+    assert verify([name], answers, bundle)["verdicts"][0]["reason"] == reason
+
+
+def test_of_equal_photos_the_first_is_the_evidence_and_zero_is_no_evidence() -> None:
+    bundle = bundle_of([0.5, 0.5, 0.5], bands={"bed": [0, 0], "sofa": [0, 1], "tv": [0.1, 0.6]})
+    answers = answers_of(bundle, a=[0, 0.5, 0.6], b=[0, 0.5, 0.6])
+    bed, sofa, tv = verify(CLASSES, answers, bundle)["verdicts"]
+    assert (sofa["evidence"]["photo"], tv["evidence"]["photo"]) == ("a", "a")
+    assert (bed["verdict"], bed["evidence"]) == ("uncertain", None), "a band that takes all in sees nothing in nothing"
+    assert tv["verdict"] == "confirmed"
+
+
+shares = st.floats(0, 1, width=32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    photos=st.lists(st.tuples(shares, shares, shares), min_size=1, max_size=6),
+    band=st.tuples(shares, shares).map(sorted),
+    usual=st.integers(1, 5),
+    declared=st.lists(st.sampled_from(CLASSES), max_size=4),
+    chance=st.randoms(use_true_random=False),
+)
+def test_a_verdict_follows_from_the_best_photo_in_whatever_order_they_come(
+    photos: list[tuple[float, ...]], band: list[float], usual: int, declared: list[str], chance: Any
+) -> None:
+    bundle = bundle_of([0.4, 0.4, 0.4], bands=dict.fromkeys(CLASSES, band), listing_photos=usual)
+    named = {f"p{i}": list(one) for i, one in enumerate(photos)}
+    found = verify(declared, answers_of(bundle, **named), bundle)
+    best = {name: max(one[i] for one in photos) for i, name in enumerate(CLASSES)}
+    rule = {name: verdict_of(name, p, len(photos), bundle.calibration) for name, p in best.items()}
+    for one in found["verdicts"]:
+        name, verdict = one["amenity"], one["verdict"]
+        assert verdict == ("uncertain" if best[name] == 0 and rule[name] == "confirmed" else rule[name])
+        assert (one["evidence"] is None) == (verdict == "not shown" or best[name] == 0)
+        if one["evidence"]:
+            assert named[one["evidence"]["photo"]][CLASSES.index(name)] == best[name]
+    assert {one["amenity"] for one in found["undeclared"]} == {
+        name for name in CLASSES if rule[name] == "confirmed" and name not in declared and best[name] > 0
+    }
+    names = list(named)
+    chance.shuffle(names)
+    again = verify(declared, answers_of(bundle, **{name: named[name] for name in names}), bundle)
+    assert [one["verdict"] for one in again["verdicts"]] == [one["verdict"] for one in found["verdicts"]]

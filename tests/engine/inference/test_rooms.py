@@ -16,7 +16,7 @@ from pizzeria.inference.contract import Contract, Limits
 from pizzeria.inference.listing import verify
 from pizzeria.inference.photos import decode
 from pizzeria.inference.predictor import Predictor
-from pizzeria.inference.rooms import RoomAnswer, Rooms, open_rooms
+from pizzeria.inference.rooms import RoomAnswer, Rooms, open_rooms, shows
 
 Make = Callable[..., Bundle]
 ROOMS = ["kitchen", "bedroom", "bathroom"]
@@ -82,6 +82,54 @@ def test_what_no_prior_mentions_stays(rooms: Rooms) -> None:
     assert 0.4 < halfway < rooms.update("bed", 0.4, sure_of("bedroom"))
 
 
+def test_what_a_room_says_is_known_exactly(rooms: Rooms) -> None:
+    """Odds by hand: a tv in 0.25 of all photos, in 0.6 of bedrooms and 0.1 of kitchens."""
+    ratio = (0.6 / 0.4) / (0.25 / 0.75)
+    alone = 0.3 / 0.7
+    assert rooms.update("tv", 0.3, sure_of("bedroom")) == pytest.approx(alone * ratio / (1 + alone * ratio))
+    mixed = 0.5 * 0.6 + 0.25 * 0.1 + 0.25 * 0.25  # half a bedroom, a quarter each of a kitchen and of who knows
+    ratio = (mixed / (1 - mixed)) / (0.25 / 0.75)
+    halfway = rooms.update("tv", 0.3, sure_of("bedroom", 0.5))
+    assert halfway == pytest.approx(alone * ratio / (1 + alone * ratio), abs=1e-6)
+    assert rooms.update("tv", 0.0, sure_of("bedroom")) == 0
+    assert rooms.update("tv", 1.0, sure_of("kitchen")) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("prior", "kept"), [(1.0, 0.999), (0.0, 0.001)])
+def test_no_room_makes_a_thing_certain(rooms: Rooms, amenities: Bundle, prior: float, kept: float) -> None:
+    sure = Rooms(rooms.predictor, {"bedroom": {"bed": prior}}, amenities)
+    ratio = kept / (1 - kept) / (0.3 / 0.7)
+    assert sure.update("bed", 0.5, sure_of("bedroom")) == pytest.approx(ratio / (1 + ratio))
+    assert 0 < sure.update("bed", 0.5, sure_of("bedroom")) < 1
+    assert sure.update("bed", 0.5, sure_of("kitchen")) == pytest.approx(0.5)
+
+
+def test_rooms_in_which_a_thing_is_expected_are_those_where_most_photos_show_it(
+    rooms: Rooms, amenities: Bundle
+) -> None:
+    prior = {"kitchen": {"tv": 0.5}, "bedroom": {"tv": 0.49, "bed": 0.9}, "bathroom": {"tv": 0.51}}
+    told = Rooms(rooms.predictor, prior, amenities)
+    assert told.where("tv") == ("kitchen", "bathroom")
+    assert (told.where("bed"), told.where("sofa")) == (("bedroom",), ())
+    assert [shows(sure_of("kitchen", share), "kitchen") for share in (0.5, 0.49)] == [True, False]
+    assert not shows(sure_of("kitchen"), "bathroom")
+
+
+def test_the_most_probable_room_is_told() -> None:
+    room = RoomAnswer(tuple(ROOMS), np.array([0.2, 0.7123456789, 0.0876543], np.float32))
+    assert (room.name, room.probability) == ("bedroom", pytest.approx(0.71234568))
+    assert room.wire() == {"name": "bedroom", "probability": 0.712346}
+
+
+def test_several_rooms_are_named_where_one_of_them_must_be_seen(rooms: Rooms, amenities: Bundle) -> None:
+    told = Rooms(rooms.predictor, {"bedroom": {"tv": 0.6}, "kitchen": {"tv": 0.5}}, amenities)
+    nothing = [0.0, 0.0, 0.0]
+    [tv] = judge(amenities, told, ["tv"], a=(nothing, sure_of("bathroom")))
+    assert tv["reason"] == "no photo of a bedroom or a kitchen, where a tv would be"
+    [tv] = judge(amenities, told, ["tv"], a=(nothing, sure_of("bathroom")), b=(nothing, sure_of("kitchen")))
+    assert (tv["verdict"], tv["evidence"]) == ("not shown", None)
+
+
 def test_absence_needs_a_photo_of_the_room(amenities: Bundle, rooms: Rooms) -> None:
     nothing = [0.01, 0.01, 0.01]
     [bed, sofa] = judge(amenities, rooms, ["bed", "sofa"], a=(nothing, sure_of("bathroom")))
@@ -115,8 +163,8 @@ def test_the_room_can_take_a_verdict_back(amenities: Bundle, rooms: Rooms) -> No
 @pytest.mark.parametrize(
     ("prior", "message", "hint"),
     [
-        ({"kitchn": {"bed": 0.5}}, "knows no room 'kitchn'", "did you mean kitchen?"),
-        ({"kitchen": {"sofaa": 0.5}}, "knows no 'sofaa'", "did you mean sofa?"),
+        ({"kitchn": {"bed": 0.5}}, r"^serving\.verification\.prior: .*rooms knows no room 'kitchn'$", "kitchen"),
+        ({"kitchen": {"sofaa": 0.5}}, r"^serving\.verification\.prior\.kitchen: .*amenities knows no 'sofaa'$", "sofa"),
     ],
 )
 def test_unknown_names_are_refused(
@@ -124,15 +172,22 @@ def test_unknown_names_are_refused(
 ) -> None:
     with pytest.raises(BundleError, match=message) as caught:
         Rooms(rooms.predictor, prior, amenities)
-    assert caught.value.hint == hint
+    assert caught.value.hint == f"did you mean {hint}?"
 
 
 def test_only_a_fitting_bundle_tells_rooms(make_bundle: Make, amenities: Bundle, rooms: Rooms) -> None:
-    with pytest.raises(BundleError, match="cannot tell rooms apart"):
+    with pytest.raises(
+        BundleError, match=r"amenities is a model for multilabel_classification and cannot tell rooms apart$"
+    ) as caught:
         Rooms(Predictor(amenities, threads=1), PRIOR, amenities)
+    assert caught.value.hint == "serving.verification.rooms takes a bundle for image_classification"
     old = make_bundle("multilabel_classification", "old")
-    with pytest.raises(BundleError, match="how frequent"):
+    with pytest.raises(
+        BundleError, match=r"old does not say how frequent 'tv' is, so no room can change it$"
+    ) as caught:
         Rooms(rooms.predictor, PRIOR, old)
+    assert caught.value.hint == "pack it again with this version of Pizzeria"
+    assert Rooms(rooms.predictor, {}, old).update("tv", 0.3, sure_of("kitchen")) == 0.3, "no prior, nothing to lack"
 
 
 def test_a_changed_byte_in_the_rooms_bundle_is_refused(make_bundle: Make, amenities: Bundle, tmp_path: Any) -> None:
