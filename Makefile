@@ -7,7 +7,7 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --gen
 # What each kind of place needs to serve; see pizzeria.shipment.locks.
 LOCKS := serve serve-postgresql serve-parquet monitor lambda azure-function google-function
 
-.PHONY: help install demo test torture check fix lock schema clean
+.PHONY: help install demo test torture mutants check fix lock schema clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ test: $(STAMP) ## All tests, two files at a time, the long ones first
 
 torture: $(STAMP) ## The short `pizzeria torture`: kills, full disks, changed bytes, hostile specs ...
 	@$(BIN)/pizzeria torture --short
+
+mutants: $(STAMP) ## How many faults, planted where things are decided, the tests find: 85 % or more
+	@$(BIN)/python tests/mutation/measure.py
 
 check: $(STAMP) ## ruff, mypy --strict on engine/, import-linter
 	$(BIN)/ruff check
