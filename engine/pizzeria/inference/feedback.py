@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from pizzeria.clock import utcnow
 from pizzeria.errors import RequestError
 from pizzeria.inference.requests import read_json
 from pizzeria.inference.truth import FORMS, By, Label, check_truth, read_moment
 
 MAX_LABELS = 1000
 """Labels in one request."""
+SOURCE = "feedback"
+"""What the source of each label begins with that came this way."""
 _LONGEST = 200
+_AHEAD = timedelta(minutes=5)
+"""Clocks differ by so much at most; a label of a later time would hold against all that is said until then."""
 _NAMES: tuple[By, By] = ("prediction_id", "input_id")
 _ABOUT = (*_NAMES, "at", "source")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/(0|[1-9][0-9]{0,8}))?")
@@ -60,7 +66,9 @@ def _label(where: str, found: Any, task: str, classes: Sequence[str], by_input: 
         raise RequestError(422, "wrong_label", f"{where}: no object", hint=f"a label has {keys}")
     by, name = _name(where, found, task, by_input)
     at = _time(where, found)
-    source = _text(f"{where}.source", found.get("source", ""))
+    # Whoever reaches the service may say anything here: he must not pass for one of the sources that are trusted.
+    said = _text(f"{where}.source", found.get("source", ""))
+    source = f"{SOURCE}: {said}"[:_LONGEST] if said else SOURCE
     try:
         truth = check_truth({key: value for key, value in found.items() if key not in _ABOUT}, task, classes)
     except RequestError as error:
@@ -103,10 +111,13 @@ def _time(where: str, found: Mapping[str, Any]) -> str:
     try:
         if not isinstance(at, str) or not _TIME.fullmatch(at):
             raise ValueError
-        return read_moment(at)
+        moment = read_moment(at)
     except (ValueError, OverflowError):
         hint = "ISO 8601 with its zone, such as 2026-05-01T12:00:00Z; or leave it out"
         raise RequestError(422, "wrong_label", f"{where}.at: no time", hint=hint) from None
+    if datetime.fromisoformat(moment) > utcnow() + _AHEAD:
+        raise RequestError(422, "wrong_label", f"{where}.at: {at} is yet to come", hint="leave it out")
+    return moment
 
 
 def _text(where: str, found: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from pizzeria.examination import answers_of, test_inputs
 from pizzeria.execution import execute
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.maintenance.begun import Begun, save
-from pizzeria.maintenance.comparison import decide
+from pizzeria.maintenance.comparison import decide, speaks_against
 from pizzeria.maintenance.decided import Decision
+from pizzeria.maintenance.manifest import MANIFEST
 from pizzeria.measuring import grouping
 from pizzeria.measuring.paired import Compared, compare
 from pizzeria.predictions import Predictions, load_predictions
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FROZEN, WINDOW = "frozen", "window"
+_SHOWN = 5
 
 
 def pursue(
@@ -76,9 +79,31 @@ def pursue(
         text = "" if outcome.passed is False else "it cannot be told whether it is better: "
         return Decision("refused", f"{text}{outcome.why}", evidence)
     ready = replace(begun, phase="promoting", run=done.run.id, sha256=new.sha256, evidence=evidence, why=outcome.why)
-    if spec.maintenance.approval:
-        return Decision("awaiting approval", outcome.why, evidence)
+    turn = _turn(begun, sets, spec)
+    if spec.maintenance.approval or turn:
+        return Decision("awaiting approval", "; ".join(filter(None, (outcome.why, turn))), evidence)
     return promote(save(ready, spec.name, store), spec, store, progress)
+
+
+def _turn(begun: Begun, sets: Mapping[str, Compared], spec: Spec) -> str:
+    """Why a person must say that the world has turned over: else whoever sends labels could say so.
+
+    Returns:
+        Nothing where the frozen test set speaks for the challenger too, where all labels are by sources that are
+        trusted, and where `maintenance.trust.on_turn` is believe.
+    """
+    rule, trust = spec.maintenance.compare, spec.maintenance.trust
+    frozen, version = sets.get(FROZEN), begun.evidence.get("version")
+    if not begun.meaning_changed or trust.on_turn == "believe" or version is None:
+        return ""
+    if frozen is not None and not speaks_against(frozen, rule, spec.problem):
+        return ""
+    said = json.loads((Path(version["folder"]) / MANIFEST).read_text())["counts"]["by_source"]
+    strangers = sorted(set(said) - set(trust.trusted))
+    if not strangers:
+        return ""
+    named = ", ".join(strangers[:_SHOWN]) + (" ..." if len(strangers) > _SHOWN else "")
+    return f"that inputs mean something else is said by {named}, not in maintenance.trust.trusted, so a person decides"
 
 
 def promote(begun: Begun, spec: Spec, store: Store, progress: Progress) -> Decision:

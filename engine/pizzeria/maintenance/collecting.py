@@ -42,7 +42,7 @@ from pizzeria.maintenance import joined_source
 from pizzeria.maintenance.champion_rows import DOUBTED, Lineage, lineage
 from pizzeria.maintenance.doubts import Known, shown_before
 from pizzeria.maintenance.kept import EXAMPLES, PHOTOS, keep
-from pizzeria.maintenance.manifest import describe
+from pizzeria.maintenance.manifest import MANIFEST, describe
 from pizzeria.maintenance.poison import Doubted, judge
 from pizzeria.maintenance.sides import Rule, settle
 from pizzeria.maintenance.together import linked
@@ -52,7 +52,7 @@ from pizzeria.spec.spec import Spec
 if TYPE_CHECKING:
     import pandas as pd
 
-MANIFEST, FIXED, PARTS = "manifest.json", "fixed.parquet", "parts.parquet"
+FIXED, PARTS = "fixed.parquet", "parts.parquet"
 _FORM = 3
 """Counts up when the same labels would give another version."""
 

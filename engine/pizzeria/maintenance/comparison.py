@@ -84,6 +84,13 @@ def decide(
 _NAMED = {"frozen": "frozen test set", "window": "newest labels"}
 
 
+def speaks_against(one: Compared, rule: Comparison, problem: Problem) -> bool:
+    """Whether a set says that the challenger is worse than it may be, as a whole or for a class; or says nothing."""
+    if one.undecided or surely_worse(one.main, rule.no_worse_by, problem):
+        return True
+    return any(surely_worse(part, rule.class_no_worse_by, problem) for part in one.classes)
+
+
 def surely_worse(one: Difference, margin: float, problem: Problem) -> bool:
     """Whether the whole interval lies deeper than the margin; a share of the champion's figure where it is an error."""
     lower = task(problem.task).METRICS.get(one.subject.split(" of ")[0])

@@ -17,6 +17,8 @@ from pizzeria.spec.spec import Spec
 if TYPE_CHECKING:
     import pandas as pd
 
+MANIFEST = "manifest.json"
+
 
 def describe(
     number: int,

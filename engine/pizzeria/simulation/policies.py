@@ -33,10 +33,10 @@ class Policy:
         """The spec's section as this policy has it. Nobody is there to approve, so no approval is waited for.
 
         Example:
-            >>> Policy("30d").maintenance({"retrain_on": ["drift"], "at_most_every": "60d", "approval": True})
-            {'retrain_on': [], 'at_most_every': '30d', 'approval': False, 'retrain_every': '30d'}
+            >>> Policy("on_alert").maintenance({"at_most_every": "60d", "approval": True})
+            {'at_most_every': '60d', 'approval': False, 'trust': {'on_turn': 'believe'}}
         """
-        out = {**section, "approval": False}
+        out = {**section, "approval": False, "trust": {**section.get("trust", {}), "on_turn": "believe"}}
         if self.name not in (NEVER, ON_ALERT):
             shortest = min((str(section.get("at_most_every", "1d")), self.name), key=seconds)
             out |= {"retrain_on": [], "retrain_every": self.name, "at_most_every": shortest}

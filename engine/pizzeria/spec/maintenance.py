@@ -40,6 +40,12 @@ class Trust(Section):
         description="refuse: no model is trained, and what was seen is told. leave_out: what the doubted source said "
         "is left out, and the rest is learnt from, when it is enough.",
     )
+    on_turn: Literal["approve", "believe"] = Field(
+        default="approve",
+        description="New labels say that inputs mean something else now (an open alert `concept`), and a challenger "
+        "that has learnt so is surely worse on the frozen test set. approve: it waits for a person, unless all its "
+        "labels are by trusted sources. believe: it takes over.",
+    )
     contradicting: float = Field(
         default=0.2,
         gt=0,

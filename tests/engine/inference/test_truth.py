@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pizzeria.clock import utcnow
 from pizzeria.errors import RequestError
 from pizzeria.inference.feedback import read_labels
 from pizzeria.inference.truth import Label, check_truth, holding, latest, read_moment, sift
@@ -98,8 +99,21 @@ def test_names_and_sources_are_made_whole_as_the_log_does() -> None:
     body = json.dumps({"input_id": "\ud800" + "a" * 300, "class": "bed", "source": "a\x00b"}).encode()
     [label] = read_labels(body, "image_classification", CLASSES)
     assert label.name == "?" + "a" * 199
-    assert label.source == "a\ufffdb"
+    assert label.source == "feedback: a\ufffdb"
     assert refused("image_classification", body, by_input=False).code == "bad_id"
+
+
+def test_no_label_holds_against_all_that_is_said_later() -> None:
+    body = {"input_id": "a.jpg", "class": "bed", "at": (utcnow() + timedelta(minutes=4)).isoformat()}
+    assert len(read_labels(json.dumps(body).encode(), "image_classification", CLASSES)) == 1
+    error = refused("image_classification", body | {"at": "2999-01-01T00:00:00Z"})
+    assert (error.code, error.message) == ("wrong_label", "labels[0].at: 2999-01-01T00:00:00Z is yet to come")
+
+
+def test_nobody_passes_for_a_source_that_is_trusted() -> None:
+    said = [{"input_id": "a.jpg", "class": "bed", "source": name} for name in ("staff", "feedback: staff", "")]
+    found = read_labels(json.dumps(said).encode(), "image_classification", CLASSES)
+    assert [label.source for label in found] == ["feedback: staff", "feedback: feedback: staff", "feedback"]
 
 
 def test_times_are_made_alike() -> None:

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from pizzeria import clock
 from pizzeria.errors import DataError, NotFoundError, PluginError
+from pizzeria.maintenance.approval import approve
 from pizzeria.maintenance.decisions import _told_to_end, maintain
 from pizzeria.progress import PlainProgress
 from pizzeria.report import render
@@ -88,6 +90,24 @@ def test_what_is_refused_is_not_trained_again(place: Place) -> None:
     more = place.maintain()
     assert more.action == "refused", more.why
     assert more.evidence["version"]["number"] == 2
+
+
+def test_that_the_world_has_turned_is_not_believed_of_strangers(place: Place) -> None:
+    """Else whoever sends enough labels could replace the champion by a model that has learnt his lies."""
+    champion = place.sha256()
+    place.settings(memory=400, trust={"contradicting": 0.99}, window=0.3)  # so that nobody doubts them before
+    place.traffic(turned_world(1100, 11))
+    (place.folder / "meaning").touch()
+    place.ring()
+    place.later(hours=12)
+    found = place.maintain()
+    assert found.action == "awaiting approval", found.why
+    assert "is said by tests, not in maintenance.trust.trusted, so a person decides" in found.why
+    assert found.evidence["frozen"]["high"] < 0 < found.evidence["window"]["low"]
+    assert place.sha256() == champion
+    with clock.at(place.at):
+        assert approve("prices", place.store, PlainProgress(), who="Anna").action == "promoted"
+    assert place.sha256() == found.evidence["sha256"]
 
 
 def test_a_world_that_turns_over_is_learnt(place: Place) -> None:

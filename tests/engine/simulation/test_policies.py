@@ -13,7 +13,7 @@ SECTION = {"retrain_on": ["performance", "drift"], "at_most_every": "7d", "appro
 def test_on_alert_is_what_the_spec_says_but_for_the_approval_that_nobody_could_give() -> None:
     policy = read_policy("on_alert")
     assert policy.maintains
-    assert policy.maintenance(SECTION) == {**SECTION, "approval": False}
+    assert policy.maintenance(SECTION) == {**SECTION, "approval": False, "trust": {"on_turn": "believe"}}
 
 
 def test_a_period_asks_no_alert_and_is_not_held_up_by_the_rate_limit() -> None:

@@ -62,7 +62,7 @@ def test_a_label_is_there_before_the_answer_and_outlives_kill_9(start: Start, de
     service.process.wait(20)
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
     [label] = sqlite.labels(sqlite.Options(), service.release.log_folder)
-    assert (label.name, label.source) == (name, "Anna")
+    assert (label.name, label.source) == (name, "feedback: Anna")
     assert label.says()["boxes"] == [box]
     frame = service.logged()
     assert frame[["true:bed", "true:sofa"]].iloc[0].tolist() == [0, 1]
