@@ -32,8 +32,9 @@ _OF_SQLITE = {
     sqlite3.SQLITE_IOERR: _BROKEN,
 }
 _SAID = {os.strerror(number).lower(): what for number, what in _NUMBERS.items() if what in (_FULL, _QUOTA, _READ_ONLY)}
-"""What libraries that are not written in Python say of it, in a text and nowhere else."""
-_QUOTED = re.compile(r"""["'](/[^"'\n]+)["']""")
+_SAID |= {"requested and": _FULL, "unexpected pos": _FULL}  # NumPy and torch, when less was written than was to be
+"""What libraries say of it in a text and nowhere else."""
+_QUOTED = re.compile(r"""["'](/[^"'\\\n]+)["'\\]""")
 _MB = 1_000_000
 
 
@@ -109,12 +110,13 @@ def _told(what: str, error: BaseException) -> StorageError:
     if what == _BROKEN:
         hint = f"look at the machine's log (dmesg) for what is wrong with it; when it is well, {again}"
         return StorageError(f"the disk at {disk} failed to read or write{named}{holds}: {error}", hint=hint)
-    full = f"your quota on the disk at {disk} is used up" if what == _QUOTA else f"the disk at {disk} is full"
+    none = f"your quota on the disk at {disk} is used up" if what == _QUOTA else f"the disk at {disk} has no room"
     elsewhere = f"put what it has elsewhere (--store, {VARIABLE}, TMPDIR)"
     return StorageError(
-        f"{full}{named}: {_free(disk) / _MB:.1f} MB of {_size(disk) / _MB:.0f} MB are free{holds}. What was complete"
-        " stands",
-        hint=f"free some space (`pizzeria gc --caches` removes what nobody needs), or {elsewhere}; {again}",
+        f"{none} for what was to be written{named}: {_free(disk) / _MB:.1f} of {_size(disk) / _MB:.1f} MB are free"
+        f"{holds}",
+        hint=f"free some space (`pizzeria gc --caches` removes what nobody needs), or {elsewhere}. Nothing that was"
+        f" complete is lost: {again}",
     )
 
 

@@ -11,6 +11,7 @@ A folder is renamed into place last, so what stands is whole, and a training tha
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,7 +155,7 @@ def keep(network: Any, photos: Dataset[Batch], rows: NDArray[np.int64], view: in
             if len(maps) == number:
                 shape = (len(rows), *tensor.shape[1:])
                 path = temporary / f"maps-{number}.npy"
-                maps.append(np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape))
+                maps.append(_with_room(path, shape))
             maps[number][done : done + len(tensor)] = tensor
         boxes += [target["boxes"].numpy() for target in targets]
         labels += [target["labels"].numpy() for target in targets]
@@ -169,6 +170,19 @@ def keep(network: Any, photos: Dataset[Batch], rows: NDArray[np.int64], view: in
     sync_all(temporary)
     rename(temporary, folder)
     return folder
+
+
+def _with_room(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    """An array in a new file, all of whose room is taken at once: on a full disk, a write to a page of it that has no
+    room yet would be the end of the process, and not an error.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    found: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    with open(path, "r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return found
 
 
 def _stems(
