@@ -26,15 +26,25 @@ _VERDICTS = {"better": "green", "worse": "red"}
 @click.argument("name", required=False)
 @JSON
 def status(name: str | None, as_json: bool) -> None:
-    """Say what is deployed, where, and whether it answers; exits with 1 when something does not, or as another."""
-    from pizzeria.deployments import deployed
+    """Say what is deployed, where, and whether it answers; which runs and commands are at work, and which were killed.
 
-    found = with_progress(lambda progress: deployed(open_store(), progress, name))
+    Exits with 1 when something that is deployed does not answer, or as another.
+    """
+    from pizzeria.deployments.standing import standing
+
+    found = with_progress(lambda progress: standing(open_store(), progress, name))
     if as_json:
         click.echo(json.dumps([one.plain() for one in found], indent=2))
     else:
         for one in found:
-            _show(one)
+            if one.deployed is None:
+                click.echo(f"{one.name}  not deployed")
+            else:
+                _show(one.deployed)
+            for command in one.commands.values():
+                click.echo(f"    `pizzeria {command.what}` is at work since {command.since} (process {command.pid})")
+            for work in one.runs:
+                click.secho(f"    {work.told()}", fg=None if work.alive else "yellow")
         if not found:
             click.echo("nothing is deployed")
     if not all(one.well for one in found):

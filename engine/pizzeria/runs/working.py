@@ -118,9 +118,9 @@ def _announced(folder: Path, text: str) -> tuple[IO[str], Path]:
         return stream, path
 
 
-def works(store: Store) -> list[Work]:
-    """All work that is going on or was cut off, the oldest first."""
-    found = [_read(path, store) for path in store.root.glob(f"*/{FOLDER}/*.json")]
+def works(store: Store, run: str = "*") -> list[Work]:
+    """All work that is going on or was cut off, or that of one run; the oldest first."""
+    found = [_read(path, store) for path in store.root.glob(f"{run}/{FOLDER}/*.json")]
     return sorted((one for one in found if one is not None), key=lambda one: (one.since, one.run))
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from pizzeria.deployments import state_folder
+from pizzeria.deployments.turn import Holder, Kind, holder
 from pizzeria.errors import PizzeriaError
 from pizzeria.maintenance.approval import Pending, pending
 from pizzeria.monitoring.history import Chunk, History, folder_of
@@ -18,6 +16,7 @@ from pizzeria.monitoring.incidents import Incident, open_incidents
 from pizzeria.report.wording import duration, moment, number, plural
 from pizzeria.runs.ledger import CLOSING, Entry, Ledger
 from pizzeria.runs.store import Store
+from pizzeria.runs.working import Work, works
 from pizzeria.ui.run_facts import Facts
 from pizzeria.ui.wheel import TITLES, Phase, State
 
@@ -30,15 +29,6 @@ STAGES = {
 }
 _UNEASY = ("refused", "lacking", "failed", "awaiting approval", "rolled back")
 """Decisions after which somebody may have to do something."""
-
-
-@dataclass(frozen=True)
-class AtWork:
-    """A command that is at work on a name now."""
-
-    what: str
-    pid: int
-    since: str
 
 
 @dataclass
@@ -121,18 +111,21 @@ class Project:
         return found[0] if found else None
 
     @cached_property
-    def at_work(self) -> AtWork | None:
+    def at_work(self) -> Holder | None:
         """The command that changes what is live, or watches it, now."""
-        found = (_holder(self.store, self.name, of) for of in ("turn", "maintain", "pass"))
+        kinds: tuple[Kind, ...] = ("turn", "maintain", "pass")
+        found = (holder(self.name, self.store, of=of) for of in kinds)
         return next((one for one in found if one is not None), None)
 
     @cached_property
+    def works(self) -> list[Work]:
+        """Of its newest run: what is going on, and what was killed and not taken up again."""
+        return [] if self.newest is None else works(self.store, self.newest.id)
+
+    @property
     def running(self) -> bool:
         """Whether its newest run is at work."""
-        if self.newest is None:
-            return False
-        found = self.ledger.entries(run=self.newest.id, last=1)
-        return bool(found) and found[0].event == "run_started" and _alive(found[0].detail.get("pid"))
+        return any(one.alive for one in self.works)
 
     @cached_property
     def phases(self) -> list[Phase]:
@@ -147,8 +140,9 @@ class Project:
         waiting = True
         for title, stages in STAGES.items():
             state, detail = self._stage(title, stages)
-            if self.running and waiting and state == "never":
-                state, detail, waiting = "running", "at work", False
+            if self.works and waiting and state == "never":
+                state, detail = ("running", "at work") if self.running else ("attention", "killed")
+                waiting = False
             found[title] = (state, detail, f"/{self.name}/data" if title == "Data" else page)
         found["Deploy"] = (*self._deployed(), f"/{self.name}/deployment")
         found["Monitor"] = (*self._watched(), f"/{self.name}/monitoring")
@@ -192,7 +186,7 @@ class Project:
         return "never", ""
 
     def _deployed(self) -> tuple[State, str]:
-        busy = _holder(self.store, self.name, "turn")
+        busy = holder(self.name, self.store)
         if busy is not None:
             return "running", f"pizzeria {busy.what.split()[0]}"
         if self.interrupted is not None:
@@ -205,7 +199,7 @@ class Project:
         return "never", "stopped" if last is not None and last.event == "stopped" else ""
 
     def _watched(self) -> tuple[State, str]:
-        busy = _holder(self.store, self.name, "pass")
+        busy = holder(self.name, self.store, of="pass")
         if busy is not None and busy.what.startswith("monitor"):
             return "running", "a pass"
         if self.history is None and self.damage:
@@ -219,7 +213,7 @@ class Project:
         return "done", moment(self.monitored.at)
 
     def _maintained(self) -> tuple[State, str]:
-        busy = _holder(self.store, self.name, "maintain")
+        busy = holder(self.name, self.store, of="maintain")
         if busy is not None:
             return "running", f"pizzeria {busy.what.split()[0]}"
         if self.decided is None:
@@ -234,25 +228,3 @@ class Project:
 def _history(folder: Path) -> History:
     """One for each folder: it opens a connection for each question."""
     return History(folder)
-
-
-def _holder(store: Store, name: str, of: str) -> AtWork | None:
-    """Who has the turn, as `pizzeria.deployments.turn` writes it; what a killed command left says nothing."""
-    try:
-        plain = json.loads((state_folder(store) / f".{name}.{of}").read_text())
-        found = AtWork(str(plain["what"]), int(plain["pid"]), str(plain["since"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if _alive(found.pid) else None
-
-
-def _alive(pid: object) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

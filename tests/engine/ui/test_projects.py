@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from pizzeria.conformance.asking import Quiet
 from pizzeria.deployments import turn
 from pizzeria.runs.store import Store
+from pizzeria.runs.working import at_work
 from pizzeria.ui.access import Access
 from pizzeria.ui.shop import Shop
 
@@ -33,17 +32,21 @@ def states(pantry: Pantry) -> dict[str, str]:
 
 def test_a_run_at_work(pantry: Pantry) -> None:
     run = pantry.store.open_run("prices-01", "name: prices\nproblem:\n  need: Why.\n  task: tabular_regression\n")
-    pantry.ledger.add("run_started", "prices", run=run.id, detail={"stages": ["collect"], "pid": os.getpid()})
-    found = states(pantry)
+    with at_work(run, "prices", {"collect": "a" * 64}):
+        found = states(pantry)
     assert (found["Need"], found["Data"], found["Train"], found["Deploy"]) == ("done", "running", "never", "never")
 
 
 def test_a_killed_run_is_not_at_work(pantry: Pantry) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", "pass"])
-    gone.wait()
+    """Even where its process number is somebody else's by now."""
     run = pantry.store.open_run("prices-01", "name: prices\n")
-    pantry.ledger.add("run_started", "prices", run=run.id, detail={"stages": ["collect"], "pid": gone.pid})
-    assert set(states(pantry).values()) == {"never"}
+    with at_work(run, "prices", {"collect": "a" * 64}):
+        [said] = (run.folder / ".at_work").iterdir()
+        text = said.read_text()
+    (run.folder / ".at_work").mkdir()
+    said.write_text(text)
+    found = states(pantry)
+    assert (found["Data"], found["Train"]) == ("attention", "never")
 
 
 def test_a_missed_gate_needs_attention(pantry: Pantry) -> None:
@@ -61,9 +64,7 @@ def test_a_command_at_work_is_seen_and_one_that_was_killed_is_not(pantry: Pantry
     assert states(pantry)["Deploy"] == "never"
     with turn("prices", "monitor prices", pantry.store, Quiet(), of="pass"):
         assert states(pantry)["Monitor"] == "running"
-    gone = subprocess.Popen([sys.executable, "-c", "pass"])
-    gone.wait()
-    left = {"what": "maintain prices", "pid": gone.pid, "since": "2026-05-01T00:00:00.000+00:00"}
+    left = {"what": "maintain prices", "pid": os.getpid(), "since": "2026-05-01T00:00:00.000+00:00"}
     (pantry.store.root / ".deployments" / ".prices.maintain").write_text(json.dumps(left))
     assert states(pantry)["Maintain"] == "never"
 
