@@ -93,7 +93,7 @@ def serve(run_name: str, host: str, port: int) -> None:
     rendered = release.server.render(release, host, port)
     click.echo(f"{found.spec.name} at http://{host}:{port}", err=True)
     [command] = rendered.commands
-    os.execvpe(command[0], list(command), {**os.environ, **rendered.environment})  # noqa: S606
+    os.execvpe(command[0], list(command), {**os.environ, **rendered.environment})  # noqa: S606 - the server's own command, as a list
 
 
 @click.command()

@@ -36,7 +36,7 @@ from pizzeria.conformance.plugins import PluginSuite
 from pizzeria.contracts import Alarm, Finding, Judged, Notice, Standing
 from pizzeria.errors import PizzeriaError
 
-_SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 (the test's own)
+_SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - the test's own
 _AT = "2026-11-26T09:12:04.000+00:00"
 _LARGE = 300
 

@@ -49,7 +49,7 @@ from pizzeria.inference.bundle import open_bundle
 from pizzeria.shipment import content_hash
 from pizzeria.spec.stages import PredictionLog, Serving
 
-_SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 (the test's own)
+_SECRET = "a-secret-that-nobody-may-see"  # noqa: S105 - the test's own
 _KEYS = "PIZZERIA_CONFORMANCE_KEYS"
 
 

@@ -102,7 +102,7 @@ def _part(text: str, section: re.Pattern[str]) -> dict[str, Any]:
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        plain = yaml.load(found[1], Loader=loader)  # noqa: S506 - both are safe
+        plain = yaml.load(found[1], Loader=loader)  # noqa: S506 - both loaders are safe
     except yaml.YAMLError:
         return {}
     return plain if isinstance(plain, dict) else {}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-_TOKEN = "PIZZERIA_DEPLOYMENT"  # noqa: S105 (a name, not a secret)
+_TOKEN = "PIZZERIA_DEPLOYMENT"  # noqa: S105 - a name, not a secret
 _FOLDER = "PIZZERIA_DEPLOYMENT_FOLDER"
 _KEEPS_MARKS = {"SPT_NOENV": "1"}
 """Where setproctitle is installed, BentoML names its supervisor by it, over the environment unless told not to."""

@@ -74,7 +74,7 @@ class Options(PluginOptions):
         default=True, description="The slot before stays up, so that going back is a switch; else it is stopped."
     )
 
-    listen: str = Field(default="0.0.0.0", description="IP address that nginx listens on.")  # noqa: S104
+    listen: str = Field(default="0.0.0.0", description="IP address that nginx listens on.")  # noqa: S104 - nginx in front is for all
     listen_port: Port = Field(default=80, description="Port that nginx listens on.")
     server_name: str | None = Field(default=None, description="Host name that nginx answers to; null: any.")
     tls_certificate: PathThere | None = Field(default=None, description="Certificate chain on the machine; null: HTTP.")

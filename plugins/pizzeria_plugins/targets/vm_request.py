@@ -53,7 +53,7 @@ def place_of(name: str, options: Options) -> Place:
 def settings(name: str, options: Options) -> dict[str, Any]:
     """What the agent has to know of the machine and of the deployment, whatever it does."""
     place = place_of(name, options)
-    listen = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.listen, options.listen)  # noqa: S104
+    listen = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.listen, options.listen)  # noqa: S104 - what one calls, not binds
     return {
         "name": name,
         "root": options.root,

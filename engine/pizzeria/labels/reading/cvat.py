@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from xml.sax import ContentHandler, SAXException, SAXParseException
+from xml.sax import ContentHandler, SAXException, SAXParseException  # nosec B406  # names of classes; defusedxml parses
 
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import FORMS

@@ -153,7 +153,7 @@ def differs(values: Sequence[Any]) -> bool:
 def _spec(shop: Shop, run: Facts) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        plain = yaml.load((shop.store.root / run.id / "spec.yaml").read_text(), Loader=loader)  # noqa: S506 - safe
+        plain = yaml.load((shop.store.root / run.id / "spec.yaml").read_text(), Loader=loader)  # noqa: S506 - both loaders are safe
     except yaml.YAMLError:
         return {}
     return plain if isinstance(plain, dict) else {}

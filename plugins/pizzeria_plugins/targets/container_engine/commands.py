@@ -12,7 +12,7 @@ from pizzeria_plugins.targets.container_options import Options
 LABEL = "pizzeria.deployment"
 _FRONT_FOLDER = "/run/pizzeria-front"
 _HARDENED = (
-    *("--read-only", "--tmpfs", "/tmp"),  # noqa: S108 (a tmpfs of the container's own)
+    *("--read-only", "--tmpfs", "/tmp"),  # noqa: S108 - a tmpfs of the container's own
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "4096"),
     *("--restart", "unless-stopped"),
 )

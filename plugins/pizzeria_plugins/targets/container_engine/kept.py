@@ -35,7 +35,7 @@ class Kept:
 
     @property
     def address(self) -> str:
-        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104 (what one calls)
+        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104 - what one calls, not binds
 
 
 def load(folder: Path) -> Kept | None:

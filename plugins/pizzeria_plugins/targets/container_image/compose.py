@@ -19,7 +19,7 @@ _HEAD = """\
 """
 _HARDENED: Mapping[str, Any] = {
     "read_only": True,
-    "tmpfs": ["/tmp"],  # noqa: S108 (a tmpfs of the container's own)
+    "tmpfs": ["/tmp"],  # noqa: S108 - a tmpfs of the container's own
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
     "restart": "unless-stopped",
@@ -97,7 +97,7 @@ def _postgres(image: str) -> dict[str, Any]:
     return {
         "image": image,
         **_HARDENED,
-        "tmpfs": ["/tmp", "/run/postgresql"],  # noqa: S108 (of the container's own)
+        "tmpfs": ["/tmp", "/run/postgresql"],  # noqa: S108 - a tmpfs of the container's own
         # Its start-up script gives the volume to the user postgres, and becomes that user.
         "cap_add": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"],
         "environment": {

@@ -28,19 +28,19 @@ HOME = PurePosixPath("/opt/pizzeria")
 PAYLOAD = HOME / "payload"
 PYTHON = str(HOME / "env/bin/python")
 STATE = PurePosixPath("/var/lib/pizzeria")
-SCRATCH = PurePosixPath("/tmp/pizzeria")  # noqa: S108 (of the container alone)
+SCRATCH = PurePosixPath("/tmp/pizzeria")  # noqa: S108 - of the container alone
 USER = 10001
 PORT = 3000
 
 _PIP = str(PurePosixPath("/build/tools/bin/pip"))
-_SECRET = "--mount=type=secret,id=pip_config"  # noqa: S105 (the name of one)
+_SECRET = "--mount=type=secret,id=pip_config"  # noqa: S105 - the name of one
 
 
 def inside(release: Release, port: int = PORT) -> Rendered:
     """The command and the environment of the service in the image."""
     there = elsewhere(release, PAYLOAD, STATE, PYTHON)
     there = replace(there, state=Path(SCRATCH))  # what need not stay lies where every container may write
-    return release.server.render(there, "0.0.0.0", port)  # noqa: S104 (the network of a container)
+    return release.server.render(there, "0.0.0.0", port)  # noqa: S104 - the network of a container
 
 
 def dockerfile(

@@ -119,7 +119,7 @@ def _pod(release: Release, options: Options, who: Identity, work: Work, image: s
         {"name": "store", "persistentVolumeClaim": {"claimName": store}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}},
     ]
-    mounts = [{"name": "store", "mountPath": STORE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    mounts = [{"name": "store", "mountPath": STORE}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - an emptyDir of the pod's own
     together = [{"pizzeria/store": who.service}] if options.store_claim is None else []
     if options.log_volume is not None:
         volumes.append({"name": "log", "persistentVolumeClaim": {"claimName": f"{who.service}-log"}})
@@ -131,7 +131,7 @@ def _pod(release: Release, options: Options, who: Identity, work: Work, image: s
         "workingDir": STORE,
         "env": [
             {"name": "PIZZERIA_STORE", "value": STORE},
-            {"name": "HOME", "value": "/tmp"},  # noqa: S108
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
         ],
         "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},

@@ -154,7 +154,7 @@ def pod_spec(release: Release, options: Options, who: Identity, config_name: str
 def container(release: Release, options: Options, config_name: str) -> Object:
     """The one container."""
     argv = inside(release).commands[0]
-    mounts = [{"name": "state", "mountPath": str(places.STATE)}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    mounts = [{"name": "state", "mountPath": str(places.STATE)}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - an emptyDir of the pod's own
     if options.log_volume is not None:
         mounts.append({"name": "log", "mountPath": str(places.STATE / "predictions")})
     probe = {"failureThreshold": max(15, options.rollout_timeout_s // _PERIOD_S), "periodSeconds": _PERIOD_S}
