@@ -11,6 +11,7 @@ import yaml
 from pizzeria import registry
 from pizzeria.errors import Fault, SpecError
 from pizzeria.signing.needs import key_faults
+from pizzeria.runs.seals import check_text
 from pizzeria.spec.amend import amend
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins, compose
@@ -50,8 +51,10 @@ def load_resolved(path: Path, overrides: Sequence[str] = (), instead: Mapping[st
         instead: Whole `deployment` and `log` sections (as resolved) that take the place of the spec's own.
 
     Raises:
-        SpecError: it was changed into something that does not pass, or a plugin it names is gone.
+        SpecError: it does not pass, or a plugin it names is gone.
+        DamagedError: it was changed since the run wrote it.
     """
+    check_text(path)
     found = read(path, MAX_RESOLVED)
     data = brought_up_to_date(yaml.safe_load(found.text))
     if instead is not None:

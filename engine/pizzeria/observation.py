@@ -136,10 +136,22 @@ class Service:
 
     def predict(self, sample: tuple[str, bytes]) -> tuple[int, str]:
         """Ask a golden request, by its file name and content: the status, 0 for none, and the model that answered."""
+        status, body = self._predict(sample)
+        return status, _text_in(body, "model") if status == 200 else ""
+
+    def answer(self, sample: tuple[str, bytes]) -> tuple[int, dict[str, Any]]:
+        """As `predict`, and the whole answer; empty where it is none."""
+        status, body = self._predict(sample)
+        try:
+            found = json.loads(body) if status == 200 else {}
+        except ValueError:
+            found = {}
+        return status, found if isinstance(found, dict) else {}
+
+    def _predict(self, sample: tuple[str, bytes]) -> tuple[int, bytes]:
         rows = Path(sample[0]).suffix == ".json"
         kind = "application/json" if rows else "application/octet-stream"
-        status, body = self._ask("/predict", sample[1], kind)
-        return status, _text_in(body, "model") if status == 200 else ""
+        return self._ask("/predict", sample[1], kind)
 
     def _ask(self, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, bytes]:
         headers = dict(self.headers or {})
@@ -147,7 +159,7 @@ class Service:
             headers["Authorization"] = f"Bearer {self.api_key}"
         if kind:
             headers["Content-Type"] = kind
-        request = urllib.request.Request(f"{self.address.rstrip('/')}{path}", body, headers)  # noqa: S310
+        request = urllib.request.Request(f"{self.address.rstrip('/')}{path}", body, headers)  # noqa: S310 - an address that the target knows
         # No proxy stands between a machine and itself, whatever the environment says.
         proxies = [urllib.request.ProxyHandler({})] if _is_here(self.address) else []
         try:

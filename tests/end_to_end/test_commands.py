@@ -196,7 +196,9 @@ def test_the_smallest_plugin_of_the_docs_works(kitchen: Kitchen) -> None:
     done = kitchen.run(*shlex.split(command)[1:])
     assert done.returncode == 0, done.stderr
     spec = (kitchen.only_run / "spec.yaml").read_text()
-    ringing = re.sub(r"alerts:\n(\s+- .*\n(\s{4,}.*\n)*)", "alerts:\n  - use: bell\n    path: ring.txt\n", spec)
+    ringing = re.sub(
+        r"alerts:\n(\s+- .*\n(\s{4,}.*\n)*)", "alerts:\n  - use: bell\n    path: ring.txt\n", spec.partition("\n")[2]
+    )
     assert "bell" in ringing
     try:
         (kitchen.only_run / "spec.yaml").write_text(ringing)

@@ -19,6 +19,7 @@ from pizzeria.cli.simulate import simulate
 from pizzeria.cli.sweeps import compare
 from pizzeria.cli.torture import torture
 from pizzeria.cli.ui import ui
+from pizzeria.cli.verify_artifacts import verify_artifacts
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -45,7 +46,7 @@ for _command in (
     *(looking.status, looking.history, looking.diff),
     *(predicting.predict, predicting.verify),
     *(watching.monitor, watching.maintain, watching.approve, watching.cycle),
-    *(alerts, gc, simulate, ui, torture),
+    *(alerts, gc, simulate, ui, torture, verify_artifacts),
     labels.labels,
     *(plugins.plugins, authoring.schema, sign, sbom),
 ):

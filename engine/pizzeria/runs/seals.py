@@ -32,6 +32,7 @@ _AT_ONCE = 4
 _MOST = 5
 """Faults that one message names."""
 _RACY_NS = 2_000_000_000
+_SEALED = "# sealed "
 _known: dict[tuple[int, ...], str] = {}
 """sha256 by a file's state on disk, of this process."""
 
@@ -107,6 +108,32 @@ def read(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise damaged(path.parent, [f"{path.name} was changed: {error}"]) from None
     return plain
+
+
+def sealed_text(text: str) -> bytes:
+    """A YAML text with its seal as a comment above it.
+
+    Example:
+        >>> sealed_text("name: a")[:20], sealed_text("name: a")[-8:]
+        (b'# sealed 38702603204', b'\\nname: a')
+    """
+    return f"{_SEALED}{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
+
+
+def check_text(path: Path) -> None:
+    """Check a text with a seal; one without is let pass.
+
+    Raises:
+        DamagedError: it was changed.
+        FileNotFoundError: it is not there.
+    """
+    data = path.read_bytes()
+    head, _, rest = data.partition(b"\n")
+    if head.startswith(_SEALED.encode()) and data != sealed_text(rest.decode(errors="replace")):
+        raise DamagedError(
+            f"{path} is damaged: it is not what its first line seals",
+            hint="give the same `pizzeria run` again: it writes it anew",
+        )
 
 
 def damaged(folder: Path, told: Sequence[str]) -> DamagedError:

@@ -226,7 +226,7 @@ class Store:
         """The run of this id, made when it is not there; it becomes the newest."""
         folder = self.root / run_id
         atomic.make_folder(folder)
-        atomic.write_bytes(folder / "spec.yaml", spec_yaml.encode())
+        atomic.write_bytes(folder / "spec.yaml", seals.sealed_text(spec_yaml))
         return Run(folder)
 
 

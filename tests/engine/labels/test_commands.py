@@ -84,7 +84,7 @@ def test_monitoring_is_given_the_kept_labels_and_those_of_a_file_before_them(
     plugin.parent.mkdir(parents=True)
     plugin.write_text(MONITOR)
     spec = classification.store.run("amenities").folder / "spec.yaml"
-    spec.write_text(spec.read_text() + "monitoring: {use: echo}\n")
+    spec.write_text(spec.read_text().partition("\n")[2] + "monitoring: {use: echo}\n")
     for i in range(3):
         classification.photo(f"{i}.png", picture(i))
     Path("kept.csv").write_text("input_id,class\n0.png,bed\n1.png,bed\n")

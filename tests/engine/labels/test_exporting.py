@@ -141,7 +141,11 @@ def test_a_spec_takes_it_as_a_further_source(detection: Kitchen) -> None:
     label(detection, a_png={"boxes": [BOX]})
     done = export(detection.served, detection.folder / "new", Quiet())
     spec = detection.store.run("amenities").folder / "spec.yaml"
-    text = spec.read_text().replace("data:\n  use: rooms\n", f"data:\n  use: rooms\n  also: [{done.snippet}]\n")
+    text = (
+        spec.read_text()
+        .partition("\n")[2]
+        .replace("data:\n  use: rooms\n", f"data:\n  use: rooms\n  also: [{done.snippet}]\n")
+    )
     spec.write_text(text)
     [further] = load_resolved(spec).data.also
     assert further.use == "coco"

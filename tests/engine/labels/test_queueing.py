@@ -145,7 +145,7 @@ def test_what_has_a_label_is_not_asked(classification: Kitchen) -> None:
 
 def test_without_photos_it_is_a_table_and_says_so(classification: Kitchen, tmp_path: Path) -> None:
     spec = classification.store.run("amenities").folder / "spec.yaml"
-    spec.write_text(spec.read_text().replace("photos: true", "photos: false"))
+    spec.write_text(spec.read_text().partition("\n")[2].replace("photos: true", "photos: false"))
     classification.photo("sub/a.png", picture(1))
     classification.photo("../b.png", picture(2))
     done = queue(classification.served, tmp_path / "out")
