@@ -22,6 +22,7 @@ def safe(name: str, where: str) -> str:
     if (
         not name
         or name.startswith("/")
+        or name[1:2] == ":"  # a drive, elsewhere
         or any(part in ("", ".", "..") for part in parts)
         or any(character in name for character in "\\\0\n\r")
         or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Protocol
@@ -16,6 +18,12 @@ MAX_BYTES = 4 << 30
 MAX_TEXT_BYTES = 64 << 20
 """Any one file of it but the model: those are read whole."""
 MAX_FILES = 100
+MAX_RATIO = 200
+"""A file of it that unpacks to more than its own size so many times, and `MAX_TEXT_BYTES`, is refused."""
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
+    *(KeyError, RuntimeError, ValueError, OverflowError),
+)
 
 
 class Files(Protocol):
@@ -75,7 +83,7 @@ class ZipFiles:
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except _BROKEN as error:
             raise BundleError(f"{path} is no zip of a bundle: {error}", hint="copy it again, whole") from None
         faults = _faults(entries)
         if faults:
@@ -89,14 +97,14 @@ class ZipFiles:
         try:
             with zipfile.ZipFile(self._path) as archive:
                 return archive.read(name)
-        except (zipfile.BadZipFile, OSError, EOFError, KeyError, RuntimeError, NotImplementedError) as error:
+        except _BROKEN as error:
             raise BundleError(f"{self._path}: {name} cannot be read: {error}", hint="copy it again, whole") from None
 
     def sha256(self, name: str) -> str:
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(name) as stream:
                 return _digest(stream)
-        except (zipfile.BadZipFile, OSError, EOFError, KeyError, RuntimeError, NotImplementedError) as error:
+        except _BROKEN as error:
             raise BundleError(f"{self._path}: {name} cannot be read: {error}", hint="copy it again, whole") from None
 
 
@@ -108,20 +116,23 @@ def _digest(stream: IO[bytes]) -> str:
 
 
 def _faults(entries: list[zipfile.ZipInfo]) -> list[str]:
+    total = sum(entry.file_size for entry in entries)
+    if total > MAX_BYTES or len(entries) > MAX_FILES:  # nothing more is said: there may be a million of them
+        return [f"{len(entries)} files of {total} bytes, where {MAX_FILES} of {MAX_BYTES} are allowed"]
     names = [entry.filename for entry in entries]
     faults = [f"{name!r} leads out of it" for name in names if not _inside(name)]
     faults += [f"{name!r} is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
-    faults += [f"{entry.filename!r} is a link" for entry in entries if stat.S_ISLNK(entry.external_attr >> 16)]
-    faults += [f"{entry.filename!r} is encrypted" for entry in entries if entry.flag_bits & 1]
-    total = sum(entry.file_size for entry in entries)
-    faults += [
-        f"{entry.filename!r} has {entry.file_size} bytes"
-        for entry in entries
-        if entry.file_size > MAX_TEXT_BYTES and not entry.filename.endswith(".onnx")
-    ]
-    if total > MAX_BYTES or len(entries) > MAX_FILES:
-        faults.append(f"{len(entries)} files of {total} bytes, where {MAX_FILES} of {MAX_BYTES} are allowed")
-    return faults[:MAX_FILES]
+    for entry in entries:
+        what, size = repr(entry.filename), entry.file_size
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            faults.append(f"{what} is a link")
+        if entry.flag_bits & 1:
+            faults.append(f"{what} is encrypted")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            faults.append(f"{what} is packed in an unusual way")
+        if size > MAX_TEXT_BYTES and (size > MAX_RATIO * entry.compress_size or not entry.filename.endswith(".onnx")):
+            faults.append(f"{what} has {size} bytes, packed into {entry.compress_size}")
+    return faults
 
 
 def _inside(name: str) -> bool:

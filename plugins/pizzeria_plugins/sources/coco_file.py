@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pizzeria.errors import DataError
+from pizzeria_plugins.sources.photo_listing import leads_out
 
 
 class CocoFile(NamedTuple):
@@ -80,7 +81,7 @@ def _images(path: Path, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         where, key, name = f"{path}: images[{i}]", entry.get("id"), entry.get("file_name")
         if not isinstance(key, int | str) or not isinstance(name, str) or not name:
             raise DataError(f"{where} needs an id and a file_name, has id {key!r} and file_name {name!r}")
-        if "\0" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if leads_out(name):
             raise DataError(f"{where}: file_name {name!r} leads out of the photos' folder")
         if str(key) in seen:
             raise DataError(f"{where}: id {key!r} stands twice")

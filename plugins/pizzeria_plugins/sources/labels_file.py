@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pizzeria.account import Account
 from pizzeria.errors import DataError
+from pizzeria_plugins.sources.photo_listing import leads_out
 from pizzeria_plugins.sources.text_file import read_text
 
 _FILE = ("file", "filename", "file_name", "image", "path")
@@ -104,7 +105,7 @@ def _file(file: str, where: str, account: Account) -> str:
     if "\\" in file:
         file = file.replace("\\", "/")
         account.handle("images", "named with backslashes", f"{where}: {file}")
-    if not file or "\0" in file or PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
+    if leads_out(file):
         raise DataError(f"{where}: file {file!r} is not a path below data.root")
     return PurePosixPath(file).as_posix()
 

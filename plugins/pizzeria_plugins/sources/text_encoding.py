@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pizzeria.errors import DataError
+from pizzeria.fetching.bounded import bounded, most_in
 
 _PIECE = 2**20
 _SAMPLE = 2**18
@@ -33,8 +34,10 @@ class Text:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The file's bytes; those of a .gz unpacked."""
-    return cast(IO[bytes], gzip.open(path)) if path.name.lower().endswith(".gz") else open(path, "rb")
+    """The file's bytes; those of a .gz unpacked, up to a bound, beyond which they raise a `DataError`."""
+    if not path.name.lower().endswith(".gz"):
+        return open(path, "rb")
+    return bounded(cast(IO[bytes], gzip.open(path)), most_in(path), path)
 
 
 def as_utf8(path: Path, encoding: str | None, copy: Path) -> Text:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -50,7 +51,7 @@ def test_links_and_devices(tmp_path):
 
 
 def test_a_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr("pizzeria.fetching.archive._FREE", 0)
+    monkeypatch.setattr("pizzeria.fetching.bounded.FREE", 0)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(10_000_000))
     with pytest.raises(DataError, match="unpacks to more than 200 times its size"):
@@ -74,3 +75,68 @@ def test_damage(tmp_path, own_cache):
         _zip(tmp_path / "d.zip", "x", "x")
     with pytest.raises(DataError, match="twice"):
         local(tmp_path / "d.zip")
+
+
+def test_a_tar_whose_name_is_a_bomb(tmp_path):
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = tarfile.XHDTYPE, 2**31
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        stream.write(entry.tobuf())
+        stream.write(bytes(2**20))
+    with pytest.raises(DataError, match="a header of 2,147,483,648 bytes"):
+        local(tmp_path / "a.tar.gz")
+
+
+def test_folders_without_an_end_are_a_bomb_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("pizzeria.fetching.bounded.FREE", 0)
+    entry = tarfile.TarInfo("x")
+    entry.type = tarfile.DIRTYPE
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        stream.write(entry.tobuf() * 20_000)
+    with pytest.raises(DataError, match="unpacks to more than"):
+        local(tmp_path / "a.tar.gz")
+
+
+def test_so_are_empty_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("pizzeria.fetching.bounded.FREE", 50_000)
+    monkeypatch.setattr("pizzeria.fetching.bounded.RATIO", 1)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for i in range(100):
+            archive.writestr(f"{i}", b"")
+    with pytest.raises(DataError, match="unpacks to more than"):
+        local(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("mode", ["bz2", "xz"])
+def test_what_needs_much_memory_to_unpack_is_refused(tmp_path, mode):
+    with tarfile.open(tmp_path / "a.tar", f"w:{mode}") as archive:
+        archive.addfile(tarfile.TarInfo("x"))
+    with pytest.raises(DataError, match="packed by bzip2, xz or zstd"):
+        local(tmp_path / "a.tar")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", {"bz2": zipfile.ZIP_BZIP2, "xz": zipfile.ZIP_LZMA}[mode]) as packed:
+        packed.writestr("x", b"y")
+    with pytest.raises(DataError, match="packed in an unusual way"):
+        local(tmp_path / "a.zip")
+
+
+def test_a_tgz_with_a_flipped_byte(tmp_path):
+    """The check sum lies behind all that tar reads."""
+    with tarfile.open(tmp_path / "a.tgz", "w:gz", compresslevel=0) as archive:
+        entry = tarfile.TarInfo("x")
+        entry.size = 5_000
+        archive.addfile(entry, io.BytesIO(bytes(5_000)))
+    data = bytearray((tmp_path / "a.tgz").read_bytes())
+    data[2_000] ^= 1
+    (tmp_path / "a.tgz").write_bytes(data)
+    with pytest.raises(DataError, match="CRC check failed"):
+        local(tmp_path / "a.tgz")
+
+
+def test_a_zip_that_announces_another_size(tmp_path):
+    path = _zip(tmp_path / "a.zip", "x")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02") + 24
+    data[at : at + 4] = b"\xfe\xff\xff\xff"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="where 4294967294 were announced"):
+        local(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -181,3 +182,27 @@ def test_a_write_that_fails_leaves_nothing(make_bundle: Make, tmp_path: Path) ->
     with pytest.raises(BundleError, match="a sample cannot be"):
         write_bundle(tmp_path / "new", description, tmp_path / "bundle.onnx", ("a.gif", b""), {})
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".") or path.name == "new"]
+
+
+def test_a_zip_with_very_many_files_is_refused_at_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for i in range(30_000):
+            archive.writestr(f"{i}", b"")
+    started = time.perf_counter()
+    with pytest.raises(BundleError, match="30000 files of 0 bytes"):
+        open_bundle(tmp_path / "b.zip")
+    assert time.perf_counter() - started < 5
+
+
+def test_a_zip_whose_model_is_a_bomb_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.onnx", bytes(70 << 20))
+    with pytest.raises(BundleError, match=r"'model\.onnx' has 73400320 bytes, packed into"):
+        open_bundle(tmp_path / "b.zip")
+
+
+def test_a_zip_packed_in_an_unusual_way_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("model.onnx", b"x")
+    with pytest.raises(BundleError, match="packed in an unusual way"):
+        open_bundle(tmp_path / "b.zip")

@@ -75,6 +75,12 @@ def test_tsv_and_gz(read):
         read(gzip.compress(b"a,y\n1,2\n" * 1000)[:-20], "t.csv.gz")
 
 
+def test_a_gz_that_is_a_bomb(read, monkeypatch):
+    monkeypatch.setattr("pizzeria.fetching.bounded.FREE", 0)
+    with pytest.raises(DataError, match=r"t\.csv\.gz unpacks to more than 200 times its size"):
+        read(gzip.compress(b"a,y\n1,2\n" * 1_000_000), "t.csv.gz")
+
+
 def test_types_hold_every_value(read):
     rows, account = read(
         "y,whole,real,zip,truth,day,moment,zoned,big,none,late\n"
