@@ -66,7 +66,7 @@ def test_a_pizzeria_that_trusts_names_is_seen_to_write_elsewhere(
     )
     assert "it wrote to open" in found["zip that holds '../../../../../../srv/out'"]
     assert found["tar with a pax header of 4 GiB"]
-    assert (tmp_path / "1" / "srv" / "out").exists()
+    assert list(tmp_path.rglob("srv/out"))
 
 
 def test_every_attack_is_made_in_its_own_folder_and_told_apart(tmp_path: Path) -> None:
