@@ -19,12 +19,10 @@ from pizzeria.torture.trial import Tally
 PROMISE = (
     "On a full disk a command says which disk it is, loses nothing, and goes on when there is room; serving goes on"
 )
-_WITHIN = ("unshare", "--mount")
-_AS_ROOT = "--map-root-user"
 
 
 def run(bench: Bench, tally: Tally) -> None:
-    within = (*_WITHIN, *([_AS_ROOT] if os.geteuid() else []))
+    within = mounting()
     if why := impossible(within, bench.folder):
         tally.leave_out("full disks", why)
         return
@@ -42,6 +40,11 @@ def run(bench: Bench, tally: Tally) -> None:
                 tally.note(told["what"], told["problem"])
     if process.returncode:
         tally.note("full disks", f"what fills them ended with {process.returncode}")
+
+
+def mounting() -> tuple[str, ...]:
+    """Begins a command that may mount what nobody else sees."""
+    return ("unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []))
 
 
 def impossible(within: tuple[str, ...], folder: Path) -> str:

@@ -29,6 +29,7 @@ _STEPS = (0, 8 << 10, 40 << 10, 72 << 10, 120 << 10, 200 << 10, 400 << 10, 1 << 
 Note = Callable[[str, str], object]
 _AFTERWARDS = (("report",), ("monitor",), ("status",), ("history",), ("maintain",), ("labels", "export"), ("rollback",))
 NAME = "try"
+_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,11 @@ def badly_told(code: int, said: str) -> str:
         return crashed
     if code == StorageError.exit_code and "no room" in said and "free some space" in said:
         return ""
-    return f"it ended with {code} and does not say that the disk is full: {said}"
+    return f"it ended with {code} and does not say that the disk is full: {said[-_SHOWN:]}"
 
 
 def _crashed(said: str) -> str:
-    return f"a traceback: {said}" if "Traceback" in said else ""
+    return f"a traceback: {said[-_SHOWN:]}" if "Traceback" in said else ""
 
 
 def _still_full(said: str) -> str:

@@ -3,6 +3,7 @@ was left alone: every file of every stage that holds no times, weights, metrics 
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -122,6 +123,8 @@ def one_try(case: Case, alone: Alone, name: str, at: str, *, real: bool) -> tupl
     else:
         where, problem = stands_at(case, alone, name), ""
     left = orphans(command.pid)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
     since = case.log(name).stat().st_size
     code = case.run(name, real=real)
     if code:
