@@ -28,7 +28,7 @@ LEAST = 0.85
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "gate": ("tests/engine/test_gate.py",),
     "fingerprint": ("tests/engine/test_fingerprint.py",),
-    "runs/ledger": ("tests/engine/runs/test_ledger.py",),
+    "runs/ledger": ("tests/engine/runs/test_ledger.py", "tests/engine/runs/test_ledger_queries.py"),
     "inference/bands": ("tests/engine/inference/test_bands.py",),
     "inference/listing": ("tests/engine/inference/test_listing.py",),
     "inference/rooms": ("tests/engine/inference/test_rooms.py",),
@@ -43,6 +43,8 @@ PYTEST = (
 )
 QUICK = {"OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """No plugin but hypothesis's own: to begin and to end costs more than most of these tests."""
+MEMORY = Path("/dev/shm/pizzeria-mutation")
+"""Where the tests write, if there is such a place: what is to survive a power cut is no question here."""
 
 
 def main() -> int:
@@ -53,7 +55,10 @@ def main() -> int:
     given = wanted.parse_args()
     subjects = {name: tests for name, tests in SUBJECTS.items() if not given.only or name in given.only}
     _prepare(subjects, anew=not given.faults)
-    _mutmut("run", "--max-children", str(os.cpu_count() or 1), *given.faults)
+    try:
+        _mutmut("run", "--max-children", str(os.cpu_count() or 1), *given.faults)
+    finally:
+        shutil.rmtree(MEMORY, ignore_errors=True)
     found = _results(subjects)
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +71,8 @@ def _prepare(subjects: dict[str, tuple[str, ...]], anew: bool) -> None:
     if anew:
         shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True, exist_ok=True)
+    if os.access(MEMORY.parent, os.W_OK):
+        MEMORY.mkdir(exist_ok=True)
     for name, original in (("src", "engine"), ("tests", "tests")):
         if not (PLACE / name).is_symlink():
             (PLACE / name).symlink_to(ROOT / original)
