@@ -85,7 +85,7 @@ class Flood:
                 at = until - timedelta(days=self.days * (1 - i / len(names)))
                 found.append({"prediction_id": name, "class": said, "source": self.source.format(i), "at": _text(at)})
         for _ in range(self.strangers):
-            found.append({"prediction_id": str(uuid.UUID(int=chance.getrandbits(128))), "class": "yes"})
+            found.append({"prediction_id": f"{uuid.UUID(int=chance.getrandbits(128))}/0", "class": "yes"})
         return found * self.times
 
     def pour(self, shop: Shop, share: float, honest: int, chance: random.Random) -> dict[str, str]:

@@ -102,8 +102,7 @@ class Life:
         if photos:
             shown = self.folder / "photos"
             shown.mkdir(exist_ok=True)
-            collected = next((self.folder / "runs").glob("*/stages/collect"), self.folder)
-            for path in sorted(collected.rglob("*.png"))[:5] + sorted(collected.rglob("*.jpg"))[:5]:
+            for path in sorted((self.folder / "runs").rglob("photos/*.jpg"))[:5]:
                 (shown / path.name).write_bytes(path.read_bytes())
         else:
             lines = (self.folder / "rows.csv").read_text().splitlines()[:150]
@@ -175,7 +174,7 @@ class Life:
         self.command("maintain", name)
 
     def _second_model(self, spec: Path, url: str, inputs: str) -> None:
-        """A log that is out of reach; then another model, the first one again, and the other once more in a step."""
+        """A log that is out of reach; then another model, and the first one again."""
         self.command("deploy", spec.stem, "serving.log.use=postgresql", "serving.log.dsn_from=KITCHEN_DB")
         self.command("predict", "--url", url, "--key-from", _KEYS, inputs)
         self.command("monitor", spec.stem, codes=_REFUSED)
@@ -186,7 +185,6 @@ class Life:
         second.write_text(yaml.safe_dump(data, sort_keys=False))
         self.command("run", second.name)
         self.command("rollback", spec.stem)
-        self.command("promote", spec.stem, "--steps", "50", "--step-time", "2s", "--probes", "3")
 
     def _pages_of_ui(self, name: str) -> None:
         port = free_port()
