@@ -104,8 +104,9 @@ class Case:
 
     def remove(self, name: str) -> None:
         """Take down what a try left running, and remove all that it left."""
-        if (self.store(name) / "ledger.sqlite").exists():
+        store = self.store(name)
+        if self.until == "deploy" and (store / "ledger.sqlite").exists():
             self.run(name, "stop", self.spec.stem)
-        for path in self.place.glob(f"{name}*"):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        for path in (store, store.with_suffix(".cache"), store.with_suffix(".tmp")):
+            shutil.rmtree(path, ignore_errors=True)
         self.log(name).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pizzeria.graph import stages
 from pizzeria.runs.store import Store
@@ -26,6 +26,7 @@ _REAL_EVERY = 10
 so that kills hit the stages and not the imports."""
 BEFORE, AFTER, ENDED = "before the first stage", "after the last stage", "when it had ended"
 _POLL_S = 0.0005
+_DEPLOY = "deploy"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class Alone:
     outcome: dict[str, str]
     processes: int
 
+    def packaged(self) -> Alone:
+        """The same, of a run that goes no further than the bundle."""
+        return Alone(
+            {stage: fingerprint for stage, fingerprint in self.fingerprints.items() if stage != _DEPLOY},
+            self.seconds,
+            {what: value for what, value in self.outcome.items() if not what.startswith((_DEPLOY, "ledger"))},
+            0,
+        )
+
 
 def run(bench: Bench, tally: Tally) -> None:
     kinds = ("rows",) if bench.short else ("rows", "photos")
@@ -52,7 +62,7 @@ def run(bench: Bench, tally: Tally) -> None:
     for i, kind in enumerate(kinds):
         spec = getattr(workplace, kind)(bench.folder / kind / "work")
         with warm(bench.environment(bench.folder)) as forks:
-            case = Case(bench, forks, spec, bench.folder / kind, until="package" if bench.short else "deploy")
+            case = Case(bench, forks, spec, bench.folder / kind, until="package" if bench.short else _DEPLOY)
             _torture(case, tally, tries * (i + 1) // len(kinds) - tries * i // len(kinds), hit)
     tally.figures |= {f"killed {where}": number for where, number in sorted(hit.items())}
 
@@ -72,7 +82,9 @@ def _torture(case: Case, tally: Tally, tries: int, hit: Counter[str]) -> None:
     number = 0
     for at in _moments(case, alone, tries):
         real = not bench.short and number % _REAL_EVERY == _REAL_EVERY // 2
-        where, problem = one_try(case, alone, f"try-{number}", at, real=real)
+        # A run that is killed before it deploys is followed to its bundle: a service takes far longer to come up.
+        followed = (case, alone) if at in (_DEPLOY, AFTER) else (replace(case, until="package"), alone.packaged())
+        where, problem = one_try(*followed, f"try-{number}", at, real=real)
         if where == ENDED and not problem:
             continue  # it was quicker
         number += 1

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pizzeria.torture.disk_full import impossible, mounting
+
 
 def in_a_worker(folder: Path, program: str) -> Any:
     """Run `program` in a process whose counts lie in `folder`; what it prints, as JSON."""
@@ -60,3 +62,26 @@ def test_a_killed_worker_waits_for_nothing_and_what_it_lost_stays_lost(tmp_path:
     text = in_a_worker(tmp_path, "print(json.dumps(metrics.text().decode()))")
     assert "pizzeria_requests_in_flight 0.0" in text
     assert 'pizzeria_prediction_records_total{outcome="dropped"} 2.0' in text
+
+
+def test_a_worker_counts_on_when_the_disk_has_no_room_left(tmp_path: Path) -> None:
+    if why := impossible(mounting(), tmp_path):
+        pytest.skip(why)
+    program = (
+        "import os, subprocess, sys\n"
+        "subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8m', 'torture', sys.argv[1]], check=True)\n"
+        "os.environ['PROMETHEUS_MULTIPROC_DIR'] = sys.argv[1]\n"
+        "from pizzeria_plugins.servers import metrics\n"
+        "with open(sys.argv[1] + '/ballast', 'wb') as stream:\n"
+        "    left = os.statvfs(sys.argv[1])\n"
+        "    os.posix_fallocate(stream.fileno(), 0, left.f_bavail * left.f_frsize)\n"
+        "for i in range(500):\n"
+        "    metrics.REQUESTS.labels('/predict', str(i)).inc()\n"
+        "    metrics.SECONDS.labels(f'/{i % 20}').observe(0.1)\n"
+        "metrics.watch_log(3, True)\n"
+        "print(metrics.log_state()['waiting'])\n"
+    )
+    ended = subprocess.run(
+        [*mounting(), sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "3\n")  # without room of its own it died of SIGBUS
