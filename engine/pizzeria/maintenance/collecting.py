@@ -286,7 +286,8 @@ def _make(
     examples.drop(columns=["fresh", "before"]).to_parquet(folder / EXAMPLES, index=False)
     if spec.maintenance.start == "warm":
         joined_source.write_start(run, spec, folder)
-    (folder / "spec.yaml").write_text(joined_source.spec_text(spec, use, final, replace=replace))
+    text = joined_source.spec_text(spec, use, final, replace=replace)
+    (folder / "spec.yaml").write_text(text)  # nosemgrep: half-written  # the folder is renamed when it is whole
     load_resolved(folder / "spec.yaml")  # what does not pass is told now
     manifest = describe(number, key, spec, before, examples, sides, unusable, doubted.texts, folder)
     atomic.write_json(folder / MANIFEST, manifest)

@@ -149,7 +149,7 @@ def _prepare(packed: bytes) -> None:
         threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     library.load()
     _one_thread()
-    _work = pickle.loads(packed)  # noqa: S301  # nosec B301  # from the process that started this one
+    _work = pickle.loads(packed)  # noqa: S301  # nosec B301  # nosemgrep: pickle  # from the process that started this one
 
 
 def _die_with(parent: Any) -> None:
@@ -254,5 +254,5 @@ def _measure_on_ray(packed: bytes, span: Span) -> list[Measured]:
     if _unpacked is None or _unpacked[0] != hash(packed):
         library.load()
         _one_thread()
-        _unpacked = hash(packed), pickle.loads(packed)  # noqa: S301  # nosec B301  # from the process that started this one
+        _unpacked = hash(packed), pickle.loads(packed)  # noqa: S301  # nosec B301  # nosemgrep: pickle  # from the process that started this one
     return _unpacked[1].measure(span)
