@@ -19,6 +19,7 @@ from pizzeria.loading import load_spec
 from pizzeria.progress import PlainProgress
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
+from pizzeria.runs.working import works
 from pizzeria.spec.spec import Spec
 
 SPEC = """
@@ -216,3 +217,17 @@ class Told(PlainProgress):
 
     def say(self, text: str) -> None:
         self.lines.append(text)
+
+
+def test_whatever_ends_a_run_the_ledger_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("a fault of our own")
+
+    monkeypatch.setattr("pizzeria.execution._run_stage", breaks)
+    store = Store()
+    with pytest.raises(ZeroDivisionError):
+        execute(load_spec(["prices.yaml"]), store, PlainProgress(), until="split")
+    started, stopped = Ledger(store.root).entries("prices")
+    assert (started.event, stopped.event) == ("run_started", "run_stopped")
+    assert "a fault of our own" in stopped.detail["message"]
+    assert works(store) == []
