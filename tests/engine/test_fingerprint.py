@@ -61,6 +61,10 @@ def test_code_follows_imports_of_the_own_package_alone() -> None:
     [
         ("import {0}.dough.flour", {"dough.flour"}),
         ("import json, {0}.dough.flour as powder", {"dough.flour"}),
+        (
+            "import {0}.dough.flour\nimport {0}.sauce\nfrom . import yeast",
+            {"dough.flour", "sauce", "dough", "dough.yeast"},
+        ),
         ("from {0}.dough import flour", {"dough", "dough.flour"}),
         ("from {0}.dough.flour import GRAMS", {"dough.flour"}),
         ("from .. import sauce", {"{0}", "sauce"}),
@@ -109,6 +113,14 @@ def test_code_that_is_imported_round_and_round_is_hashed_once(package: Path) -> 
     }
     assert set(code_hashes([three])) == {f"{package.name}.three"}
     assert code_hashes([]) == {}
+
+
+def test_a_module_that_nobody_can_find_by_its_name_counts_alone(tmp_path: Path) -> None:
+    path = tmp_path / "main.py"
+    path.write_text("import oven_of_nobody.other\n")
+    module = ModuleType("oven_of_nobody.main")
+    module.__file__ = str(path)
+    assert code_hashes([module]) == {"oven_of_nobody.main": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 json_values = st.recursive(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -152,3 +154,49 @@ def test_what_was_checked_once_is_not_checked_again_until_it_changes(tmp_path: P
     ledger.add("promoted", "a")
     Ledger(tmp_path)
     assert of_ledger._seen[stat.st_dev, stat.st_ino] == (4, rows_of(tmp_path)[3][-1])
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as connection:
+        connection.execute("drop trigger no_update")
+        connection.execute("update ledger set run = 'other' where id = 2")
+    again = Ledger(tmp_path)
+    assert again.entries(last=1)[0].id == 4
+    with pytest.raises(DamagedError, match="entry 2 is not"):
+        again.entries()
+
+
+def test_digests_are_what_they_were_and_hold_for_whatever_a_damaged_file_may_hold() -> None:
+    """Ledgers that stand were chained by these, so they must not change from version to version."""
+    assert chained("", [1, "2026-05-01", "stopped", "a", "", "", "{}"]).startswith("41ec08a22c1f")
+    assert chained("x", [1, "ü"]) == hashlib.sha256(b'["x",1,"\\u00fc"]').hexdigest()
+    assert chained("", [b"x"]) != chained("", [b"y"])
+
+
+def test_a_ledger_that_another_process_began_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    told = ledger.add("promoted", "a")
+    of_ledger._begin(tmp_path / "ledger.sqlite")
+    assert Ledger(tmp_path).entries() == [told]
+    assert not list(tmp_path.glob(".ledger*"))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbled", "no page"])
+def test_damage_is_told_with_the_file_and_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    ledger = Ledger(tmp_path)
+    for _ in range(30):
+        ledger.add("promoted", "a", detail={"i": "x" * 400})
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    data = path.read_bytes()
+    page = data[4096:8192]
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut": data[: len(data) // 2],
+            "garbled": data[:4096] + bytes(4096) + data[8192:],
+            "no page": data.replace(page, page[::-1]),
+        }[damage]
+    )
+    of_ledger._seen.clear()
+    with pytest.raises(DamagedError, match=f"^{re.escape(str(path))} is ") as caught:
+        Ledger(tmp_path).entries()
+    assert caught.value.hint.startswith("what serves goes on; put back a copy")
