@@ -8,14 +8,18 @@ nobody that it was.
 from __future__ import annotations
 
 import html
+import logging
 import re
 import shutil
+import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 FOLDER = "data_docs"
+_BUILDER = "great_expectations.render.renderer.site_builder"
 
 _POLICY = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
@@ -36,6 +40,9 @@ def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> 
 
     Returns:
         The index page.
+
+    Raises:
+        OSError: a page cannot be written.
     """
     from great_expectations import __version__
     from great_expectations.core.run_identifier import RunIdentifier
@@ -63,7 +70,8 @@ def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> 
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
         },
     )
-    context.build_data_docs(site_names=["pizzeria"])
+    with _all_or_an_error():
+        context.build_data_docs(site_names=["pizzeria"])
     shutil.rmtree(root / "static", ignore_errors=True)
     for page in root.rglob("*.html"):
         page.write_text(_at_home(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -71,6 +79,30 @@ def build(context: Any, tables: Mapping[str, tuple[Any, Any]], folder: Path) -> 
     index = root / "index.html"
     index.write_text(_index({table: result for table, (_, result) in tables.items()}, root), encoding="utf-8")
     return index
+
+
+class _Unwritten(logging.Filter):
+    """Catches the error of a page that could not be written, which Great Expectations logs, and goes on without it."""
+
+    error: OSError | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = sys.exc_info()[1]
+        if isinstance(found, OSError):
+            self.error = found
+        return self.error is None
+
+
+@contextmanager
+def _all_or_an_error() -> Iterator[None]:
+    logger, unwritten = logging.getLogger(_BUILDER), _Unwritten()
+    logger.addFilter(unwritten)
+    try:
+        yield
+    finally:
+        logger.removeFilter(unwritten)
+    if unwritten.error is not None:
+        raise unwritten.error
 
 
 def _plain(value: Any) -> Any:

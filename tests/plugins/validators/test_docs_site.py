@@ -58,3 +58,15 @@ def test_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> N
                 assert (file.parent / target.split("?")[0]).exists(), (file, target)
     assert sum(file.stat().st_size for file in root.rglob("*")) < 600_000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data_docs", "rows.parquet"]
+
+
+def test_a_page_that_cannot_be_written_is_an_error_and_no_missing_page(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Great Expectations would log it, with a traceback, and go on."""
+    pd.DataFrame({"row_id": ["a", "b"], "x": [1, 2], "sold": ["yes", "no"]}).to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "data_docs").mkdir()
+    (tmp_path / "data_docs" / "validations").touch()
+    with pytest.raises(OSError, match="validations"):
+        validate(Tables(rows=tmp_path / "rows.parquet"), PROBLEM, {}, tmp_path)
+    assert "Traceback" not in caplog.text
