@@ -555,7 +555,8 @@ class PredictionLog(Plugin, Protocol):
     It may also have `interval_s(options) -> float`: seconds between two writes of a service, which are 0.4 otherwise;
     `secrets(options) -> Sequence[str]`: names of the environment variables that the service needs for it; and
     `local_files(options) -> bool`: whether the records lie in files of the machine that serves, which a target that
-    keeps no files must refuse.
+    keeps no files must refuse; and `check(options, folder)`, which raises a DataError where the log was damaged in a
+    way that `read` does not see, such as an index that lacks records.
 
     One that keeps ground truth too is a `LabelLog` besides. One that can be read in pieces, as millions of records want
     it, also has

@@ -10,8 +10,8 @@ import yaml
 
 from pizzeria import registry
 from pizzeria.errors import Fault, SpecError
-from pizzeria.signing.needs import key_faults
 from pizzeria.runs.seals import check_text
+from pizzeria.signing.needs import key_faults
 from pizzeria.spec.amend import amend
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins, compose

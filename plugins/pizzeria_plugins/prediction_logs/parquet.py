@@ -236,7 +236,12 @@ def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
     for name in reversed(store.parts("photos")):
         try:
             with store.files.open(store.at("photos", name), "rb") as stream:
-                found = parquet.read_table(stream, columns=["photo"], filters=[("prediction_id", "=", prediction_id)])
+                found = parquet.read_table(
+                    stream,
+                    page_checksum_verification=True,
+                    columns=["photo"],
+                    filters=[("prediction_id", "=", prediction_id)],
+                )
         except FileNotFoundError:  # pruned just now
             continue
         except (pa.ArrowInvalid, OSError) as error:

@@ -87,7 +87,7 @@ class Store:
         at = self.at(kind, name)
         try:
             with open(at, "rb") if isinstance(self.files, LocalFileSystem) else self.files.open(at, "rb") as stream:
-                yield parquet.ParquetFile(stream)
+                yield parquet.ParquetFile(stream, page_checksum_verification=True)
         except FileNotFoundError:
             raise
         except (pa.ArrowInvalid, OSError, ValueError) as error:
@@ -114,7 +114,7 @@ def to_bytes(table: pa.Table, **options: Any) -> bytes:
     from pyarrow import parquet
 
     stream = io.BytesIO()
-    parquet.write_table(table, stream, **options)
+    parquet.write_table(table, stream, write_page_checksum=True, **options)
     return stream.getvalue()
 
 

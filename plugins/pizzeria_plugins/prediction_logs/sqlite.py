@@ -24,7 +24,7 @@ from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_row, frames, from_json, join, utc
+from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_row, crc_of, frames, from_json, join, utc
 from pizzeria_plugins.prediction_logs.truth import (
     LABEL_COLUMNS,
     as_label,
@@ -62,8 +62,10 @@ _ROWS = (
     "CREATE INDEX IF NOT EXISTS predictions_counted ON predictions (sha256, timestamp, rows)",
 )
 """Predictions of a record; one of an earlier Pizzeria has none. That goes on with the file: it is no new version."""
+_CRC = "ALTER TABLE predictions ADD COLUMN crc INTEGER"
+"""Of a record, see `crc_of`; one of an earlier Pizzeria has none, and is not checked."""
 _INSERT = (
-    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json, rows) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - our own words, and values are parameters
+    f"INSERT INTO predictions ({', '.join(COLUMNS)}, record_json, rows, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - our own words, and values are parameters
     "ON CONFLICT (prediction_id) DO NOTHING"
 )
 _INSERT_PHOTO = (
@@ -88,6 +90,11 @@ _LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608 
 _AGAIN_S = 0.01
 _AT_ONCE = 1_000
 """Records, of up to thousands of rows each, that are read in one transaction."""
+_QUICKLY_CHECKED = 1 << 26
+"""Bytes up to which a process checks the whole of a file before it reads it for the first time; `check` always does."""
+_checked: set[int] = set()
+_LEFT_OUT = "{}"
+"""What stands for the JSON of a record where it is not wanted: it need not be read."""
 _SLICE = 5_000
 """Records that `prune` deletes in one transaction, so that no writer waits long."""
 
@@ -137,7 +144,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
             _bring_up_to_date(connection, options)
             connection.execute("PRAGMA synchronous=NORMAL")
             with _transaction(connection):
-                connection.executemany(_INSERT, ((*row.fixed, row.rest, row.predictions) for row in rows))
+                connection.executemany(_INSERT, ((*row.fixed, row.rest, row.predictions, row.crc) for row in rows))
                 connection.executemany(_INSERT_PHOTO, map(_photo_row, filter(_has_photo, rows)))
 
     return write
@@ -206,6 +213,17 @@ def counts(options: Options, folder: Path, edges: Sequence[datetime], *, sha256:
                 count += connection.execute(f"{unknown} AND {rows} IS NULL", at).fetchone()[0]
             found.append(int(count))
         return found
+
+
+def check(options: Options, folder: Path) -> None:
+    """Check how pages and indexes of the file fit each other; reads all of it. Records are checked as they are read.
+
+    Raises:
+        DataError: they do not.
+    """
+    with _reading(options, folder) as connection:
+        if connection is not None:
+            _check(connection)
 
 
 def photo(options: Options, folder: Path, prediction_id: str) -> bytes | None:
@@ -357,16 +375,19 @@ def _records(
     if not known:
         return
     fixed = ", ".join(name if name in known else f"NULL AS {name}" for name in COLUMNS)
+    sum_ = "crc" if "crc" in known else "NULL"
     rest = "record_json"
     if "rows" in known and wanted is not None and set(wanted) <= set(COLUMNS) - {"prediction_id"}:
-        rest = "CASE WHEN rows = 1 THEN '{}' ELSE record_json END"
+        rest = f"CASE WHEN rows = 1 THEN '{_LEFT_OUT}' ELSE record_json END"
     conditions = {"sha256 = :sha256": sha256, "timestamp < :until": until}
     where = " AND ".join(["(timestamp, id) > (:after, :id)", *(one for one, value in conditions.items() if value)])
-    query = f"SELECT id, {fixed}, {rest} FROM predictions WHERE {where} ORDER BY timestamp, id LIMIT {_AT_ONCE}"  # noqa: S608 - our own words, and values are parameters
+    query = f"SELECT id, {fixed}, {rest}, {sum_} FROM predictions WHERE {where} ORDER BY timestamp, id LIMIT {_AT_ONCE}"  # noqa: S608 - our own words, and values are parameters
     at = {"sha256": sha256, "until": until, "after": since or "", "id": -1}
     while found := connection.execute(query, at).fetchall():
         at |= {"id": found[-1][0], "after": found[-1][1]}
-        for _, *values, text in found:
+        for row, *values, text, crc in found:
+            if crc is not None and text != _LEFT_OUT and crc != crc_of(values, text):
+                raise ValueError(f"record {row} is not what was written; the disk, or somebody, changed it")
             yield dict(zip(COLUMNS, values, strict=True)) | from_json(text)
 
 
@@ -414,13 +435,15 @@ def _bring_up_to_date(connection: sqlite3.Connection, options: Options) -> None:
             connection.execute("ALTER TABLE predictions ADD COLUMN prediction_id TEXT")
         if "rows" not in _columns(connection):
             connection.execute(_ROWS[0])
+        if "crc" not in _columns(connection):
+            connection.execute(_CRC)
         connection.execute(_ROWS[1])
         connection.execute("CREATE UNIQUE INDEX IF NOT EXISTS predictions_by_name ON predictions (prediction_id)")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 def _is_up_to_date(connection: sqlite3.Connection) -> bool:
-    return _version(connection) == _VERSION and "rows" in _columns(connection)
+    return _version(connection) == _VERSION and {"rows", "crc"} <= _columns(connection)
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
@@ -451,11 +474,22 @@ def _reading(options: Options, folder: Path) -> Iterator[sqlite3.Connection | No
         return
     try:
         with _connect(f"{path.resolve().as_uri()}?mode=ro", options) as connection:
+            stat = path.stat()
+            if stat.st_ino not in _checked and stat.st_size <= _QUICKLY_CHECKED:
+                _check(connection)
+                _checked.add(stat.st_ino)
             yield connection
     except (sqlite3.Error, ValueError) as error:
         raise DataError(
-            f"the prediction log {path} cannot be read: {error}", hint="serving.log.path names the file"
+            f"the prediction log {path} cannot be read: {error}",
+            hint="serving.log.path names the file; one that is damaged is set aside (mv), and a new one begins",
         ) from error
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    told = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
+    if told != ["ok"]:
+        raise ValueError("; ".join(told))
 
 
 @contextmanager
