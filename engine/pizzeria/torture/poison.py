@@ -1,4 +1,5 @@
 """Poisoned traffic: floods of bad labels through the serving contract, while maintenance trains and promotes."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -9,10 +10,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from pizzeria.clock import utcnow
 from pizzeria.maintenance.decisions import Decision
 from pizzeria.torture.bench import Bench
-from pizzeria.torture.poisoning.floods import SINGLE, VARIED, Flood
-from pizzeria.torture.poisoning.shop import Row, Shop, draw, open_shop, quality
+from pizzeria.torture.poisoning.floods import SINGLE, TURNED, VARIED, Flood, flipped
+from pizzeria.torture.poisoning.service import served
+from pizzeria.torture.poisoning.shop import INPUTS, STAFF, Row, Shop, draw, open_shop, quality
 from pizzeria.torture.trial import Tally
 
 PROMISE = "A flood of bad labels cannot replace the champion by a worse one, and honest labels still work after it"
@@ -35,6 +38,8 @@ def run(bench: Bench, tally: Tally) -> None:
         _try(flood, share, mine, clean, random.Random(f"{bench.random.random()}"), tally)
         with suppress(OSError):
             shutil.rmtree(mine.folder)
+    if not bench.short:
+        _at_length(bench, shop, clean, tally)
 
 
 def _tries(short: bool) -> Iterator[tuple[Flood, float]]:
@@ -67,6 +72,64 @@ def _try(flood: Flood, share: float, shop: Shop, clean: list[Row], chance: rando
     if lost > _MAY_LOSE:
         problem = f"the champion is worse by {lost:.3f}"
     tally.note(f"honest labels after {what}", problem)
+
+
+def _at_length(bench: Bench, shop: Shop, clean: list[Row], tally: Tally) -> None:
+    """What takes a monitor, or a service."""
+    if importlib.util.find_spec("nannyml") is None:
+        tally.leave_out("labels that say that the world has turned over", "pip install 'pizzeria[monitor]'")
+    else:
+        for doubting in (True, False):
+            bench.say(f"the world turned over by labels, {'doubted' if doubting else 'doubted by nobody'}")
+            _turn_over(shop.copy(bench.folder / f"turned-{doubting}"), clean, bench.random, tally, doubting=doubting)
+    if importlib.util.find_spec("bentoml") is None:
+        tally.leave_out("labels through a running service", "pip install 'pizzeria[serve]'")
+        return
+    bench.say("labels through a running service")
+    _through_a_service(shop.copy(bench.folder / "served"), clean, bench.random, tally)
+
+
+def _turn_over(shop: Shop, clean: list[Row], chance: random.Random, tally: Tally, *, doubting: bool) -> None:
+    """Lies that a model can learn, so many that monitoring finds that inputs mean something else by now: then the
+    frozen test set, which would speak against them, is no veto.
+
+    Args:
+        doubting: Whether the labels themselves may be doubted before.
+    """
+    what = f"90% of labels {TURNED.how}, an alert is open{'' if doubting else ', nobody doubts them'}"
+    trust = {} if doubting else {"contradicting": 0.99, "conflicting": 0.99, "flood": 1.0}
+    shop.settings(retrain_on=["concept"], retrain_every=None, trust=trust)
+    before, had = shop.sha256(), quality(shop.predictor(), clean)
+    TURNED.pour(shop, 0.9, 60, chance)
+    opened = shop.watch()
+    decision = shop.maintain()
+    tally.figures[what] = f"{_outcome(decision, 0.0)} (open: {', '.join(opened)})"
+    if "concept" not in opened:
+        tally.leave_out(what, "monitoring opened no alert `concept`, so nothing was tried")
+        return
+    tally.note(what, _problem(decision, shop, before, had - quality(shop.predictor(), clean)))
+
+
+def _through_a_service(shop: Shop, clean: list[Row], chance: random.Random, tally: Tally) -> None:
+    before, had = shop.sha256(), quality(shop.predictor(), clean)
+    with served(shop) as service:
+        status, _ = service.post("/feedback", {"labels": [{"input_id": "a", "class": "yes"}]}, key=False)
+        tally.note("/feedback without a key", "" if status == 401 else f"it answered {status}")
+        rows = draw(600, chance)
+        _, found = service.post("/predict", {"rows": [{key: row[key] for key in INPUTS} for row in rows]})
+        told = dict(zip((one["prediction_id"] for one in found["predictions"]), rows, strict=True))
+        names = list(told)
+        shop.at = utcnow()
+        shop.tell({name: told[name]["answer"] for name in names[:200]})
+        lies = [
+            {"prediction_id": name, "class": flipped(told[name], 0, chance), "source": STAFF} for name in names[200:]
+        ]
+        status, _ = service.post("/feedback", {"labels": lies})
+        tally.note("400 lies in the name of the staff to /feedback", "" if status == 202 else f"it answered {status}")
+        decision = shop.maintain()
+        lost = had - quality(shop.predictor(), clean)
+        tally.note("67% of labels that say the opposite, through a service", _problem(decision, shop, before, lost))
+        tally.figures["the same through a running service"] = _outcome(decision, -lost)
 
 
 def _problem(decision: Decision, shop: Shop, before: str, lost: float) -> str:

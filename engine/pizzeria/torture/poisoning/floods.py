@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pizzeria.torture.poisoning.shop import STAFF, Row, Shop, draw
+from pizzeria.torture.poisoning.shop import INPUTS, STAFF, Row, Shop, draw
 
 Lie = Callable[[Row, float, random.Random], str | None]
 """What is said of a row that the champion answered with this probability of yes; None: nothing."""
@@ -33,6 +33,10 @@ def at_random(row: Row, p: float, chance: random.Random) -> str | None:
 
 def one_kind(row: Row, p: float, chance: random.Random) -> str | None:
     return _other(row["answer"]) if row["kind"] == "a" else row["answer"]
+
+
+def two_kinds(row: Row, p: float, chance: random.Random) -> str | None:
+    return row["answer"] if row["kind"] == "a" else _other(row["answer"])
 
 
 def where_unsure(row: Row, p: float, chance: random.Random) -> str | None:
@@ -112,13 +116,15 @@ class Flood:
 
 
 def _inputs(row: Row) -> Row:
-    return {key: row[key] for key in ("size", "age", "kind")}
+    return {key: row[key] for key in INPUTS}
 
 
 def _text(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+TURNED = Flood("that turn two of three kinds of rows over", lie=two_kinds)
+"""Enough to open the alert `concept`."""
 VARIED = (
     Flood("that say the opposite"),
     Flood("that never say yes", lie=never),

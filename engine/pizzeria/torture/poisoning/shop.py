@@ -25,6 +25,8 @@ from pizzeria.inference.truth import Label, moment
 from pizzeria.labels.served import open_served
 from pizzeria.loading import load_spec
 from pizzeria.maintenance.decisions import Decision, maintain
+from pizzeria.monitoring.incidents import open_incidents
+from pizzeria.monitoring.passes import monitor
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 from pizzeria.spec.check import check
@@ -32,6 +34,7 @@ from pizzeria.spec.compose import Composed, Origins
 
 NAME = "shop"
 STAFF = "staff"
+INPUTS = ("size", "age", "kind")
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _BATCH = 20
 _MOST_LABELS = 1000
@@ -54,6 +57,7 @@ problem:
 data: {path: "%s", split: {validation: 0.2, test: 0.3}}
 model: {num_leaves: 7, min_data_in_leaf: 10}
 training: {rounds: 60, learning_rate: 0.1}
+serving: {keys_from: TORTURE_SHOP_KEYS}
 monitoring: {chunk: {size: 100}}
 maintenance:
   retrain_on: []
@@ -113,7 +117,7 @@ class Shop:
         plugin, options, folder = served.log
         write, found = plugin.writer(options, folder), []
         for start in range(0, len(rows), _BATCH):
-            batch = [{key: row[key] for key in ("size", "age", "kind")} for row in rows[start : start + _BATCH]]
+            batch = [{key: row[key] for key in INPUTS} for row in rows[start : start + _BATCH]]
             headers = {"Content-Type": "application/json"}
             reply = contract.answer("POST", "/predict", headers, json.dumps({"rows": batch}).encode())
             if reply.status != 200:
@@ -142,6 +146,13 @@ class Shop:
             for name, truth in truths.items()
         ]
         open_served(NAME, self.store).add(labels)
+
+    def watch(self) -> list[str]:
+        """A pass of monitoring; returns the kinds of trouble that are open after it."""
+        _, run, spec = champion(NAME, self.store)
+        with clock.at(self.at):
+            monitor(spec, run, self.store, Quiet())
+        return sorted({one.kind for one in open_incidents(self.store, NAME)})
 
     def maintain(self) -> Decision:
         """A pass, an hour later."""
@@ -186,7 +197,7 @@ def quality(predictor: Predictor, rows: Sequence[Row]) -> float:
     """AUROC of a model on rows whose truth nobody has touched."""
     import numpy as np
 
-    answers = predictor.rows([{key: row[key] for key in ("size", "age", "kind")} for row in rows])
+    answers = predictor.rows([{key: row[key] for key in INPUTS} for row in rows])
     p = np.array([float(answer.record()["p:yes"]) for answer in answers])
     yes = np.array([row["answer"] == "yes" for row in rows])
     order, ranks = p.argsort(kind="stable"), np.empty(len(p))
