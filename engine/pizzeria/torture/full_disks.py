@@ -5,6 +5,7 @@ It tells of each try as a line of JSON.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pizzeria.errors import StorageError
+from pizzeria.errors import StorageError, TrainingError
 from pizzeria.graph import stages
 from pizzeria.torture import workplace
 from pizzeria.torture.bench import Bench
@@ -30,6 +31,11 @@ Note = Callable[[str, str], object]
 _AFTERWARDS = (("report",), ("monitor",), ("status",), ("history",), ("maintain",), ("labels", "export"), ("rollback",))
 NAME = "try"
 _SHOWN = 400
+_TOLD = {
+    StorageError.exit_code: ("has no room", "free some space"),
+    TrainingError.exit_code: ("cannot be written", os.strerror(errno.ENOSPC), "make room"),
+}
+"""By exit code, what a command says that ran out of room; a training says which checkpoint it goes on from."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def badly_told(code: int, said: str) -> str:
     """
     if crashed := _crashed(said):
         return crashed
-    if code == StorageError.exit_code and "no room" in said and "free some space" in said:
+    if _TOLD.get(code) and all(part in said for part in _TOLD[code]):
         return ""
     return f"it ended with {code} and does not say that the disk is full: {said[-_SHOWN:]}"
 
