@@ -43,7 +43,7 @@ def sign(
     path, signing, shelf = _subject(run_or_bundle)
     bundle = open_bundle(path)
     if check:
-        signer = check_signed(bundle, trust or trusted(signing.public_keys), shelf and shelf.folder)
+        signer = check_signed(bundle, trust or trusted(signing.public_keys), None if shelf is None else shelf.folder)
         if signer is None:
             raise click.UsageError("name a key to trust: --trust PUBLIC.pem")
         click.echo(f"{bundle.sha256[:12]} is signed by {signer.path} ({signer.id[:12]})")

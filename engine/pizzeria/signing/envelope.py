@@ -129,7 +129,8 @@ def _algorithm(key: ec.EllipticCurvePublicKey) -> ec.ECDSA:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    return ec.ECDSA({256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}[key.curve.key_size]())
+    by_size: dict[int, hashes.HashAlgorithm] = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
+    return ec.ECDSA(by_size[key.curve.key_size])
 
 
 def _text(data: bytes) -> str:
