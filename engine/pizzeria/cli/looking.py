@@ -31,10 +31,12 @@ def status(name: str | None, as_json: bool) -> None:
     Exits with 1 when something that is deployed does not answer, or as another.
     """
     from pizzeria.deployments.standing import standing
+    from pizzeria.maintenance.begun import cut_off
 
     found = with_progress(lambda progress: standing(open_store(), progress, name))
+    cut = {one.name: cut_off(one.name, open_store()) for one in found}
     if as_json:
-        click.echo(json.dumps([one.plain() for one in found], indent=2))
+        click.echo(json.dumps([one.plain() | {"maintenance": cut[one.name]} for one in found], indent=2))
     else:
         for one in found:
             if one.deployed is None:
@@ -43,6 +45,8 @@ def status(name: str | None, as_json: bool) -> None:
                 _show(one.deployed)
             for command in one.commands.values():
                 click.echo(f"    `pizzeria {command.what}` is at work since {command.since} (process {command.pid})")
+            if cut[one.name]:
+                click.secho(f"    {cut[one.name]}", fg="yellow")
             for work in one.runs:
                 click.secho(f"    {work.told()}", fg=None if work.alive else "yellow")
         if not found:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 
 from pizzeria import atomic
+from pizzeria.deployments.turn import holder
 from pizzeria.loading import load_resolved
 from pizzeria.runs.ledger import Entry
 from pizzeria.runs.store import Store
@@ -81,6 +82,14 @@ def clear(name: str, store: Store) -> None:
     if (folder / "begun.json").exists():
         (folder / "begun.json").unlink()
         atomic.sync(folder)
+
+
+def cut_off(name: str, store: Store) -> str:
+    """What to tell of maintenance that was killed and that nobody goes on with yet; empty where there is none."""
+    begun = load(name, store)
+    if begun is None or holder(name, store, of="maintain") is not None:
+        return ""
+    return f"`pizzeria maintain {name}` was cut off while {begun.phase}; the next one goes on with it"
 
 
 def as_text(spec: Spec) -> str:

@@ -145,12 +145,15 @@ def _maintenance(place: Together, tally: Tally) -> None:
 
 
 def _runs(place: Together, tally: Tally) -> None:
-    """One spec run twice at once: each stage is made once, and both tell the same."""
+    """One spec run twice at once, and `gc` beside it that spares nothing old: each stage is made once."""
     arguments = ("run", "tiny.yaml", "--until", "package")
     for _ in range(2):
         place.begin(*arguments)
+    for _ in range(5):
+        time.sleep(2)
+        place.begin("gc", "--older-than", "0s")
     ended = place.end()
-    busy = [said for _, code, said in ended if code]
+    busy = [said for what, code, said in ended if code and what.startswith("run")]
     for what, code, said in ended:
         # The later one may be told that another process is at the same stage: an answer, and no trouble.
         tally.note(
