@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -19,8 +21,11 @@ from pizzeria.torture.writing.order import disorder
 PROMISE = "A write that is killed or fails anywhere leaves old or new, never half, and nothing orphaned"
 SHORT_TRIES = 1
 """Of each operation."""
+_CHANCE = re.compile(r"[0-9a-f]{16}|\d{8}T[\d.]+Z")
+"""What a name has of chance and time."""
+_LONG_AGO_S = 60.0
 _MODULE = "pizzeria.torture.writing.work"
-_TAKEN_IN = (_MODULE, "pizzeria.clearing", "pandas", "pyarrow.parquet", "fsspec", "plotly")
+_TAKEN_IN = (_MODULE, "pizzeria.clearing", "pizzeria.cli.gc", "pandas", "pyarrow.parquet", "fsspec", "plotly")
 """What operations import, the slow part of it."""
 
 
@@ -89,7 +94,7 @@ def _seen(bench: Bench, process: Warm, operation: Operation) -> Seen:
     if checked["again"] != checked["state"] or checked["state"] == old:
         raise RuntimeError(f"{operation.name} does not end as it should: {checked}, and before it {old}")
     process.take_in(checked["modules"])
-    return Seen(operation, old, checked["state"], checked["files"], done["calls"])
+    return Seen(operation, old, checked["state"], _left(bench, process), done["calls"])
 
 
 def _try(bench: Bench, process: Warm, seen: Seen, fault: Fault, tally: Tally) -> bool:
@@ -101,6 +106,7 @@ def _try(bench: Bench, process: Warm, seen: Seen, fault: Fault, tally: Tally) ->
     if not hit:
         return False
     checked = _work(bench, process, "check", seen.operation)
+    checked["files"] = _left(bench, process)
     names = ", ".join(dict.fromkeys(Path(path).name for path in hit[0].paths))
     what = f"{seen.operation.name}: {fault.how} at {fault.call} {fault.number} ({names})"
     tally.note(what, problem(seen, hit[0], done["error"], done.get("clear", True), checked))
@@ -114,7 +120,7 @@ def problem(seen: Seen, hit: Call, error: str | None, clear: bool, checked: dict
         hit: The call that it hit.
         error: What the operation said, empty where all went well; None where it was killed.
         clear: Whether that is something that a user can be told.
-        checked: From `pizzeria.torture.writing.work`.
+        checked: `state` after the fault and after a second try (`again`), and `files` after `pizzeria gc`.
     """
     if checked["state"] not in (seen.old, seen.new):
         return f"what is there is neither old nor new: {checked['state']}"
@@ -161,6 +167,18 @@ def _done(bench: Bench, process: Warm, operation: Operation, fault: Fault | None
 
 def _work(bench: Bench, process: Warm, do: str, operation: Operation) -> dict[str, Any]:
     return _answer(bench, process.wait(_started(bench, process, do, operation)))
+
+
+def _left(bench: Bench, process: Warm) -> list[str]:
+    """What lies there when `pizzeria gc` comes by some time later, by relative path."""
+    there = bench.folder / "try"
+    for path in there.rglob("*"):
+        then = path.lstat().st_mtime - _LONG_AGO_S
+        os.utime(path, (then, then), follow_symlinks=False)
+    code = process.wait(process.start(bench.folder, ["gc"], _environment(bench), bench.folder / "log"))
+    if code:
+        return [f"(`pizzeria gc` ended with {code})"]
+    return sorted(_CHANCE.sub("*", path.relative_to(there).as_posix()) for path in there.rglob("*"))
 
 
 def _started(bench: Bench, process: Warm, do: str, operation: Operation, *more: str) -> int:

@@ -138,9 +138,7 @@ def traced(pid: int, log: Path, fault: Fault | None = None) -> Iterator[None]:
             assert strace.stderr is not None
             said = strace.stderr.readline()
             if "attached" not in said:
-                raise CannotTraceError(
-                    f"{said.strip() or 'strace said nothing'}; it takes the right to trace"
-                )
+                raise CannotTraceError(f"{said.strip() or 'strace said nothing'}; it takes the right to trace")
             os.kill(pid, signal.SIGCONT)
             yield
             strace.wait(_PATIENCE_S)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import re
 import signal
 import sys
 from pathlib import Path
@@ -23,8 +22,6 @@ from pizzeria.torture.writing.operation import Operation, operations
 
 _LET_TRACE, _ANYBODY = 0x59616D61, -1
 """`PR_SET_PTRACER`, `PR_SET_PTRACER_ANY`: where only parents may trace (Yama), whoever looks on may, too."""
-_CHANCE = re.compile(r"[0-9a-f]{16}|\d{8}T[\d.]+Z")
-_LONG_AGO_S = 60.0
 
 
 def main(arguments: list[str]) -> int:
@@ -55,20 +52,13 @@ def act(operation: Operation, folder: Path) -> dict[str, Any]:
 
 
 def check(operation: Operation, folder: Path) -> dict[str, Any]:
-    """What is there, what a second try makes of it, and what lies there after `pizzeria gc`; and what that imports."""
+    """What is there, what a second try makes of it, and what that imports."""
     found: dict[str, Any] = {"state": _state(operation, folder)}
     try:
         operation.act(folder)
     except Exception as error:
         return found | {"again": f"{type(error).__name__}: {error}"}
-    found["again"] = _state(operation, folder)
-    _clear(folder)
-    return found | {"files": files(folder), "modules": list(sys.modules)}
-
-
-def files(folder: Path) -> list[str]:
-    """What lies there, by relative path; what a name has of chance and time is left out."""
-    return sorted(_CHANCE.sub("*", path.relative_to(folder).as_posix()) for path in folder.rglob("*"))
+    return found | {"again": _state(operation, folder), "modules": list(sys.modules)}
 
 
 def _state(operation: Operation, folder: Path) -> str:
@@ -76,17 +66,6 @@ def _state(operation: Operation, folder: Path) -> str:
         return operation.state(folder)
     except Exception as error:
         return f"cannot be read: {type(error).__name__}: {error}"
-
-
-def _clear(folder: Path) -> None:
-    """As `pizzeria gc` does some time later."""
-    from pizzeria.clearing import clear
-    from pizzeria.runs.store import Store
-
-    for path in folder.rglob("*"):
-        then = path.lstat().st_mtime - _LONG_AGO_S
-        os.utime(path, (then, then), follow_symlinks=False)
-    clear(Store(folder / "runs"))
 
 
 if __name__ == "__main__":
