@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pizzeria.errors import DataError, ExpectationError, PizzeriaError
+from pizzeria.errors import DataError, ExpectationError, PizzeriaError, StorageError
 from pizzeria.execution import execute
 from pizzeria.graph import plan, run_id, stages
 from pizzeria.loading import load_spec
@@ -21,6 +23,7 @@ from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 from pizzeria.runs.working import works
 from pizzeria.spec.spec import Spec
+from pizzeria.stages.stage import Job, Outcome
 
 SPEC = """
 defaults:
@@ -231,3 +234,27 @@ def test_whatever_ends_a_run_the_ledger_is_told(folder: Path, monkeypatch: pytes
     assert (started.event, stopped.event) == ("run_started", "run_stopped")
     assert "a fault of our own" in stopped.detail["message"]
     assert works(store) == []
+
+
+@pytest.mark.parametrize("ledger_is_full", [False, True])
+def test_a_stage_that_finds_no_room_says_which_disk_is_full_and_the_ledger_is_told_if_it_can_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ledger_is_full: bool
+) -> None:
+    def cannot_add(*_args: object, **_details: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as full:
+
+        def finds_no_room(job: Job) -> Outcome:
+            if ledger_is_full:
+                full.setattr(Ledger, "add", cannot_add)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr("pizzeria.stages.collect.run", finds_no_room)
+        with pytest.raises(StorageError, match="has no room for what was to be written"):
+            execute(spec(), Store(), PlainProgress(), until="collect")
+    events = [entry.event for entry in Ledger(Store().root).entries("prices")]
+    assert events == (["run_started"] if ledger_is_full else ["run_started", "run_stopped"])
+    assert execute(spec(), Store(), PlainProgress(), until="collect").ran == ("collect",)
