@@ -104,6 +104,8 @@ def _told(what: str, error: BaseException) -> StorageError:
     named = f" ({path})" if path is not None else ""
     holds = f"; it has {', '.join(here)}" if here else ""
     again = "the same command goes on from here"
+    if what == _BROKEN and isinstance(error, sqlite3.Error) and _free(disk) < _MB:
+        what = _FULL  # SQLite calls it an I/O error when the file that its processes share cannot grow
     if what == _READ_ONLY:
         hint = f"mount it for writing, or put the store elsewhere: pizzeria --store FOLDER ...; then {again}"
         return StorageError(f"the disk at {disk} cannot be written to{named}: it is read-only{holds}", hint=hint)

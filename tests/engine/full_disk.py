@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -36,6 +37,17 @@ def write_sqlite() -> None:
         connection.execute("insert into t values (?)", (BYTES.tobytes(),))
 
 
+def write_shared_sqlite() -> None:
+    """As the ledger: the first thing that it needs is the file that its processes share."""
+    DISK.joinpath("ballast").unlink()
+    path = DISK / "w.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("pragma journal_mode = wal; create table t(a)")
+    Disk(DISK).fill(leave=12_000)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("insert into t values (1)")
+
+
 def write_duckdb() -> None:
     duckdb.sql(f"copy (select random() a from range(3000000)) to '{DISK}/x.parquet'")
 
@@ -48,6 +60,7 @@ def write_zip() -> None:
 WRITERS: dict[str, Callable[[], object]] = {
     "pizzeria": lambda: atomic.write_bytes(DISK / "a", BYTES.tobytes()),
     "sqlite": write_sqlite,
+    "sqlite, shared": write_shared_sqlite,
     "pyarrow": lambda: pq.write_table(pa.table({"a": BYTES}), DISK / "p.parquet"),
     "duckdb": write_duckdb,
     "numpy": lambda: np.save(DISK / "n.npy", BYTES),
