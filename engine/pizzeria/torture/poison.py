@@ -13,7 +13,7 @@ from typing import Any
 from pizzeria.clock import utcnow
 from pizzeria.maintenance.decisions import Decision
 from pizzeria.torture.bench import Bench
-from pizzeria.torture.poisoning.floods import SINGLE, TURNED, VARIED, Flood, flipped
+from pizzeria.torture.poisoning.floods import OPPOSITE, SINGLE, TURNED, UNSURE, VARIED, Flood, flipped
 from pizzeria.torture.poisoning.service import served
 from pizzeria.torture.poisoning.shop import INPUTS, STAFF, Row, Shop, draw, open_shop, quality
 from pizzeria.torture.trial import Tally
@@ -22,6 +22,8 @@ PROMISE = "A flood of bad labels cannot replace the champion by a worse one, and
 _SHARES = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9)
 _FEW_SHARES = (0.3, 0.9)
 _HONEST = 200
+_LITTLE = 120
+"""Rows that a model has learnt too little from."""
 _MAY_LOSE = 0.02
 """AUROC, on rows whose truth nobody has touched: what the spec allows by `maintenance.compare.no_worse_by`."""
 
@@ -39,12 +41,13 @@ def run(bench: Bench, tally: Tally) -> None:
         with suppress(OSError):
             shutil.rmtree(mine.folder)
     if not bench.short:
+        _hungry(bench, clean, tally)
         _at_length(bench, shop, clean, tally)
 
 
 def _tries(short: bool) -> Iterator[tuple[Flood, float]]:
     if short:
-        yield from ((VARIED[0], 0.5), (VARIED[4], 0.3))
+        yield from ((OPPOSITE, 0.5), (UNSURE, 0.3))
         return
     yield from ((flood, share) for flood in VARIED for share in _SHARES)
     yield from ((flood, share) for flood in SINGLE for share in _FEW_SHARES)
@@ -72,6 +75,27 @@ def _try(flood: Flood, share: float, shop: Shop, clean: list[Row], chance: rando
     if lost > _MAY_LOSE:
         problem = f"the champion is worse by {lost:.3f}"
     tally.note(f"honest labels after {what}", problem)
+
+
+def _hungry(bench: Bench, clean: list[Row], tally: Tally) -> None:
+    """A champion that has learnt from so little that the labels of the staff alone make a better one: how much poison
+    do they carry with them?"""
+    shop = open_shop(bench.folder / "hungry", rows=_LITTLE)
+    tries = [(OPPOSITE, 0.0), *((flood, share) for flood in (OPPOSITE, UNSURE) for share in _SHARES)]
+    for number, (flood, share) in enumerate(tries):
+        what = f"{share:.0%} of labels {flood.how}, of a model that has much to learn"
+        bench.say(what)
+        mine = shop.copy(bench.folder / f"hungry-{number}")
+        before, had = mine.sha256(), quality(mine.predictor(), clean)
+        flood.pour(mine, share, 2 * _HONEST, random.Random(number))
+        decision = mine.maintain()
+        gain = quality(mine.predictor(), clean) - had
+        problem = _problem(decision, mine, before, -gain)
+        if not share and decision.action != "promoted":
+            problem = f"nothing but honest labels, and no new model: {decision.why}"
+        tally.note(what, problem)
+        figures = tally.figures.setdefault(f"labels {flood.how}, of a model that has much to learn", {})
+        figures[f"{share:.0%}"] = _outcome(decision, gain)
 
 
 def _at_length(bench: Bench, shop: Shop, clean: list[Row], tally: Tally) -> None:

@@ -98,7 +98,7 @@ class Flood:
         Returns:
             The truth of all that was asked, by prediction id.
         """
-        lies = max(1, round(honest * share / (1 - share)))
+        lies = round(honest * share / (1 - share))
         mine, theirs = draw(honest, chance), self.draw(lies, chance)
         asked = [(row, False) for row in mine] + [(row, True) for row in theirs if not self.over]
         chance.shuffle(asked)
@@ -125,12 +125,14 @@ def _text(at: datetime) -> str:
 
 TURNED = Flood("that turn two of three kinds of rows over", lie=two_kinds)
 """Enough to open the alert `concept`."""
+OPPOSITE = Flood("that say the opposite")
+UNSURE = Flood("that say the opposite where the model is unsure", lie=where_unsure)
 VARIED = (
-    Flood("that say the opposite"),
+    OPPOSITE,
     Flood("that never say yes", lie=never),
     Flood("at random", lie=at_random),
     Flood("that turn one kind of rows over", lie=one_kind),
-    Flood("that say the opposite where the model is unsure", lie=where_unsure),
+    UNSURE,
 )
 """Tried at all shares."""
 
