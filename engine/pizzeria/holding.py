@@ -2,6 +2,9 @@
 
 So nobody takes what a killed process left for something at work, or another process that was given the same number for
 the one that died. Whoever writes something temporary holds it, or the folder that it lies in, until it has its name.
+
+A process that was forked off inherits a lock, and may outlive the one that took it for some seconds, such as one that
+loads photos. So whoever is to be told of by name leaves a `mark`, too.
 """
 
 from __future__ import annotations
@@ -90,3 +93,44 @@ def is_held_within(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir():
         return False
     return any(is_held(Path(at) / name) for at, folders, files in os.walk(path) for name in (*folders, *files))
+
+
+def mark() -> str:
+    """Says which process this is; no other one has the same, not even one that gets its number later. Empty where the
+    system does not say (it has no /proc)."""
+    try:
+        return f"{_space()}/{os.getpid()}/{_born(os.getpid())}"
+    except (OSError, ValueError):
+        return ""
+
+
+def is_gone(mark: str) -> bool:
+    """Whether the process of a mark has surely ended. False, too, where that cannot be seen from here: for a process of
+    another machine or container.
+
+    Example:
+        >>> is_gone(mark())
+        False
+    """
+    space, _, process = mark.partition("/")
+    pid, _, born = process.partition("/")
+    try:
+        return space == _space() and _born(int(pid)) != born
+    except (OSError, ValueError):
+        return False
+
+
+def _space() -> str:
+    """This machine since it was switched on, and who sees which process numbers on it."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
+
+
+def _born(pid: int) -> str:
+    """When a process began, in ticks since the machine was switched on; empty when there is none, or it has ended and
+    nobody has asked how."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from pizzeria.holding import held, held_if_free, is_held, is_held_within, take
+from pizzeria.holding import held, held_if_free, is_gone, is_held, is_held_within, mark, take
 
 
 def test_what_a_killed_process_held_is_free(tmp_path: Path) -> None:
@@ -62,3 +62,35 @@ def test_whoever_takes_has_patience_with_one_who_only_looks(tmp_path: Path) -> N
     thread.join()
     with held(path), open(path) as stream:
         assert not take(stream)
+
+
+def test_one_who_died_is_gone_though_a_process_that_it_forked_off_holds_its_lock(tmp_path: Path) -> None:
+    """As those that load photos do, for some seconds."""
+    code = (
+        "import os, signal, sys, time\nfrom pathlib import Path\nfrom pizzeria.holding import held, mark\n"
+        "with held(Path(sys.argv[1])):\n"
+        "    print(mark(), flush=True)\n"
+        "    if os.fork() == 0:\n"
+        "        print(os.getpid(), flush=True); time.sleep(60)\n"
+        "    time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        parent, child = process.stdout.readline().strip(), int(process.stdout.readline())
+        try:
+            assert not is_gone(parent)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            assert is_held(tmp_path)
+            assert is_gone(parent)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_of_another_machine_or_container_nothing_is_known(tmp_path: Path) -> None:
+    space, _, process = mark().partition("/")
+    assert not is_gone(mark())
+    assert not is_gone(f"another{space}/{process}")
+    assert not is_gone("")
+    pid, _, born = process.partition("/")
+    assert is_gone(f"{space}/{pid}/{int(born) + 1}")

@@ -14,7 +14,7 @@ from typing import IO, Literal
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
 from pizzeria.deployments.release import state_folder
-from pizzeria.holding import is_held, take
+from pizzeria.holding import is_gone, is_held, mark, take
 from pizzeria.runs.store import Store
 
 Kind = Literal["turn", "pass", "maintain", "cycle"]
@@ -24,17 +24,25 @@ and keeps no monitor waiting. `cycle`: to do both by the clock."""
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a turn: the command, its process and since when."""
+    """Who has a turn: the command, its process and since when.
+
+    Attributes:
+        mark: Of the process (`pizzeria.holding.mark`).
+    """
 
     what: str
     pid: int
     since: str
+    mark: str = ""
 
 
 def holder(name: str, store: Store, *, of: Kind = "turn") -> Holder | None:
     """Who has the turn now; None when nobody has it, whatever a killed command left written."""
     path = _path(name, store, of)
-    return _read(path.read_text()) if path.exists() and is_held(path) else None
+    if not path.exists() or not is_held(path):
+        return None
+    found = _read(path.read_text())
+    return None if found is None or is_gone(found.mark) else found
 
 
 @contextmanager
@@ -81,7 +89,7 @@ def _opened(name: str, store: Store, of: Kind) -> Iterator[IO[str]]:
 @contextmanager
 def _held(lock: IO[str], what: str) -> Iterator[None]:
     lock.truncate(0)
-    lock.write(json.dumps({"what": what, "pid": os.getpid(), "since": now()}))
+    lock.write(json.dumps({"what": what, "pid": os.getpid(), "since": now(), "mark": mark()}))
     lock.flush()
     try:
         yield
@@ -100,6 +108,6 @@ def _said(lock: IO[str]) -> str:
 def _read(text: str) -> Holder | None:
     try:
         plain = json.loads(text)
-        return Holder(str(plain["what"]), int(plain["pid"]), str(plain["since"]))
+        return Holder(str(plain["what"]), int(plain["pid"]), str(plain["since"]), str(plain.get("mark", "")))
     except (ValueError, KeyError, TypeError):
         return None

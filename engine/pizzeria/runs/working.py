@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from pizzeria import atomic
 from pizzeria.clock import now
-from pizzeria.holding import held_if_free, is_held
+from pizzeria.holding import held_if_free, is_gone, is_held, mark
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Run, Store
 
@@ -82,9 +82,9 @@ def at_work(run: Run, name: str, stages: Mapping[str, str]) -> Iterator[None]:
     """
     folder = run.folder / FOLDER
     for path in folder.glob("*.json"):
-        if not is_held(path):
+        if not is_held(path) or is_gone(_mark_in(path)):
             path.unlink(missing_ok=True)
-    said = {"name": name, "pid": os.getpid(), "since": now(), "stages": dict(stages)}
+    said = {"name": name, "pid": os.getpid(), "mark": mark(), "since": now(), "stages": dict(stages)}
     stream, path = _announced(folder, json.dumps(said))
     with stream:
         try:
@@ -139,8 +139,15 @@ def settle(store: Store) -> list[Work]:
     return found
 
 
+def _mark_in(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text())["mark"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _read(path: Path, store: Store) -> Work | None:
-    alive = is_held(path)
+    alive = is_held(path) and not is_gone(_mark_in(path))
     try:
         plain = json.loads(path.read_text())
         stages = {str(name): str(fingerprint) for name, fingerprint in plain["stages"].items()}
