@@ -90,7 +90,7 @@ def _data(stage: Any, spec: Spec, store: Store, folder: Path) -> Link | None:
         paths = stage.data(spec)
         if not paths:
             return None
-        with tempfile.TemporaryDirectory() as scratch:  # nothing is remembered of what was hashed before
+        with tempfile.TemporaryDirectory(prefix="pizzeria-") as scratch:  # so that no hash of before is remembered
             now = FileHashes(Path(scratch) / "hashes.sqlite").of(paths)
         result = store.load(folder.resolve().name)
     except DataError as error:

@@ -53,7 +53,8 @@ def demonstrate(
     done = execute(spec, store, progress)
     address = str(done.results["deploy"].facts["address"])
     passes = []
-    with tempfile.TemporaryDirectory() as folder, httpx.Client(base_url=address, timeout=60) as client:
+    scratch = tempfile.TemporaryDirectory(prefix="pizzeria-")
+    with scratch as folder, httpx.Client(base_url=address, timeout=60) as client:
         for shift in ("none", "all"):
             tables, photos = _traffic(spec, Path(folder) / shift, shift, progress)
             if shift == "none":

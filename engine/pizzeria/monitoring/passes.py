@@ -105,7 +105,7 @@ def monitor(
         analysis = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
         traffic = FrameTraffic(_with_labels(analysis, labels))
     if since is not None or labels is not None:
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory(prefix="pizzeria-") as temporary:
             return Pass(judge(traffic, Path(temporary)), folder)
     memory = folder_of(store, spec.name) / sha256[:16]
     memory.mkdir(parents=True, exist_ok=True)

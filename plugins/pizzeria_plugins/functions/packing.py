@@ -112,7 +112,7 @@ def build_zip(
     plugins = _plugins(release)
     parts["plugins"] = dict(plugins)
     own: dict[str, bytes | Path] = dict(sources.serving_files([*modules, *_log_module(release)], plugins.values()))
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(prefix="pizzeria-") as temporary:
         if place.is_here:
             own |= _byte_code(own, Path(temporary))
         parts["pizzeria"] = {f"{below}{name}": data for name, data in own.items()}

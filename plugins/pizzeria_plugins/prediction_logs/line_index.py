@@ -43,7 +43,7 @@ def following(folder: Path, files: Sequence[Seen], entries: Entries) -> Iterator
         entries: Up to the size that is told, or further: what is read twice is there once.
     """
     if not files:
-        with tempfile.TemporaryDirectory() as empty:
+        with tempfile.TemporaryDirectory(prefix="pizzeria-") as empty:
             yield Path(empty)
         return
     place = index_folder(folder)
@@ -53,7 +53,7 @@ def following(folder: Path, files: Sequence[Seen], entries: Entries) -> Iterator
         with _alone(place):
             _follow(place, files, entries)
     except (OSError, sqlite3.Error):
-        with tempfile.TemporaryDirectory() as other:
+        with tempfile.TemporaryDirectory(prefix="pizzeria-") as other:
             _follow(Path(other), files, entries)
             yield Path(other)
         return

@@ -87,7 +87,7 @@ def _queue(shop: Shop, project: Project, wait_s: float) -> Answer | None:
     def look() -> Asked:
         from pizzeria.labels import open_served, queue
 
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="pizzeria-") as folder:
             done = queue(open_served(project.name, shop.store), Path(folder) / "queue", limit=_LIMIT)
             table = done.files[0].read_bytes()
         rows = list(csv.DictReader(io.StringIO(table.decode())))[:_SHOWN]
