@@ -39,7 +39,7 @@ class Outcome:
     at_least: float | None
     at_most: float | None
     value: float | None
-    """None where there is none, or it is NaN."""
+    """None where there is none, or it is no finite number."""
     passed: bool | None
     """None: undecided, which counts as not passed."""
     text: str
@@ -125,13 +125,13 @@ def _part(criterion: Criterion, evaluation: Mapping[str, Any]) -> Mapping[str, A
 
 
 def _figure_of(criterion: Criterion, where: Mapping[str, Any]) -> tuple[float | None, tuple[float, float] | None]:
-    """The value and its interval; None where there is none, or it is NaN."""
+    """The value and its interval; None where there is none, or it is no finite number."""
     values, intervals = where.get("metrics", {}), where.get("intervals", {})
     if criterion.of_class is not None:
         values = where.get("per_class", {}).get(criterion.of_class, {})
         intervals = where.get("per_class_intervals", {}).get(criterion.of_class, {})
     found, interval = values.get(criterion.metric), intervals.get(criterion.metric)
-    value = None if found is None or math.isnan(found) else float(found)
+    value = None if found is None or not math.isfinite(found) else float(found)
     if interval is None or any(math.isnan(end) for end in interval):
         return value, None
     return value, (float(interval[0]), float(interval[1]))
@@ -201,7 +201,9 @@ def _undecided(
         return "it has no interval: there are too few examples"
     if gain is not None and gain.undecided:
         return f"against the champion it cannot be told: {gain.undecided}"
-    if gain is not None and (math.isnan(gain.value) or (criterion.lower_bound and math.isnan(gain.low))):
+    if gain is not None and not gain.rows:
+        return "against the champion it cannot be told: there is no row that it never learnt from"
+    if gain is not None and (not math.isfinite(gain.value) or (criterion.lower_bound and math.isnan(gain.low))):
         return "against the champion it cannot be told"
     return ""
 

@@ -329,3 +329,23 @@ def test_what_passes_is_what_meets_each_bound_and_nothing_else(
     assert passes([outcome]) is met
     assert (outcome.passed is None) == ("undecided" in outcome.text)
     assert (outcome.passed is False) == (outcome.text.endswith(("short", "too much")))
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), NAN])
+def test_what_is_no_finite_number_is_undecided(value: float) -> None:
+    (found,) = judge([Criterion(metric="m", at_least=-5, at_most=5)], evaluation(metrics={"m": value}))
+    assert found.passed is None
+    assert found.text == "m is undecided, which does not pass: it could not be computed"
+
+
+@pytest.mark.parametrize(
+    ("gain", "why"),
+    [
+        (Gain(0.3, 0.2, 0.4, 0.1, 0), "there is no row that it never learnt from"),
+        (Gain(float("inf"), 0.2, 0.4, 0.1, 9), "it cannot be told"),
+    ],
+)
+def test_a_gain_on_nothing_is_undecided(gain: Gain, why: str) -> None:
+    (found,) = judge([Criterion(metric="map_50", gain_over_champion=0)], evaluation(), {0: gain})
+    assert found.passed is None
+    assert why in found.text

@@ -55,24 +55,32 @@ def run(job: Job) -> Outcome:
     expectations = _with_reference(job, validator)
     results: Sequence[Expectation] = validator.validate(tables, job.spec.problem, expectations, job.folder)
     atomic.write_json(job.folder / "expectations.json", [asdict(result) for result in results])
-    bad = [result for result in results if not result.success]
-    critical = [result for result in bad if result.severity == "critical"]
-    warned = [result for result in bad if result.severity == "warning"]
+    warned = _not_met(results, "warning")
     for result in warned[:_TOLD]:
         job.progress.say(f"{NAME}: warning: {_line(result).strip()}")
     if len(warned) > _TOLD:
         job.progress.say(f"{NAME}: {len(warned) - _TOLD} more warnings: see the report")
-    facts = {"expectations": len(results), "not_met": len(critical), "warnings": len(warned)}
+    not_met = len(_not_met(results, "critical"))
+    facts = {"expectations": len(results), "not_met": not_met, "warnings": len(warned)}
+    return Outcome(facts, judge(results))
+
+
+def judge(results: Sequence[Expectation]) -> ExpectationError | None:
+    """Why the data may go no further: a critical expectation was not met or is undecided, or nothing was evaluated."""
+    critical = _not_met(results, "critical")
     if critical:
         lines = "\n".join(_line(result) for result in critical)
         message = f"the data do not meet what is expected of them:\n{lines}"
-        hint = "mend the data, or change data.expectations if the data are right"
-        return Outcome(facts, ExpectationError(message, hint=hint))
+        return ExpectationError(message, hint="mend the data, or change data.expectations if the data are right")
     if not any(result.evaluated for result in results):
         what = "no expectation" if not results else f"none of {len(results)} expectations"
         message = f"whether the data are right is undecided: {what} was evaluated on any row"
-        return Outcome(facts, ExpectationError(message, hint="bring data, and expectations of them"))
-    return Outcome(facts)
+        return ExpectationError(message, hint="bring data, and expectations of them")
+    return None
+
+
+def _not_met(results: Sequence[Expectation], severity: str) -> list[Expectation]:
+    return [result for result in results if not result.success and result.severity == severity]
 
 
 def _with_reference(job: Job, validator: Any) -> Mapping[str, Sequence[Mapping[str, Any]]]:

@@ -87,6 +87,12 @@ def _faults_of_one(path: str, name: str, arguments: Any) -> Iterator[tuple[str, 
             yield f"{path}.{key}", f"unknown argument {key}", nearest(key, rules)
         elif wrong := _wrong(value, rules[key]):
             yield f"{path}.{key}", f"{value!r} is not allowed", wrong
+        elif key == "mostly" and not value:
+            yield (
+                f"{path}.{key}",
+                "it asks this of no row",
+                "write more than 0, or severity: info",
+            )
     for key in known()[name]["required"]:
         if key not in arguments:
             yield path, f"argument {key} is missing", f"add {key}"

@@ -36,6 +36,12 @@ def test_right_names_have_no_fault() -> None:
         ),
         ({"boxes": [{BETWEEN: {"min_value": 1}}]}, f"boxes[0].{BETWEEN}", "argument column is missing", "add column"),
         (
+            {"boxes": [{BETWEEN: {"column": "width", "min_value": 1, "mostly": 0}}]},
+            f"boxes[0].{BETWEEN}.mostly",
+            "it asks this of no row",
+            "write more than 0",
+        ),
+        (
             {"boxes": [{BETWEEN: {"column": "width", "mostly": 90}}]},
             f"boxes[0].{BETWEEN}.mostly",
             "90 is not allowed",
