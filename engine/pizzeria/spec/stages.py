@@ -168,11 +168,24 @@ class Serving(PluginSection):
     cors: tuple[str, ...] = Field(
         default=(), description="Origins of other sites whose pages may call the service: https://example.com ..."
     )
+    hosts: tuple[str, ...] | None = Field(
+        default=None,
+        description="Names that the service goes by, such as pizzeria.example, besides localhost and its addresses; "
+        "others get 421. null: every name, which a proxy in front should check.",
+    )
     pages: bool = Field(default=True, description="Offer the page at /, /docs and /openapi.json.")
     metrics: bool = Field(default=True, description="Offer /metrics.")
     log: PredictionLog | None = Field(default=PredictionLog(), description="The prediction log; null: none is kept.")
     feedback: bool = Field(default=True, description="Offer POST /feedback, which takes the truth that comes later.")
     verification: Verification = Field(default=Verification(), description="What rooms say about amenities.")
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in names or ():
+            if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", name):
+                raise ValueError(f"{name!r} is no name of a host; write it as pizzeria.example, without a port")
+        return names
 
     @field_validator("cors")
     @classmethod

@@ -103,6 +103,7 @@ class Routes:
         self, method: str, path: str, methods: Sequence[str], query: bytes, headers: Mapping[str, str], body: _Body
     ) -> Reply:
         worker = self._worker
+        worker.hosts.check(path, headers)
         if not methods:  # decided here alone: what the contract would make of another spelling needs no key
             shown = path[:100]
             raise RequestError(404, "not_found", f"there is no {shown}", hint=nearest(shown, ROUTES))

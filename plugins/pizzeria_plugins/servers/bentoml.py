@@ -90,6 +90,7 @@ def settings(release: Release) -> Settings:
         formats=list(serving.formats),
         keys_from=serving.keys_from,
         cors=list(serving.cors),
+        hosts=None if serving.hosts is None else list(serving.hosts),
         pages=serving.pages,
         metrics=serving.metrics,
         feedback=serving.feedback,

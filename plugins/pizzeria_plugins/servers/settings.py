@@ -43,6 +43,8 @@ class Settings:
     keys_from: str | None = None
     """Environment variable that holds the API keys; the keys themselves are no settings."""
     cors: list[str] = field(default_factory=list)
+    hosts: list[str] | None = None
+    """Names that the service goes by; None: every name."""
     pages: bool = True
     metrics: bool = True
     rooms: str | None = None

@@ -19,6 +19,7 @@ from pizzeria.inference.sample import check_sample
 from pizzeria_plugins.servers import pages
 from pizzeria_plugins.servers.cors import Cors
 from pizzeria_plugins.servers.gate import Bodies, Gate
+from pizzeria_plugins.servers.hosts import Hosts
 from pizzeria_plugins.servers.keys import Keys
 from pizzeria_plugins.servers.settings import Settings
 
@@ -54,6 +55,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.cors = Cors(settings.cors)
+        self.hosts = Hosts(settings.hosts)
         self.is_open = False
         self._counters: dict[tuple[str, int], tuple[Any, Any]] = {}
 

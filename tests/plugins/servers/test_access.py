@@ -39,7 +39,11 @@ def code(answer: Any) -> tuple[int, str]:
 def locked(detection_bundle: Path, start_many: Any) -> Any:
     """A service with two keys, which the pages of one other site may call."""
     return start_many(
-        detection_bundle, keys_from="PIZZERIA_KEYS", cors=[SITE], environment={"PIZZERIA_KEYS": f"{OLD}, {NEW}"}
+        detection_bundle,
+        keys_from="PIZZERIA_KEYS",
+        cors=[SITE],
+        hosts=["pizzeria.example", "x"],
+        environment={"PIZZERIA_KEYS": f"{OLD}, {NEW}"},
     )
 
 
@@ -153,6 +157,20 @@ def test_other_sites_are_kept_out(locked: Any, origin: str) -> None:
     assert asked.status_code == 401, "an OPTIONS like any other"
     for one in (asked, answer):
         assert not [name for name in one.headers if name.startswith("access-control")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["evil.example", "pizzeria.example.evil.example", "127.0.0.1.evil.example", "[x"])
+def test_a_name_that_was_made_to_point_here_is_refused(locked: Any, service: Any, host: str) -> None:
+    headers = {"Host": host, "X-API-Key": NEW}
+    with locked.client as client:
+        for method, path in (("GET", "/"), ("GET", "/openapi.json"), ("POST", "/predict"), ("POST", "/feedback")):
+            assert code(client.request(method, path, headers=headers, content=b"x")) == (421, "unknown_host")
+        for known in ("pizzeria.example", "PIZZERIA.example:443", "localhost", "192.0.2.4", "[::1]:80"):
+            assert client.get("/", headers={"Host": known}).status_code == 200
+        assert client.get("/readyz", headers=headers).status_code == 200, "whoever watches it may call it as he likes"
+    with service.client as client:
+        assert client.get("/", headers=headers).status_code == 200, "null: every name"
 
 
 @pytest.mark.slow
