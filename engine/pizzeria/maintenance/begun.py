@@ -62,8 +62,7 @@ def folder_of(name: str, store: Store) -> Path:
 
 def save(begun: Begun, name: str, store: Store) -> Begun:
     """Write it; it is on disk when this returns."""
-    folder = folder_of(name, store)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = atomic.make_folder(folder_of(name, store))
     atomic.write_json(folder / "begun.json", asdict(begun))
     return begun
 

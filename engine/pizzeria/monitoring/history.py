@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pizzeria.atomic import make_folder
 from pizzeria.contracts import Alarm, Finding, Judged, Verdict
 from pizzeria.runs.store import Store
 
@@ -111,8 +112,7 @@ class History:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "history.sqlite"
+        self.path = make_folder(folder) / "history.sqlite"
         with closing(self.connect()) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)

@@ -86,7 +86,7 @@ def lines_of(address: str, folder: Path, starts: Mapping[str, int]) -> Iterator[
 def locked(path: Path, mode: str, *, shared: bool = False) -> Iterator[Any]:
     """The open file, with the others kept out; it is the one that is there now, and not one that `prune` replaced."""
     while True:
-        with open(path, mode, buffering=0 if mode == "ab" else -1) as stream:
+        with open(path, mode, buffering=0 if mode == "a+b" else -1) as stream:
             fcntl.flock(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             if path.exists() and path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
                 yield stream

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from pizzeria.atomic import write_bytes
+from pizzeria.atomic import make_folder, write_bytes
 from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
@@ -300,14 +300,16 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _appending(path: Path) -> Iterator[Any]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path, "ab") as stream:
+    make_folder(path.parent)
+    with locked(path, "a+b") as stream:
         yield stream
 
 
 def _append(stream: Any, data: bytes) -> None:
-    """All of it, or nothing: what a full disk took of it is taken back."""
+    """All of it, or nothing: what a full disk took of it is taken back. A line that was cut off by a kill is ended."""
     before = stream.seek(0, os.SEEK_END)
+    if before and os.pread(stream.fileno(), 1, before - 1) != b"\n":
+        data = b"\n" + data
     try:
         left = memoryview(data)
         while left:  # a disk that is nearly full takes a part, and says so only when it is asked again

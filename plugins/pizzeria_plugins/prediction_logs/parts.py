@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pizzeria.atomic import write_bytes
+from pizzeria.atomic import make_folder, write_bytes
 from pizzeria.errors import DataError, PluginError
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, whole
 
@@ -60,7 +60,7 @@ class Store:
 
         if isinstance(self.files, LocalFileSystem):
             path = Path(self.at(kind, name))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_bytes(path, data)
         else:
             self.files.pipe_file(self.at(kind, name), data)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pizzeria.atomic import make_folder
 from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
@@ -139,7 +140,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
     def write(records: Sequence[Mapping[str, Any]]) -> None:
         rows = list(map(as_row, records))
         path = _file(options, folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with _connect(str(path), options) as connection:
             _bring_up_to_date(connection, options)
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -253,7 +254,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
         (LabelCounts(new=1, changed=0, same=0), LabelCounts(new=0, changed=0, same=1))
     """
     path, now = _file(options, folder), utcnow()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with _connect(str(path), options) as connection:
         _bring_up_to_date(connection, options)
         connection.execute("PRAGMA synchronous=FULL")

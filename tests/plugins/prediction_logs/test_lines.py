@@ -131,3 +131,13 @@ def test_a_full_disk_takes_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
         assert lines.read(options, folder)["input_id"].tolist() == ["photo-1.jpg"]
         write([record(4)])
         assert len(lines.read(options, folder)) == 2
+
+
+def test_a_line_that_a_kill_cut_off_takes_none_of_the_next_batch(tmp_path: Path) -> None:
+    options = lines.Options(path="records.jsonl")
+    write = lines.writer(options, tmp_path)
+    write([record(1)])
+    whole = (tmp_path / "records.jsonl").read_bytes()
+    (tmp_path / "records.jsonl").write_bytes(whole + whole[:40])
+    write([record(2), record(3)])
+    assert len(lines.read(options, tmp_path)) == 3
