@@ -33,6 +33,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "inference/listing": ("tests/engine/inference/test_listing.py",),
     "inference/rooms": ("tests/engine/inference/test_rooms.py",),
     "verification/judge": ("tests/engine/verification/test_judge.py",),
+    "maintenance/comparison": ("tests/engine/maintenance/test_comparison_rule.py",),
 }
 """By module of engine/pizzeria: the quick tests that are about it. Whichever of these reaches a fault may find it."""
 
@@ -43,7 +44,7 @@ PYTEST = (
 )
 QUICK = {"OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """No plugin but hypothesis's own: to begin and to end costs more than most of these tests."""
-MEMORY = Path("/dev/shm/pizzeria-mutation")
+MEMORY = Path(f"/dev/shm/pizzeria-mutation-{os.getpid()}")
 """Where the tests write, if there is such a place: what is to survive a power cut is no question here."""
 
 
