@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,9 +32,11 @@ _OF_SQLITE = {
 }
 _SAID = {os.strerror(number).lower(): what for number, what in _NUMBERS.items() if what in (_FULL, _QUOTA, _READ_ONLY)}
 _SAID |= {"requested and": _FULL, "unexpected pos": _FULL}  # NumPy and torch, when less was written than was to be
+_SAID |= {"no usable temporary directory": _FULL}  # Python's own tempfile, which has tried to write
 """What libraries say of it in a text and nowhere else."""
 _QUOTED = re.compile(r"""["'](/[^"'\\\n]+)["'\\]""")
 _MB = 1_000_000
+_AGAIN = "the same command goes on from here"
 
 
 def trouble_of(error: BaseException) -> StorageError | None:
@@ -88,29 +89,23 @@ def _kind(error: BaseException) -> str | None:
 
 def _told(what: str, error: BaseException) -> StorageError:
     path = _path_in(error)
-    if what == _DENIED:
-        where = path or _store()
-        return StorageError(
-            f"{where} may not be read or written: {error}",
-            hint=f"see to its owner and rights, and to those of its folder; this command runs as user {os.getuid()}",
-        )
-    names = {
-        _store(): "the store",
-        caches(): "the caches",
-        Path(tempfile.gettempdir()): "temporary files",
-    }
+    names = {_store(): "the store", caches(): "the caches", _temporary(): "temporary files"}
     disk = _mount(path) if path is not None else min((_mount(one) for one in names), key=_free)
     here = [f"{name} in {one}" for one, name in names.items() if _mount(one) == disk]
     named = f" ({path})" if path is not None else ""
     holds = f"; it has {', '.join(here)}" if here else ""
-    again = "the same command goes on from here"
-    if what == _BROKEN and isinstance(error, sqlite3.Error) and _free(disk) < _MB:
-        what = _FULL  # SQLite calls it an I/O error when the file that its processes share cannot grow
+    if isinstance(error, sqlite3.Error) and what in (_BROKEN, _DENIED) and _free(disk) < _MB:
+        what = _FULL  # SQLite says so when a file cannot be made, or the one that its processes share cannot grow
+    if what == _DENIED:
+        return StorageError(
+            f"{path or _store()} may not be read or written: {error}",
+            hint=f"see to its owner and rights, and to those of its folder; this command runs as user {os.getuid()}",
+        )
     if what == _READ_ONLY:
-        hint = f"mount it for writing, or put the store elsewhere: pizzeria --store FOLDER ...; then {again}"
+        hint = f"mount it for writing, or put the store elsewhere: pizzeria --store FOLDER ...; then {_AGAIN}"
         return StorageError(f"the disk at {disk} cannot be written to{named}: it is read-only{holds}", hint=hint)
     if what == _BROKEN:
-        hint = f"look at the machine's log (dmesg) for what is wrong with it; when it is well, {again}"
+        hint = f"look at the machine's log (dmesg) for what is wrong with it; when it is well, {_AGAIN}"
         return StorageError(f"the disk at {disk} failed to read or write{named}{holds}: {error}", hint=hint)
     none = f"your quota on the disk at {disk} is used up" if what == _QUOTA else f"the disk at {disk} has no room"
     elsewhere = f"put what it has elsewhere (--store, {VARIABLE}, TMPDIR)"
@@ -118,12 +113,16 @@ def _told(what: str, error: BaseException) -> StorageError:
         f"{none} for what was to be written{named}: {_free(disk) / _MB:.1f} of {_size(disk) / _MB:.1f} MB are free"
         f"{holds}",
         hint=f"free some space (`pizzeria gc --caches` removes what nobody needs), or {elsewhere}. Nothing that was"
-        f" complete is lost: {again}",
+        f" complete is lost: {_AGAIN}",
     )
 
 
 def _store() -> Path:
     return Path(os.environ.get("PIZZERIA_STORE") or "runs").absolute()
+
+
+def _temporary() -> Path:
+    return Path(os.environ.get("TMPDIR") or "/tmp").absolute()  # noqa: S108 - looked at; tempfile would write there
 
 
 def _path_in(error: BaseException) -> Path | None:
