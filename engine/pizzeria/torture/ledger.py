@@ -25,6 +25,8 @@ PROMISE = "Killed while a model is registered, put live or rolled back: the ledg
 KILLS, SHORT_KILLS = 90, 10
 SERVICE_KILLS = 10
 """Of commands that bring a real service up, which takes seconds; none when there is little time."""
+_STEPS = ("--steps", "50", "--step-time", "1s", "--probes", "2")
+"""Of a roll-out that is soon over."""
 _REGISTERING = "pizzeria.torture.registering"
 
 
@@ -46,10 +48,11 @@ def _kill_often(place: Shelf, kills: int, tally: Tally) -> None:
     for number in range(kills):
         what, after = place.one_kill(number)
         seen[what] += 1
+        seen["in the middle of a change"] += place.is_open()
         tally.note(f"kill {number + 1} on {place.use}: {what} after {after:.3f} s", place.trouble())
     left = place.left_over()
     tally.note(f"gc after {kills} kills on {place.use}", left)
-    tally.figures |= {f"kills of {what} on {place.use}": count for what, count in sorted(seen.items())}
+    tally.figures |= {f"{place.use}: kills, {what}": count for what, count in sorted(seen.items())}
 
 
 @dataclass
@@ -88,6 +91,9 @@ class Shelf:
             self.process.learn(self.folder, arguments, self._environment(), log)  # so that kills hit work, no imports
         self.timed("deploy", self.runs[1])
         self.timed("rollback", shelf.NAME)
+        if self.use == "local":
+            self.timed("promote", self.runs[2], *_STEPS)
+            return
         begun = time.monotonic()
         self.process.wait(self._register("timed"))
         self.seconds["register"] = time.monotonic() - begun
@@ -115,7 +121,7 @@ class Shelf:
         draw = self.bench.random
         share = 1.0
         while True:
-            what = draw.choice(("deploy", "rollback", "register"))
+            what = draw.choice(list(self.seconds))
             after = draw.uniform(0, self.seconds[what] * share)
             pid = self._start(what, number)
             time.sleep(after)
@@ -123,6 +129,13 @@ class Shelf:
             if self.process.wait(pid) == -signal.SIGKILL:
                 return what, after
             share = max(share * 0.8, 0.05)
+
+    def is_open(self) -> bool:
+        """Whether the ledger has a change, now, that nothing has closed."""
+        try:
+            return bool(contradictions(read(self.folder / "runs" / "ledger.sqlite"), open_ones=0))
+        except (sqlite3.Error, ValueError):
+            return True
 
     def trouble(self) -> str:
         """What is wrong after a kill; empty when nothing is: first with the ledger as it lies, then after a command."""
@@ -164,6 +177,7 @@ class Shelf:
         if what == "register":
             return self._register(f"killed-{number}-{self.bench.random.random()}")
         arguments = (what, shelf.NAME if what == "rollback" else self.bench.random.choice(self.runs))
+        arguments += _STEPS if what == "promote" else ()
         return self.process.start(self.folder, arguments, self._environment(), self.folder / "killed.log")
 
     def _register(self, version: str) -> int:

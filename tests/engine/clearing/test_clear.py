@@ -6,16 +6,20 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from click.testing import Result as CommandResult
 
 from pizzeria import atomic
 from pizzeria.cache_folder import cache_folder, using_caches
 from pizzeria.clearing import clear
+from pizzeria.cli import main
 from pizzeria.holding import held
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Result, Run, Store
@@ -28,6 +32,7 @@ DAY = 86400.0
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("PIZZERIA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIZZERIA_STORE", str(tmp_path / "runs"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     return Store(tmp_path / "runs")
@@ -194,11 +199,16 @@ def test_caches_go_when_asked_for_and_not_used_for_long(store: Store) -> None:
 
 
 def test_our_folders_in_the_temporary_folder_go_after_a_day(store: Store, tmp_path: Path) -> None:
-    for name in ("pizzeria-old", "pizzeria-new", "theirs"):
-        (tmp_path / "tmp" / name).mkdir()
-    aged(tmp_path / "tmp" / "pizzeria-old", 2)
-    aged(tmp_path / "tmp" / "theirs", 2)
-    assert gone(store) == ["pizzeria-old"]
+    folders = {name: tmp_path / "tmp" / name for name in ("pizzeria-old", "pizzeria-new", "pizzeria-keeper", "theirs")}
+    for folder in folders.values():
+        folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as keeper:
+        keeper.bind(str(folders["pizzeria-keeper"] / "k.sock"))
+        keeper.listen()
+        for name in ("pizzeria-old", "pizzeria-keeper", "theirs"):
+            aged(folders[name], 2)
+        assert gone(store) == ["pizzeria-old"]
+    assert gone(store) == ["pizzeria-keeper"]
 
 
 def test_a_run_that_is_taken_up_again_forgets_who_died(store: Store) -> None:
@@ -222,3 +232,20 @@ def test_what_a_killed_try_left_half_written_is_no_part_of_the_stage(store: Stor
         done = store.commit(folder, Result("train", A, folder, {}, 1.0, "2026-05-01", {}, None))
     assert sorted(path.name for path in done.folder.rglob("*")) == ["checkpoints", "result.json"]
     done.check()
+
+
+def test_the_command_says_what_goes_and_what_stays(store: Store) -> None:
+    complete(store, A)
+    told = json.loads(command(store, "--dry-run", "--json").stdout)
+    assert [(one["what"], Path(one["path"]).name) for one in told["gone"]] == [("stage that no run points at", A)]
+    assert told["bytes"] > 1000
+    assert "1 thing would go, 0.0 MB" in command(store, "--dry-run").stdout
+    assert "1 thing gone, 0.0 MB" in command(store).stdout
+    assert command(store).stdout == "there is nothing to remove\n"
+    wrong = command(store, "--older-than", "soon")
+    assert wrong.exit_code == 2
+    assert "'soon' is no time" in wrong.output
+
+
+def command(store: Store, *arguments: str) -> CommandResult:
+    return CliRunner().invoke(main, ["--store", str(store.root), "gc", *arguments])
