@@ -23,7 +23,8 @@ _SECRET_NAME = re.compile(
 )
 _SHORTEST = 8
 """Shorter values stand in ordinary words; nobody can hide them without spoiling what is said."""
-_PASSWORD = re.compile(r"(?<=://)([^\s/:@'\"]*):(?!password@)([^\s/'\"]+)@")
+_PASSWORD = re.compile(r"(?<=://)([^\s/:@'\"]*):(?!password@|\d{1,5}/)([^\s'\"]{1,256})@")
+"""Also one with a `/`, which should be written %2F and so makes drivers speak of it; no port and path before an `@`."""
 _TOKEN = re.compile(r"(?:(?<=https://)|(?<=http://))[^\s/:@?#'\"]+@")
 _QUERY = re.compile(
     r"(?i)([?&](?:x-amz-signature|x-goog-signature|x-amz-security-token|signature|sig|token|access_token|api_key)=)"

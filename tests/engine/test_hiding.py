@@ -20,6 +20,8 @@ PASSWORD = "to/ma+to=77@x"
     ("text", "told"),
     [
         (f"postgresql://ann:{quote(PASSWORD, safe='')}@db/kitchen", "postgresql://ann:[hidden]@db/kitchen"),
+        ("is no address: postgresql://ann:to/ma+to@db/a", "is no address: postgresql://ann:[hidden]@db/a"),
+        ("http://there:8080/photo@2x.png is gone", "http://there:8080/photo@2x.png is gone"),
         ("redis://:tomato77@cache:6379/0", "redis://:[hidden]@cache:6379/0"),
         ("https://ghp_tomato@github.com/a", "https://[hidden]@github.com/a"),
         ("ssh://git@github.com/a", "ssh://git@github.com/a"),

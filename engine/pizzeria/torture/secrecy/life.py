@@ -68,21 +68,22 @@ class Life:
         codes: Container[int] = (0,),
         module: str = "pizzeria.cli",
         learn: bool = False,
-        **env: str,
+        env: Mapping[str, str] | None = None,
     ) -> bool:
         """Run a command to its end; whether it ended with one of the codes, and not with a traceback.
 
         Args:
             learn: Whether those after it begin with what it has imported.
+            env: Further variables.
         """
         log = self._log(arguments, module)
-        environment = {**self.environment, **env}
+        environment = {**self.environment, **(env or {})}
         if learn:
             code = self.process.learn(self.folder, arguments, environment, log)
         else:
             code = self.process.wait(self.process.start(self.folder, arguments, environment, log, module))
         text = log.read_text(errors="replace")
-        well = code in codes and ("Traceback (most recent call last)" not in text or "PIZZERIA_DEBUG" in env)
+        well = code in codes and ("Traceback (most recent call last)" not in text or "PIZZERIA_DEBUG" in environment)
         if not well:
             self.failed.append(f"pizzeria {' '.join(arguments)} ended with {code}: {text.strip()[-400:]}")
         return well
@@ -134,15 +135,15 @@ class Life:
         folder = self.folder
         (folder / "orders.yaml").write_text(_orders(folder / "shop.yaml"))
         (folder / "looked_up.yaml").write_text((folder / "shop.yaml").read_text() + "\nnotes: ${oc.env:HF_TOKEN}\n")
-        for verbose in ({}, {"PIZZERIA_DEBUG": "1"}):
-            self.command("run", "orders.yaml", codes=_REFUSED, **verbose)
-            self.command("run", "orders.yaml", "data.url_from=BROKEN_DB", codes=_REFUSED, **verbose)
+        for verbose in (None, {"PIZZERIA_DEBUG": "1"}):
+            self.command("run", "orders.yaml", codes=_REFUSED, env=verbose)
+            self.command("run", "orders.yaml", "data.url_from=BROKEN_DB", codes=_REFUSED, env=verbose)
             if not briefly:
                 log = ("serving.log.use=postgresql", "serving.log.dsn_from=BROKEN_DB")
-                self.command("deploy", "shop", *log, codes=_REFUSED, **verbose)
+                self.command("deploy", "shop", *log, codes=_REFUSED, env=verbose)
         if not briefly:
             # Shared stages are a help: a run goes on without them, and says why.
-            self.command("run", "shop.yaml", PIZZERIA_ARTIFACTS=self.environment["PIZZERIA_ARTIFACTS_TRIED"])
+            self.command("run", "shop.yaml", env={"PIZZERIA_ARTIFACTS": self.environment["PIZZERIA_ARTIFACTS_TRIED"]})
             self.command("stop", "shop")
         secret = self.environment["KITCHEN_DB"].replace("postgresql", "http")
         self.command("predict", "--url", secret, "new.csv", codes=_REFUSED)
