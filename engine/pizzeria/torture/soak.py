@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
 
+from pizzeria.runs.ledger import Event, Ledger
 from pizzeria.torture import workplace
 from pizzeria.torture.bench import Bench
-from pizzeria.torture.leaks import Watch, growth, leaks, living
-from pizzeria.torture.traffic import Clients, garbage, pages, photos_and_listings, rows_and_labels
+from pizzeria.torture.leaks import Held, Watch, growth, leaks, living
+from pizzeria.torture.traffic import Clients, Seen, garbage, pages, photos_and_listings, rows_and_labels
 from pizzeria.torture.trial import Tally
 
 PROMISE = "An hour of mixed traffic, new models, monitoring and maintenance: no failed request, no leak"
 SECONDS, SHORT_SECONDS = 3600.0, 15.0
-_MAINTENANCE = {"retrain_every": "10m", "at_most_every": "10m", "least_labels": 60, "probation": "5m"}
+_MAINTENANCE = {"retrain_every": "1s", "at_most_every": "10m", "least_labels": 60, "probation": "5m"}
 _MONITORED = (0, 10, 11)
 """Exit codes of `monitor` and `maintain` that are an answer: well, an alert, undecided."""
+_TOLD: tuple[Event, ...] = ("promoted", "rolled_back", "monitored", "decided")
+_LONGEST = 4
+"""Processes of which figures are told: those that lived longest."""
 _SETTLES_S = 15.0
 
 
@@ -55,7 +59,7 @@ def run(bench: Bench, tally: Tally) -> None:
             for some in clients.values():
                 stack.enter_context(some)
             until = time.monotonic() + seconds
-            for codes, arguments in _chores(folder, tuple(port)):
+            for codes, arguments in _chores(tuple(port)):
                 if time.monotonic() > until:
                     break
                 _command(bench, tally, temporary, codes, *arguments)
@@ -64,41 +68,26 @@ def run(bench: Bench, tally: Tally) -> None:
         for name in port:
             bench.pizzeria(folder, "stop", name)
     for name, some in clients.items():
-        seen = some.seen
-        tally.tried += seen.requests
-        tally.held += seen.requests - seen.failures
-        tally.broken += [f"{name}: {text}" for text in seen.failed]
-        tally.figures[f"requests to {name}"] = seen.requests
-        tally.figures |= {f"{name}: {what}": count for what, count in sorted(seen.answers.items())}
-    watched = watch.found()
-    told = leaks(watched)
-    tally.tried += len(watched)
-    tally.held += len(watched) - len({text.partition(":")[0] for text in told})
-    tally.broken += told
-    tally.figures["processes watched"] = len(watched)
-    longest = max(watched.items(), key=lambda one: len(one[1]), default=None)
-    if longest is not None:
-        name, samples = longest
-        minutes = (samples[-1].at - samples[0].at) / 60
-        grown = growth(samples).get("memory_mb", 0.0)
-        tally.figures["longest life"] = f"{name}: {minutes:.0f} min, {samples[-1].memory_mb:.0f} MB, {grown:+.1f} MB"
+        _tell_of_requests(name, some.seen, tally)
+    _tell_of_processes(watch.found(), tally)
+    ledger = Ledger(folder / "runs")
+    tally.figures |= {f"ledger: {event}": ledger.count(event=event) for event in _TOLD}
     _nothing_left(folder, temporary, tally)
 
 
-def _chores(folder: Path, names: tuple[str, ...]) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
+def _chores(names: tuple[str, ...]) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
     """What an operator and the clock do, over and over: exit codes to expect, and a command.
 
-    The first new model is another one of the same spec; later ones come of `maintain`.
+    The second model is of the same spec; those after it come of `maintain`.
     """
     yield (0,), ("run", "shop.yaml", "training.max_epochs=2")
     while True:
         for name in names:
             yield _MONITORED, ("monitor", name)
+            yield (0,), ("maintain", name)  # trains a challenger every ten minutes
         yield (0,), ("rollback", "shop")
-        for name in names:
-            yield (0,), ("maintain", name)
-        yield (0,), ("deploy", "shop")
         yield (0,), ("status",)
+        yield (0,), ("deploy", "shop")
         yield (0,), ("report", "shop")
 
 
@@ -111,6 +100,26 @@ def _command(bench: Bench, tally: Tally, temporary: Path, codes: tuple[int, ...]
         problem = f"exit code {done.returncode}: {done.stderr.strip()[-600:]}"
     tally.note(f"pizzeria {' '.join(arguments)}", problem)
     return not problem
+
+
+def _tell_of_requests(name: str, seen: Seen, tally: Tally) -> None:
+    tally.tried += seen.requests
+    tally.held += seen.requests - seen.failures
+    tally.broken += [f"{name}: {text}" for text in seen.failed]
+    tally.figures[f"requests to {name}"] = seen.requests
+    tally.figures |= {f"{name}: {what}": count for what, count in sorted(seen.answers.items())}
+
+
+def _tell_of_processes(watched: Mapping[str, Sequence[Held]], tally: Tally) -> None:
+    grown = leaks(watched)
+    tally.tried += len(watched)
+    tally.held += len(watched) - len({text.partition(":")[0] for text in grown})
+    tally.broken += grown
+    tally.figures["processes watched"] = len(watched)
+    for name, samples in sorted(watched.items(), key=lambda one: -len(one[1]))[:_LONGEST]:
+        minutes = (samples[-1].at - samples[0].at) / 60
+        more = growth(samples).get("memory_mb", 0.0)
+        tally.figures[name] = f"{minutes:.0f} min, {samples[-1].memory_mb:.0f} MB, {more:+.1f} MB"
 
 
 def _nothing_left(folder: Path, temporary: Path, tally: Tally) -> None:
