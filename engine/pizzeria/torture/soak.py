@@ -22,6 +22,8 @@ _MAINTENANCE = {"retrain_every": "1s", "at_most_every": "10m", "least_labels": 6
 _MONITORED = (0, 10, 11)
 """Exit codes of `monitor` and `maintain` that are an answer: well, an alert, undecided."""
 _TOLD: tuple[Event, ...] = ("promoted", "rolled_back", "monitored", "decided")
+_LEAST = 4
+"""Commands that are run in any case: a new model, a look at it, maintenance, and the way back."""
 _LONGEST = 4
 """Processes of which figures are told: those that lived longest."""
 _SETTLES_S = 15.0
@@ -59,8 +61,8 @@ def run(bench: Bench, tally: Tally) -> None:
             for some in clients.values():
                 stack.enter_context(some)
             until = time.monotonic() + seconds
-            for codes, arguments in _chores(tuple(port)):
-                if time.monotonic() > until:
+            for done, (codes, arguments) in enumerate(_chores(tuple(port))):
+                if done >= _LEAST and time.monotonic() > until:
                     break
                 _command(bench, tally, temporary, codes, *arguments)
                 time.sleep(0 if bench.short else bench.random.uniform(1, 10))
