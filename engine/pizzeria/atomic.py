@@ -108,6 +108,27 @@ def finite(value: Any) -> Any:
     return value
 
 
+def append(stream: IO[bytes], lines: bytes) -> None:
+    """Add lines to the end of a file, all of them or none; one that a kill cut off there is ended first.
+
+    Args:
+        stream: Opened with `a+b` and without a buffer, and locked, so that nobody else adds to it meanwhile.
+
+    Raises:
+        OSError: they could not be written; what a full disk took of them is taken back.
+    """
+    before = stream.seek(0, os.SEEK_END)
+    cut_off = before > 0 and os.pread(stream.fileno(), 1, before - 1) != b"\n"
+    try:
+        left = memoryview(b"\n" + lines if cut_off else lines)
+        while left:  # a disk that is nearly full takes a part, and says so only when it is asked again
+            left = left[stream.write(left) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(stream.fileno(), before)
+        raise
+
+
 def rename(source: Path, target: Path) -> None:
     """Rename within one folder, and make the rename durable."""
     os.replace(source, target)  # noqa: PTH105 - Path.replace is the same call with less said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from pizzeria.atomic import (
+    append,
     copy_file,
     filling,
     make_folder,
@@ -117,3 +119,33 @@ def test_made_folders_and_all_in_a_folder_are_synced(tmp_path: Path, monkeypatch
     (tmp_path / "a" / "link").symlink_to("nowhere")
     sync_all(tmp_path / "a")
     assert sorted(synced) == ["a", "a/b", "a/b/c"]
+
+
+class NearlyFull(io.FileIO):
+    """A file on a disk with a few bytes left: it takes a part, and says so only when it is asked again."""
+
+    left = 7
+
+    def write(self, data: object) -> int:
+        part = bytes(memoryview(data)[: min(self.left, 3)])  # type: ignore[arg-type]
+        if not part:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.left -= len(part)
+        return super().write(part)
+
+
+def test_lines_are_added_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with NearlyFull(path, "a+b") as stream:
+        append(stream, b"1\n2\n")
+        with pytest.raises(OSError, match="No space"):
+            append(stream, b"3\n4\n5\n")
+    assert path.read_bytes() == b"1\n2\n"
+
+
+def test_a_line_that_was_cut_off_is_ended(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"1\nhalf of")
+    with open(path, "a+b", buffering=0) as stream:
+        append(stream, b"2\n")
+    assert path.read_bytes() == b"1\nhalf of\n2\n"

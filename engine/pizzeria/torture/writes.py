@@ -24,6 +24,8 @@ SHORT_TRIES = 1
 _CHANCE = re.compile(r"[0-9a-f]{16}|\d{8}T[\d.]+Z")
 """What a name has of chance and time."""
 _LONG_AGO_S = 60.0
+_ANOTHER_WAY = ("link", "linkat", "sendfile", "copy_file_range")
+"""Calls for which there is another one when they fail: a link becomes a copy, and a copy is made by hand."""
 _MODULE = "pizzeria.torture.writing.work"
 _TAKEN_IN = (_MODULE, "pizzeria.clearing", "pizzeria.cli.gc", "pandas", "pyarrow.parquet", "fsspec", "plotly")
 """What operations import, the slow part of it."""
@@ -126,7 +128,7 @@ def problem(seen: Seen, hit: Call, error: str | None, clear: bool, checked: dict
         return f"what is there is neither old nor new: {checked['state']}"
     if error == "" and checked["state"] != seen.new:
         return "it was said to be written, and is not"
-    if error == "" and not seen.operation.database and hit.name not in REMOVALS and not hit.name.startswith("link"):
+    if error == "" and not seen.operation.database and hit.name not in (*REMOVALS, *_ANOTHER_WAY):
         return "the error was not told"
     if error and not clear:
         return f"the error is not a clear one: {error}"

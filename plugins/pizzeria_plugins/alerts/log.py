@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pizzeria.atomic import append, make_folder
 from pizzeria.contracts import Notice
 from pizzeria.errors import PizzeriaError
 from pizzeria.spec.section import Options as BaseOptions
@@ -58,10 +60,10 @@ def _line(notice: Notice, text: str, kind: str | None) -> str:
 
 def _append(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # One write of whole lines to a file opened for appending: two monitors at once do not mix theirs.
-        with open(path, "ab", buffering=0) as stream:
-            stream.write(text.encode())
+        make_folder(path.parent)
+        with open(path, "a+b", buffering=0) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # two monitors at once do not mix theirs
+            append(stream, text.encode())
             os.fsync(stream.fileno())
     except OSError as error:
         raise PizzeriaError(

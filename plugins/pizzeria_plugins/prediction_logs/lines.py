@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from pizzeria.atomic import make_folder, write_bytes
+from pizzeria.atomic import append, make_folder, write_bytes
 from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
@@ -95,7 +95,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
             _say(text)
         elif text:
             with _appending(folder / options.path) as stream:
-                _append(stream, text.encode())
+                append(stream, text.encode())
 
     return write
 
@@ -159,7 +159,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
         with open(path, encoding="utf-8", errors="replace") as before:
             known = _known(before, labels)
         fresh, counts = sift(known, labels, now)
-        _append(stream, "".join(line for label in fresh for line in label_lines(label, moment(now))).encode())
+        append(stream, "".join(line for label in fresh for line in label_lines(label, moment(now))).encode())
         os.fsync(stream.fileno())
     return counts
 
@@ -303,18 +303,3 @@ def _appending(path: Path) -> Iterator[Any]:
     make_folder(path.parent)
     with locked(path, "a+b") as stream:
         yield stream
-
-
-def _append(stream: Any, data: bytes) -> None:
-    """All of it, or nothing: what a full disk took of it is taken back. A line that was cut off by a kill is ended."""
-    before = stream.seek(0, os.SEEK_END)
-    if before and os.pread(stream.fileno(), 1, before - 1) != b"\n":
-        data = b"\n" + data
-    try:
-        left = memoryview(data)
-        while left:  # a disk that is nearly full takes a part, and says so only when it is asked again
-            left = left[stream.write(left) :]
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(stream.fileno(), before)
-        raise
