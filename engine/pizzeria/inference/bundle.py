@@ -128,7 +128,7 @@ def open_bundle(path: Path) -> Bundle:
     path = Path(path)
     files = _files(path)
     description = _json(files, DESCRIPTION, path)
-    check_format(description.get("format"), FORMAT, str(path))
+    check_format(description.get("format"), FORMAT, f"{path}: {DESCRIPTION}")
     hashes = _json(files, MANIFEST, path)
     _check_manifest(hashes, files, path)
     check_description(description, str(path))
@@ -243,7 +243,9 @@ def _check_manifest(hashes: Mapping[str, Any], files: Files, path: Path) -> None
     if not there & set(REQUESTS):
         faults.append("sample/request is missing")
     if faults:
-        raise BundleError(f"{path} is damaged: {'; '.join(faults)}", hint="pack it again, or copy it again")
+        raise BundleError(
+            f"{path} is damaged: {'; '.join(faults)}, by {MANIFEST}", hint="pack it again, or copy it again"
+        )
 
 
 def _dump(value: Any) -> bytes:

@@ -23,6 +23,7 @@ from pizzeria.fetching.place import Place
 
 VARIABLE = "PIZZERIA_ARTIFACTS"
 _AT_ONCE = 8
+_HINT = "it was removed there; the same `pizzeria run` makes it anew, and leaves it there again"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Artifacts:
             wanted = {safe(name, self.place.address): (one["sha256"], one["bytes"]) for name, one in files.items()}
         except (ValueError, KeyError, TypeError) as error:
             self.place.remove(_list_name(fingerprint))
-            raise DamagedError(f"{self.place.address}: the list of {fingerprint} is damaged: {error}") from error
+            text = f"{self.place.address}: the list of {fingerprint} is damaged: {error}"
+            raise DamagedError(text, hint=_HINT) from error
 
         def bring(one: tuple[str, tuple[str, int]]) -> None:
             name, (sha, size) = one
@@ -86,7 +88,7 @@ class Artifacts:
             if held != size or _sha256(path) != sha:
                 self.place.remove(_list_name(fingerprint))
                 self.place.remove(_file_name(sha))
-                raise DamagedError(f"{self.place.address}: {name} of {fingerprint} is damaged")
+                raise DamagedError(f"{self.place.address}: {name} of {fingerprint} is damaged", hint=_HINT)
 
         _in_parallel(bring, wanted.items())
         return sum(size for _, size in wanted.values())

@@ -1,0 +1,1 @@
+"""The parts of the trial `flips`: what is damaged, how, who takes it up, and commands on what was damaged."""
