@@ -37,6 +37,7 @@ _SAID |= {"no usable temporary directory": _FULL}  # Python's own tempfile, whic
 _QUOTED = re.compile(r"""["'](/[^"'\\\n]+)["'\\]""")
 _MB = 1_000_000
 _AGAIN = "the same command goes on from here"
+_MAKE_ROOM = "free some space (`pizzeria gc --caches` removes what nobody needs)"
 
 
 def trouble_of(error: BaseException) -> StorageError | None:
@@ -56,6 +57,18 @@ def trouble_of(error: BaseException) -> StorageError | None:
             return _told(what, seen)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return None
+
+
+def hint_of(text: str) -> str:
+    """What to do where a text, such as the end of a service's log, tells of a full disk; empty where it does not.
+
+    Example:
+        >>> hint_of("OSError: [Errno 28] No space left on device")
+        'free some space (`pizzeria gc --caches` removes what nobody needs); the same command goes on from here'
+        >>> hint_of("KeyError: 28")
+        ''
+    """
+    return f"{_MAKE_ROOM}; {_AGAIN}" if _said_in(text) in (_FULL, _QUOTA) else ""
 
 
 @contextmanager
@@ -82,9 +95,12 @@ def _kind(error: BaseException) -> str | None:
     if what == _DENIED and not error.filename:  # type: ignore[attr-defined]  # a port or a process, not a file
         return None
     if what is None:
-        text = str(error).lower()
-        what = next((found for said, found in _SAID.items() if said in text), None)
+        what = _said_in(str(error))
     return what
+
+
+def _said_in(text: str) -> str | None:
+    return next((what for said, what in _SAID.items() if said in text.lower()), None)
 
 
 def _told(what: str, error: BaseException) -> StorageError:
@@ -112,8 +128,7 @@ def _told(what: str, error: BaseException) -> StorageError:
     return StorageError(
         f"{none} for what was to be written{named}: {_free(disk) / _MB:.1f} of {_size(disk) / _MB:.1f} MB are free"
         f"{holds}",
-        hint=f"free some space (`pizzeria gc --caches` removes what nobody needs), or {elsewhere}. Nothing that was"
-        f" complete is lost: {_AGAIN}",
+        hint=f"{_MAKE_ROOM}, or {elsewhere}. Nothing that was complete is lost: {_AGAIN}",
     )
 
 

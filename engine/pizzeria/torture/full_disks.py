@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pizzeria.errors import StorageError, TrainingError
+from pizzeria.errors import DeploymentError, StorageError, TrainingError
 from pizzeria.graph import stages
 from pizzeria.torture import workplace
 from pizzeria.torture.bench import Bench
@@ -34,8 +34,10 @@ _SHOWN = 400
 _TOLD = {
     StorageError.exit_code: ("has no room", "free some space"),
     TrainingError.exit_code: ("cannot be written", os.strerror(errno.ENOSPC), "make room"),
+    DeploymentError.exit_code: ("the end of ", os.strerror(errno.ENOSPC), "free some space"),
 }
-"""By exit code, what a command says that ran out of room; a training says which checkpoint it goes on from."""
+"""By exit code, what a command says that ran out of room. A training says which checkpoint it goes on from; a service
+that found none, in its log, whose end is quoted."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def badly_told(code: int, said: str) -> str:
 
 
 def _crashed(said: str) -> str:
-    return f"a traceback: {said[-_SHOWN:]}" if "Traceback" in said else ""
+    return f"a traceback: {said[-_SHOWN:]}" if said.startswith("Traceback") or "\nTraceback" in said else ""
 
 
 def _still_full(said: str) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from pizzeria.contracts import DeploymentStatus, Progress, Release, Rendered
+from pizzeria.disk_trouble import hint_of
 from pizzeria.errors import DeploymentError
 from pizzeria.observation import readiness
 from pizzeria.shipment import check_bundle, secret_names
@@ -202,7 +203,7 @@ def _order(
         longest_s = options.ready_timeout_s + options.stop_timeout_s + _SLACK_S
         for answer in asking.ask(control, request, longest_s):
             if "error" in answer:
-                raise DeploymentError(answer["error"], hint=answer["hint"])
+                raise DeploymentError(answer["error"], hint=answer["hint"] or hint_of(answer["error"]))
             if "done" in answer:
                 return answer
             if answer["before"]:
