@@ -35,7 +35,7 @@ _SAID |= {"requested and": _FULL, "unexpected pos": _FULL}  # NumPy and torch, w
 _SAID |= {"no usable temporary directory": _FULL}  # Python's own tempfile, which has tried to write
 """What libraries say of it in a text and nowhere else."""
 _QUOTED = re.compile(r"""["'](/[^"'\\\n]+)["'\\]""")
-_MB = 1_000_000
+_MB, _LITTLE = 1_000_000, 8_000_000
 _AGAIN = "the same command goes on from here"
 _MAKE_ROOM = "free some space (`pizzeria gc --caches` removes what nobody needs)"
 
@@ -110,7 +110,7 @@ def _told(what: str, error: BaseException) -> StorageError:
     here = [f"{name} in {one}" for one, name in names.items() if _mount(one) == disk]
     named = f" ({path})" if path is not None else ""
     holds = f"; it has {', '.join(here)}" if here else ""
-    if isinstance(error, sqlite3.Error) and what in (_BROKEN, _DENIED) and _free(disk) < _MB:
+    if isinstance(error, sqlite3.Error) and what in (_BROKEN, _DENIED) and _free(disk) < _LITTLE:
         what = _FULL  # SQLite says so when a file cannot be made, or the one that its processes share cannot grow
     if what == _DENIED:
         return StorageError(

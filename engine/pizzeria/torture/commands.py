@@ -110,3 +110,10 @@ class Case:
         for path in (store, store.with_suffix(".cache"), store.with_suffix(".tmp")):
             shutil.rmtree(path, ignore_errors=True)
         self.log(name).unlink(missing_ok=True)
+
+    def keep(self, name: str, kept: str) -> None:
+        """Give what a try left another name, for whoever wants to look at it."""
+        for suffix in ("", ".cache", ".tmp"):
+            if (path := self.store(name + suffix)).exists():
+                path.rename(self.store(kept + suffix))
+        self.log(name).rename(self.log(kept))

@@ -27,6 +27,8 @@ so that kills hit the stages and not the imports."""
 BEFORE, AFTER, ENDED = "before the first stage", "after the last stage", "when it had ended"
 _POLL_S = 0.0005
 _DEPLOY = "deploy"
+_NAME = "try"
+"""Of the store of each try: some files of a stage hold paths in it, and so it is the same one each time."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,13 @@ def run(bench: Bench, tally: Tally) -> None:
 
 def _torture(case: Case, tally: Tally, tries: int, hit: Counter[str]) -> None:
     bench = case.bench
-    environment = case.environment("first")
-    code = case.forks.learn(case.spec.parent, _run(case), environment, case.log("first"))
+    environment = case.environment(_NAME)
+    code = case.forks.learn(case.spec.parent, _run(case), environment, case.log(_NAME))
     if code:
-        tally.note(f"run {case.spec.stem}, left alone", f"it ended with {code}: {case.said('first')}")
+        tally.note(f"run {case.spec.stem}, left alone", f"it ended with {code}: {case.said(_NAME)}")
         return
-    first = outcome(case.store("first"), case.spec.stem)
-    case.remove("first")
+    first = outcome(case.store(_NAME), case.spec.stem)
+    case.remove(_NAME)
     alone = left_alone(case)
     other = differences(first, alone.outcome)
     tally.note(f"run {case.spec.stem} twice, left alone", other)
@@ -84,7 +86,9 @@ def _torture(case: Case, tally: Tally, tries: int, hit: Counter[str]) -> None:
         real = not bench.short and number % _REAL_EVERY == _REAL_EVERY // 2
         # A run that is killed before it deploys is followed to its bundle: a service takes far longer to come up.
         followed = (case, alone) if at in (_DEPLOY, AFTER) else (replace(case, until="package"), alone.packaged())
-        where, problem = one_try(*followed, f"try-{number}", at, real=real)
+        where, problem = one_try(*followed, _NAME, at, real=real)
+        if problem:
+            case.keep(_NAME, f"broken-{number + 1}")
         if where == ENDED and not problem:
             continue  # it was quicker
         number += 1
@@ -97,7 +101,7 @@ def _torture(case: Case, tally: Tally, tries: int, hit: Counter[str]) -> None:
 
 def left_alone(case: Case) -> Alone:
     """Run the spec, with nothing done to it."""
-    name = "alone"
+    name = _NAME
     begun = time.monotonic()
     command = case.start(name)
     partials = case.store(name) / ".cache"
