@@ -131,7 +131,7 @@ def _of_zip(archive: zipfile.ZipFile, address: str) -> Iterator[_Member]:
 
 def _of_tar(archive: tarfile.TarFile, address: str) -> Iterator[_Member]:
     while (entry := archive.next()) is not None:
-        archive.members.clear()  # it would remember all of them
+        archive.members.clear()  # type: ignore[attr-defined]  # it would remember all of them
         if entry.isdir():
             continue
         stream = archive.extractfile(entry) if entry.isreg() else None

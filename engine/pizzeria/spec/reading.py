@@ -70,7 +70,7 @@ class _Reader:
             self._collection(node, path, "seq")
             for i, item in enumerate(node.value):
                 self.walk(item, (*path, i), depth + 1)
-        else:
+        elif isinstance(node, yaml.ScalarNode):
             self._scalar(node, path)
 
     def _collection(self, node: yaml.CollectionNode, path: YamlPath, name: str) -> None:

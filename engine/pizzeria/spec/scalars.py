@@ -92,7 +92,8 @@ def hidden(text: str) -> str | None:
 
 def _implied(node: yaml.ScalarNode) -> str:
     """The tag of a scalar that has none of its own."""
-    return str(_IMPLIED.resolve(yaml.ScalarNode, node.value, (not node.style, bool(node.style))))
+    how = not node.style, bool(node.style)
+    return str(_IMPLIED.resolve(yaml.ScalarNode, node.value, how))  # type: ignore[no-untyped-call]
 
 
 def _endless(text: str) -> bool:

@@ -70,7 +70,7 @@ def collect(given: Path) -> None:
     problem = Problem(
         need="To hold.",
         owner="torture",
-        task=task or "object_detection",
+        task=task or "object_detection",  # type: ignore[arg-type]
         classes=("no", "yes") if tabular else ("bed", "sofa"),
         target="answer" if tabular else None,
         success=(Criterion(metric="any", at_least=0),),

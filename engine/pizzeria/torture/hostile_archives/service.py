@@ -79,7 +79,7 @@ def resident(pid: int) -> float:
     import psutil
 
     process = psutil.Process(pid)
-    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True))) / 2**20
+    return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))) / 2**20
 
 
 def _until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

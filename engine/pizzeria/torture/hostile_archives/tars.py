@@ -63,7 +63,7 @@ def _header(kind: bytes, size: int, zeros: int) -> Callable[[Path], Path]:
 
 def _packed(how: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
-        with tarfile.open(folder / "a.tar", f"w:{how}") as archive:
+        with tarfile.open(folder / "a.tar", f"w:{how}") as archive:  # type: ignore[call-overload]
             archive.addfile(tarfile.TarInfo("a"))
         return folder / "a.tar"
 
