@@ -27,7 +27,7 @@ _LONG_AGO_S = 60.0
 _ANOTHER_WAY = ("link", "linkat", "sendfile", "copy_file_range")
 """Calls for which there is another one when they fail: a link becomes a copy, and a copy is made by hand."""
 _MODULE = "pizzeria.torture.writing.work"
-_TAKEN_IN = (_MODULE, "pizzeria.clearing", "pizzeria.cli.gc", "pandas", "pyarrow.parquet", "fsspec", "plotly")
+_TAKEN_IN = (_MODULE, "pandas", "pyarrow.parquet", "fsspec", "plotly")
 """What operations import, the slow part of it."""
 
 
@@ -53,6 +53,7 @@ def run(bench: Bench, tally: Tally) -> None:
     counted: Counter[str] = Counter(operations=0)
     with warm(_environment(bench)) as process:
         process.take_in(_TAKEN_IN)
+        process.learn(bench.folder, ["gc"], _environment(bench), bench.folder / "log")
         for operation in operations().values():
             process.take_in(operation.imports)
             try:
