@@ -57,10 +57,11 @@ def unused_stages(store: Store, older_than_s: float | None, keep: Callable[[str]
 
 
 def dead_notes(store: Store, older_than_s: float | None) -> Iterator[Leftover]:
-    """What killed runs said of themselves: so old, it is of no use any more."""
+    """What runs that were cut off said of themselves: so old; or of one that was not killed, and has nothing left."""
     for one in works(store):
-        if not one.alive and older_than_s is not None and idle_s(one.path) >= older_than_s:
-            yield Leftover.at(one.path, "note of a killed run")
+        old = older_than_s is not None and idle_s(one.path) >= older_than_s
+        if not one.alive and (old or (one.ended and not one.at)):
+            yield Leftover.at(one.path, "note of a run that was cut off")
 
 
 def _cut_off(found: list[Work], fingerprint: str) -> tuple[Work, str] | None:

@@ -3,7 +3,8 @@
     runs/<run>/.at_work/<token>.json    process, since when, and the fingerprint of each of its stages
 
 The kernel lets go of the file however the process ends, so a killed run is known as dead at once. Its file stays until
-the run is taken up again: what it names is worth going on with.
+the run is taken up again: what it names is worth going on with. So does that of a run that was interrupted, or failed,
+and has begun a stage; it says when it ended.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Work:
         since: ISO 8601; empty where the process died before it had said so.
         stages: Those of the run up to where it was to go: name to fingerprint.
         alive: Whether the process lives.
+        ended: When it ended by itself, without having come to its end; empty where it was killed, or is at work.
         seen: When it last did something that can be seen, ISO 8601.
         at: The stage that it is at, or was; empty between two.
     """
@@ -51,6 +53,7 @@ class Work:
     alive: bool
     seen: str
     at: str
+    ended: str
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -69,7 +72,8 @@ class Work:
         where = f" at {self.at}" if self.at else ""
         if self.alive:
             return f"run {self.run} is at work{where} since {self.since} (process {self.pid})"
-        return f"run {self.run} was killed{where}, last seen at work {self.seen}; the same command goes on"
+        how = f"ended{where} {self.ended}" if self.ended else f"was killed{where}, last seen at work {self.seen}"
+        return f"run {self.run} {how}; the same command goes on"
 
 
 @contextmanager
@@ -89,10 +93,20 @@ def at_work(run: Run, name: str, stages: Mapping[str, str]) -> Iterator[None]:
     with stream:
         try:
             yield
-        finally:
-            path.unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.rmdir()
+        except BaseException:
+            if any((run.folder.parent / ".cache" / f"{one}.partial").is_dir() for one in stages.values()):
+                with suppress(OSError):  # such as a full disk, which is why it ended; it is told as killed then
+                    atomic.write_json(path, said | {"ended": now()})
+            else:
+                _forget(path)
+            raise
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()
 
 
 def _announced(folder: Path, text: str) -> tuple[IO[str], Path]:
@@ -125,8 +139,8 @@ def works(store: Store, run: str = "*") -> list[Work]:
 
 
 def settle(store: Store) -> list[Work]:
-    """`works`, after the ledger was told of what died and had not been told of."""
-    found = works(store)
+    """What is at work, and what was killed, after the ledger was told of it; what ended by itself told it itself."""
+    found = [one for one in works(store) if not one.ended]
     ledger = Ledger(store.root)
     for one in found:
         if one.alive:
@@ -152,6 +166,7 @@ def _read(path: Path, store: Store) -> Work | None:
         plain = json.loads(path.read_text())
         stages = {str(name): str(fingerprint) for name, fingerprint in plain["stages"].items()}
         name, pid, since = str(plain["name"]), int(plain["pid"]), str(plain["since"])
+        ended = str(plain.get("ended", ""))
         times = [path.stat().st_mtime]
     except FileNotFoundError:
         return None  # it ended just now
@@ -164,7 +179,7 @@ def _read(path: Path, store: Store) -> Work | None:
             at = stage
             times += _times(partial)
     seen = datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds")
-    return Work(path.parents[1].name, path, name, pid, since, stages, alive, seen, at)
+    return Work(path.parents[1].name, path, name, pid, since, stages, alive, seen, at, ended)
 
 
 def _times(folder: Path) -> list[float]:

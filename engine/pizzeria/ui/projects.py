@@ -120,7 +120,8 @@ class Project:
     @cached_property
     def works(self) -> list[Work]:
         """Of its newest run: what is going on, and what was killed and not taken up again."""
-        return [] if self.newest is None else works(self.store, self.newest.id)
+        found = [] if self.newest is None else works(self.store, self.newest.id)
+        return [one for one in found if not one.ended]
 
     @property
     def running(self) -> bool:

@@ -23,7 +23,7 @@ from pizzeria.cli import main
 from pizzeria.holding import held
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Result, Run, Store
-from pizzeria.runs.working import at_work
+from pizzeria.runs.working import at_work, settle
 
 A, B = "a" * 64, "b" * 64
 DAY = 86400.0
@@ -153,6 +153,32 @@ def test_a_training_that_was_cut_off_stays_until_it_is_so_old(store: Store) -> N
     assert training == f"{B}.partial"
     assert note.endswith(".json"), "what the dead run said of itself"
     assert list(store.cache.iterdir()) == []
+
+
+def test_a_training_that_was_interrupted_stays_as_one_that_was_killed_does(store: Store) -> None:
+    run = store.open_run("prices-1", "name: prices\n")
+
+    def cut_off(stages: dict[str, str], begun: str) -> None:
+        with at_work(run, "prices", stages), store.partial(begun, keep=True) as folder:
+            (folder / "half").write_text("h")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off({"features": A, "train": B}, B)
+    aged(store.root, 1)
+    found = clear(store)
+    assert found.gone == []
+    assert "run prices-1 ended at train 20" in found.kept[0]
+    assert settle(store) == [], "the run itself has told the ledger"
+    with at_work(run, "prices", {"features": A, "train": B}), store.partial(B, keep=True) as folder:
+        assert (folder / "half").read_text() == "h"
+        (folder / "half").unlink()
+    assert not (run.folder / ".at_work").exists()
+    with pytest.raises(KeyboardInterrupt):
+        cut_off({"features": A, "train": B}, A)
+    aged(store.root, 1)
+    assert f"{A}.partial" in gone(store)
+    assert not list((run.folder / ".at_work").iterdir()), "nothing is left to go on with"
 
 
 def test_a_cut_off_stage_stays_while_processes_of_it_live(store: Store) -> None:
