@@ -161,7 +161,7 @@ def _told(loader: Any, typed: Sequence[str]) -> Iterator[None]:
 
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: of odd defaults, huge numbers
         raise SpecError([_hydra_fault(error, loader, typed)]) from None
     except RecursionError:
         hint = "see whether a file names itself in its defaults, or brackets are nested without an end"
@@ -289,7 +289,8 @@ def _hydra_fault(error: Exception, loader: Any, typed: Sequence[str]) -> Fault:
     if where:
         place = _origins(loader, [_prepare(text, loader) for text in typed], typed).locate(tuple(where.split(".")))
         return Fault(shown(where), _first_line(error), "", *place)
-    return Fault("", _first_line(error), "", _COMMAND_LINE if typed else "")
+    of_file = f"{EXPERIMENT}/" in str(error) or " in defaults" in str(error) or not typed
+    return Fault("", _first_line(error), "", _last_read() if of_file else _COMMAND_LINE)
 
 
 def _written(word: str, typed: Sequence[str]) -> tuple[str, int]:

@@ -21,7 +21,7 @@ MAX_CHARACTERS = 1_000_000
 
 _OPEN = re.compile(r"\$\{")
 _WHOLE = re.compile(r"\$\{([^${}]*)\}")
-_KEY = re.compile(r"[\w\-.\[\]]*")
+_KEY = re.compile(r"[\w\-.\[\]]+")
 YamlPath = tuple[str | int, ...]
 
 

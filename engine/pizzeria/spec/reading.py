@@ -24,7 +24,8 @@ MAX_NODES = 3_000
 MAX_RESOLVED = 2 * MAX_NODES
 """The same of a spec as resolved, which has every default in it, too."""
 _MOST_FAULTS = 50
-_MARKS = 8  # commas and lines for each value; those in texts and comments count, too
+_KEYS = 0.25  # of the values, at most so many have a key: mappings take OmegaConf four times as long as lists
+_MARKS = 4  # commas and lines for each value; those in texts and comments count, too
 _MOST_NESTED = 1000  # brackets within texts count too, so that this is no limit on depth
 
 CODE = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
@@ -42,13 +43,14 @@ class Read:
     lines: Lines
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Reader:
     file: str
     faults: list[Fault]
     most: int
     lines: Lines = field(default_factory=dict)
-    lookups: list[int] = field(default_factory=list)
+    lookups: int = 0
+    keys: int = 0
 
     def fault(self, node: yaml.Node, path: YamlPath, message: str, hint: str = "") -> None:
         self.faults.append(_at(self.file, node, path, message, hint))
@@ -79,6 +81,10 @@ class _Reader:
 
     def _mapping(self, node: yaml.MappingNode, path: YamlPath, depth: int) -> None:
         seen: dict[str, int] = {}
+        self.keys += len(node.value)
+        if self.keys > _KEYS * self.most:
+            message = f"more than {int(_KEYS * self.most):,} keys, aliases counted"
+            raise SpecError([*self.faults, _at(self.file, node, path, message, "split it")])
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.fault(key, path, "a key must be a plain word", "write `name: value`")
@@ -112,8 +118,8 @@ class _Reader:
             self.fault(node, path, f"the value is {shown(text)}: {found[0]}", found[1])
         elif (wrong := fault_in(text)) is not None:
             self.fault(node, path, f"{wrong[0]} in a spec", wrong[1])
-        self.lookups.append(text.count("${"))
-        if self.lookups[-1] and sum(self.lookups) > MAX_LOOKUPS:
+        self.lookups += text.count("${")
+        if self.lookups > MAX_LOOKUPS:
             self.faults.append(_at(self.file, node, path, f"more than {MAX_LOOKUPS} look-ups", "write values out"))
             raise SpecError(self.faults)
 

@@ -72,12 +72,22 @@ def test_nested_overrides_are_refused(spec: Path, override: str) -> None:
     assert "nested more than" in _refused(spec, override)
 
 
+@pytest.mark.parametrize("entry", ["~", "{a: b, c: d}", "[a, b]"])
+def test_defaults_that_are_none_are_told_of_the_file(spec: Path, entry: str) -> None:
+    spec.write_text(spec.read_text().replace("defaults:\n", f"defaults:\n  - {entry}\n"))
+    assert "tiny.yaml" in _refused(spec)
+
+
+def test_a_number_of_thousands_of_digits_is_refused(spec: Path) -> None:
+    assert "Exceeds the limit" in _refused(spec, f"model.hidden={'1' * 5000}")
+
+
 def test_what_nobody_filled_in_is_refused(spec: Path) -> None:
     assert "problem.need: it is not filled in" in _refused(spec, "problem.need=???")
 
 
 def test_hundreds_of_faults_are_told_as_fifty(spec: Path) -> None:
-    spec.write_text(spec.read_text() + "".join(f"k{i}: 1\n" for i in range(900)))
+    spec.write_text(spec.read_text() + "".join(f"k{i}: 1\n" for i in range(700)))
     said = _refused(spec)
     assert said.count("unknown key") == 50
     assert "mend these first" in said

@@ -42,6 +42,8 @@ REFUSED = {
     "bool key": ("a: {true: 1}\n", "reads it as no text"),
     "escape": ('a: "b\\x1b[2J"\n', "U\\+001B"),
     "turned round": ("a: b\u202ec\n", "U\\+202E"),
+    "many keys": ("".join(f"k{i}: 1\n" for i in range(800)), "more than 750 keys"),
+    "nothing looked up": ("a: ${ }\n", "cannot be looked up"),
     "NUL": ('a: "b\\0"\n', "U\\+0000"),
     "long text": ("a: " + "x" * 100_001 + "\n", "100,001 characters"),
     "very deep": ("a: " + "[" * 400_000, "nested more than"),
