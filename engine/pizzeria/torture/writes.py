@@ -24,8 +24,8 @@ SHORT_TRIES = 1
 _CHANCE = re.compile(r"[0-9a-f]{16}|\d{8}T[\d.]+Z")
 """What a name has of chance and time."""
 _LONG_AGO_S = 60.0
-_ANOTHER_WAY = ("link", "linkat", "sendfile", "copy_file_range")
-"""Calls for which there is another one when they fail: a link becomes a copy, and a copy is made by hand."""
+_ANOTHER_WAY = ("link", "linkat", "sendfile", "copy_file_range", "mkdir")
+"""Calls whose error need not be told: a link becomes a copy, a copy is made by hand, a folder may be there already."""
 _MODULE = "pizzeria.torture.writing.work"
 _TAKEN_IN = (_MODULE, "pandas", "pyarrow.parquet", "fsspec", "plotly")
 """What operations import, the slow part of it."""
