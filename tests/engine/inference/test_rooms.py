@@ -130,6 +130,13 @@ def test_several_rooms_are_named_where_one_of_them_must_be_seen(rooms: Rooms, am
     assert (tv["verdict"], tv["evidence"]) == ("not shown", None)
 
 
+def test_the_best_photo_is_the_one_that_is_best_with_its_room(amenities: Bundle, rooms: Rooms) -> None:
+    photos = {"a": ([0.5, 0.0, 0.0], sure_of("kitchen")), "b": ([0.4, 0.0, 0.0], sure_of("bedroom"))}
+    [bed] = judge(amenities, rooms, ["bed"], **photos)
+    assert (bed["verdict"], bed["evidence"]["photo"]) == ("confirmed", "b")
+    assert bed["probability"] == pytest.approx(rooms.update("bed", 0.4, sure_of("bedroom")), abs=1e-6)
+
+
 def test_absence_needs_a_photo_of_the_room(amenities: Bundle, rooms: Rooms) -> None:
     nothing = [0.01, 0.01, 0.01]
     [bed, sofa] = judge(amenities, rooms, ["bed", "sofa"], a=(nothing, sure_of("bathroom")))
