@@ -28,9 +28,11 @@ SIZE = 256 << 20
 _STEPS = (0, 8 << 10, 40 << 10, 72 << 10, 120 << 10, 200 << 10, 400 << 10, 1 << 20, 3 << 20, 8 << 20)
 """Bytes that are left free, one after the other, until a stage gets through; a random part of the step is added."""
 Note = Callable[[str, str], object]
-_AFTERWARDS = (("report",), ("monitor",), ("status",), ("history",), ("maintain",), ("labels", "export"), ("rollback",))
+_AFTERWARDS = ("report", "monitor", "status", "history", "maintain", "stop")
+_DONE = (0, 10, 11)
+"""Exit codes of a command that was done: well, with an alert, or undecided."""
 NAME = "try"
-_SHOWN = 400
+_SHOWN, _PAGE = 400, 4096
 _TOLD = {
     StorageError.exit_code: ("has no room", "free some space"),
     TrainingError.exit_code: ("cannot be written", os.strerror(errno.ENOSPC), "make room"),
@@ -56,8 +58,13 @@ class Disk:
         """Take all room but so many bytes."""
         self.empty()
         with open(self.folder / "ballast", "wb") as stream:
-            if (size := self.free - leave) > 0:
-                os.posix_fallocate(stream.fileno(), 0, size)
+            taken, step = 0, self.free - leave
+            while step >= _PAGE:
+                try:
+                    os.posix_fallocate(stream.fileno(), taken, step)
+                    taken, step = taken + step, self.free - leave
+                except OSError:  # somebody else has just taken some of it
+                    step //= 2
 
     def empty(self) -> None:
         """Give the room back."""
@@ -77,8 +84,8 @@ def main(folder: Path, *, short: bool, seed: int) -> None:
         try:
             _run_on(case, disk)
             if not short:
-                _afterwards_on(case, disk)
                 serve_on(case, NAME, disk.fill, disk.empty, note)
+                _afterwards_on(case, disk)
         finally:
             disk.empty()
             case.remove(NAME)
@@ -117,15 +124,19 @@ def _run_on(case: Case, disk: Disk) -> None:
 def _afterwards_on(case: Case, disk: Disk) -> None:
     """Commands about what is live, on a full disk: told well, nothing lost, and right when there is room."""
     before = outcome(case.store(NAME), case.spec.stem)
-    for arguments in _AFTERWARDS:
+    for command in _AFTERWARDS:
         for leave in (0, 40 << 10, 200 << 10):
             disk.fill(leave)
-            code, said = _command(case, *arguments, case.spec.stem)
+            code, said = _command(case, command, case.spec.stem)
             disk.empty()
-            problem = _crashed(said) or lost(before, outcome(case.store(NAME), case.spec.stem))
-            note(f"{' '.join(arguments)} with {leave} bytes free (exit code {code})", problem)
-        code, said = _command(case, *arguments, case.spec.stem)
-        note(f"{' '.join(arguments)} with room (exit code {code})", _crashed(said) or _still_full(said))
+            problem = "" if code in _DONE else badly_told(code, said)
+            if command != "stop":  # which may have been done
+                problem = problem or lost(before, outcome(case.store(NAME), case.spec.stem))
+            note(f"{command} with {leave} bytes free (exit code {code})", problem)
+            if command == "stop" and code == 0:
+                return
+        code, said = _command(case, command, case.spec.stem)
+        note(f"{command} with room (exit code {code})", "" if code in _DONE else f"it does not go on: {said[-_SHOWN:]}")
 
 
 def badly_told(code: int, said: str) -> str:
@@ -146,10 +157,6 @@ def badly_told(code: int, said: str) -> str:
 
 def _crashed(said: str) -> str:
     return f"a traceback: {said[-_SHOWN:]}" if said.startswith("Traceback") or "\nTraceback" in said else ""
-
-
-def _still_full(said: str) -> str:
-    return f"it says that the disk is full: {said}" if "has no room" in said else ""
 
 
 def lost(before: dict[str, str], now: dict[str, str]) -> str:
