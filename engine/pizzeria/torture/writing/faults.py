@@ -22,7 +22,7 @@ REMOVALS = ("unlink", "unlinkat", "rmdir")
 _CALLS = (*WRITES, *SYNCS, *NAMES, *REMOVALS)
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)")
 _PATH = re.compile(r'<(/[^>]*)>(?:, "([^"]*)")?|"([^"]*)"')
-_PATIENCE_S = 60.0
+_PATIENCE_S = 300.0
 
 Ending = Literal["well", "error", "injected", "killed"]
 
@@ -152,7 +152,10 @@ def traced(pid: int, log: Path, fault: Fault | None = None) -> Iterator[None]:
 def _wait_until_stopped(pid: int) -> None:
     until = time.monotonic() + _PATIENCE_S
     while time.monotonic() < until:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state == "T":
             return
+        if state == "Z":
+            raise RuntimeError(f"the process {pid} ended before anything was tried")
         time.sleep(0.002)
     raise RuntimeError(f"the process {pid} did not stop itself")
