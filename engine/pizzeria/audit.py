@@ -191,6 +191,8 @@ def _predictions(spec: Spec, store: Store, entries: list[Entry]) -> Link:
     made = [entry for entry in own if entry.event in ("promoted", "rolled_back")]
     try:
         log = (spec_of(made[-1], store) if made else spec).serving.log
+        if log is None:
+            return Link("predictions", "not there", "the spec keeps no log")
         plugin, folder = registry.load("prediction_logs", log.use), log_folder(store, spec.name)
         if hasattr(plugin, "check"):
             plugin.check(log.options, folder)

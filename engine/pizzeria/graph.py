@@ -12,7 +12,8 @@ from typing import Any, cast
 from pizzeria import registry
 from pizzeria.errors import DamagedError
 from pizzeria.fingerprint import FileHashes, code_hashes, digest, flatten
-from pizzeria.runs.store import RESULT, Result, Store
+from pizzeria.runs.seals import RESULT
+from pizzeria.runs.store import Result, Store
 from pizzeria.spec.spec import Spec
 from pizzeria.stages.stage import Stage
 

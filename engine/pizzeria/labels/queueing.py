@@ -22,6 +22,7 @@ from pizzeria.labels.worth import Worth, judge
 from pizzeria.labels.writing.coco import coco
 from pizzeria.labels.writing.drawn import Drawn
 from pizzeria.labels.writing.label_studio import interface, tasks
+from pizzeria.runs.seals import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,6 +227,7 @@ def _declared(served: Served, path: Path | None, wanted: set[str], notes: list[s
         file = served.run.folder / "stages" / "collect" / "listings.parquet"
         if not file.is_file():
             return {}
+        check_file(file.parent, file.name)
         frame = pd.read_parquet(file)
         if "declared" not in frame:
             return {}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pizzeria.intake.joining import named
 from pizzeria.maintenance.kept import read_kept
-from pizzeria.runs.store import RESULT, Run
+from pizzeria.runs.seals import RESULT
+from pizzeria.runs.store import Run
 from pizzeria.spec.spec import Spec
 from pizzeria.splitting.content import contents
 

@@ -15,6 +15,7 @@ from pizzeria.loading import load_resolved
 from pizzeria.monitoring.history import Chunk, History, folder_of
 from pizzeria.monitoring.incidents import Incident, incidents
 from pizzeria.report.monitoring import Trouble, Watched
+from pizzeria.runs.seals import check_file
 from pizzeria.runs.store import Store
 
 LATEST = 200
@@ -36,6 +37,7 @@ def watched(run: Path) -> Watched | None:
     spec_file = run / "spec.yaml"
     if not result.is_file() or not spec_file.is_file():
         return None
+    check_file(result.parent, result.name)
     sha256 = str(json.loads(result.read_text(encoding="utf-8")).get("facts", {}).get("sha256", ""))
     name = _name(spec_file)
     store = Store(run.parent)

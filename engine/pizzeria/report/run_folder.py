@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pizzeria.atomic import finite
 from pizzeria.errors import DataError, NotFoundError
 from pizzeria.predictions import Predictions, load_predictions
+from pizzeria.runs.seals import check_file
 from pizzeria.tables import Tables, read_tables
 
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ class RunFolder:
         return self.path.resolve().name
 
     def file(self, stage: str, name: str) -> Path | None:
-        """A file of a stage, or None."""
-        path = self.path / "stages" / stage / name
-        return path if path.exists() else None
+        """A file of a stage, or None.
+
+        Raises:
+            DamagedError: it is not what the stage left.
+        """
+        folder = self.path / "stages" / stage
+        check_file(folder, name)
+        return folder / name if (folder / name).exists() else None
 
     def json(self, stage: str, name: str) -> Any:
         """A JSON file of a stage with NaN and infinities as None; None where there is no such file."""

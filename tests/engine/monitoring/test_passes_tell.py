@@ -22,6 +22,7 @@ from pizzeria.runs.ledger import Ledger
 from ...plugins.alerts.conftest import Receiver, receiving
 from ..deployments import conftest as deployments
 from ..deployments.conftest import Stall
+from ..runs.sealed import reseal
 from .test_incidents import verdict
 
 packed_stall = deployments.packed_stall
@@ -63,6 +64,7 @@ def live(stall: Stall, server: Receiver) -> Stall:
         plain["monitoring"] = {"use": "script", "alerts": channels}
         (run.folder / "spec.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
         pd.DataFrame({"area": [1.0]}).to_parquet(run.stage("package") / "reference.parquet")
+        reseal(run.folder / "stages" / "package")
     assert pizzeria("deploy", "prices-a").exit_code == 0
     return stall
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,3 +14,11 @@ def seal(folder: Path, **facts: Any) -> None:
     told = {"stage": folder.name, "fingerprint": folder.name, "facts": facts, "seconds": 1.0, "started": ""}
     told |= {"ingredients": {}, "refusal": None, "files": seals.hashes(folder)}
     seals.write(folder / seals.RESULT, told)
+
+
+def reseal(folder: Path) -> None:
+    """Seal a stage's folder again, after a file of it was put there by hand."""
+    path = folder / seals.RESULT
+    told = {"stage": folder.name, "facts": {}, "seconds": 1.0, "started": "", "ingredients": {}, "refusal": None}
+    told |= json.loads(path.read_text()) | {"fingerprint": folder.resolve().name, "files": seals.hashes(folder)}
+    seals.write(path, {name: value for name, value in told.items() if name != "seal"})

@@ -32,6 +32,8 @@ from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Run, Store
 from pizzeria_plugins.prediction_logs import sqlite
 
+from ..runs.sealed import reseal
+
 EVIL = '<img src=x onerror="window.hit=1">\'&"</script><script>window.hit=2</script>'
 BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
 HOURS = 72
@@ -134,6 +136,7 @@ class Pantry:
         result = {"stage": "package", "fingerprint": folder.name, "facts": {"sha256": sha256}, "seconds": 2.0}
         plain = result | {"started": "", "ingredients": {}, "refusal": None}
         (folder / "result.json").write_text(json.dumps(plain))
+        reseal(folder)
         (run.folder / "stages" / "package").symlink_to(folder)
         return sha256
 
@@ -249,7 +252,9 @@ def prices(pantry: Pantry, runs: int = 60) -> tuple[Run, Run]:
         {"input_id": f"u{i}", "pred": 2.0 + i, "true": 2.1 + i, "feature:rooms": i % 3, "feature:beds": 1}
         for i in range(40)
     ]
-    pd.DataFrame(reference).to_parquet(run.stage("package") / "reference.parquet")
+    package = run.folder / "stages" / "package"
+    pd.DataFrame(reference).to_parquet(package / "reference.parquet")
+    reseal(package)
     columns = ["rooms", "beds", EVIL, "distance", "month", "nights"]
     verdict = hourly(columns, "mae", breaks=58, ids=ids, usual=["u1", "u2", EVIL])
     pantry.record(run, shas[1], verdict, BEGIN + timedelta(hours=HOURS))

@@ -106,7 +106,8 @@ def _at_an_address(store: Store, run: Run, folder: Path) -> Kept:
     """Stages for other machines: `PIZZERIA_ARTIFACTS`."""
     folder.mkdir(parents=True)
     artifacts = Artifacts(Place.open(str(folder)))
-    fingerprints, known_as = [], {}
+    fingerprints: list[str] = []
+    known_as: dict[str, str] = {}
     for stage in ("collect", "split", "evaluate"):
         result = store.load((run.folder / "stages" / stage).resolve().name)
         assert result is not None
@@ -134,7 +135,7 @@ def kept_in_files(folder: Path) -> Iterator[Kept]:
     entered = Ledger(ledger)
     for i in range(_RECORDS // 3):
         for event in ("run_started", "deploying", "promoted"):
-            entered.add(event, "ab"[i % 2], run=f"run-{i}", sha256=f"{i:064x}", detail={"target": "local", "number": i})  # type: ignore[arg-type]
+            entered.add(event, "ab"[i % 2], run=f"run-{i}", sha256=f"{i:064x}", detail={"target": "local", "number": i})
 
     def ledger_read() -> Any:
         found = Ledger(ledger)

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pizzeria.errors import DamagedError
 from pizzeria.runs.store import Run, Store
 from pizzeria.torture import workplace
-from pizzeria.torture.bench import Bench
+from pizzeria.torture.bench import Bench, free_port
 from pizzeria.torture.commands import Case
 from pizzeria.torture.flipping.damage import damaged
 from pizzeria.torture.trial import Tally
@@ -37,7 +37,7 @@ class Commands(Case):
         bundle = (self.own.folder / "stages" / "package").resolve()
         for _ in range(tries):
             self._refused(tally, bundle, "bundle/*", ("run", self.spec.name))
-            self._refused(tally, bundle, "bundle/*", ("serve", self.own.id, "--port", str(workplace.free_port())))
+            self._refused(tally, bundle, "bundle/*", ("serve", self.own.id, "--port", str(free_port())))
             self._refused(tally, bundle, "result.json", ("deploy", self.own.id))
             for stage in ("train", "features"):
                 folder = (self.own.folder / "stages" / stage).resolve()
