@@ -25,8 +25,8 @@ PROMISE = "Killed while a model is registered, put live or rolled back: the ledg
 KILLS, SHORT_KILLS = 90, 10
 SERVICE_KILLS = 10
 """Of commands that bring a real service up, which takes seconds; none when there is little time."""
-_STEPS = ("--steps", "50", "--step-time", "1s", "--probes", "2")
-"""Of a roll-out that is soon over."""
+_WITHIN = 0.5
+"""Share of kills of a change that come after the ledger has its beginning, which is the short part of a command."""
 _REGISTERING = "pizzeria.torture.registering"
 
 
@@ -91,9 +91,6 @@ class Shelf:
             self.process.learn(self.folder, arguments, self._environment(), log)  # so that kills hit work, no imports
         self.timed("deploy", self.runs[1])
         self.timed("rollback", shelf.NAME)
-        if self.use == "local":
-            self.timed("promote", self.runs[2], *_STEPS)
-            return
         begun = time.monotonic()
         self.process.wait(self._register("timed"))
         self.seconds["register"] = time.monotonic() - begun
@@ -122,13 +119,22 @@ class Shelf:
         share = 1.0
         while True:
             what = draw.choice(list(self.seconds))
-            after = draw.uniform(0, self.seconds[what] * share)
+            begun = time.monotonic()
             pid = self._start(what, number)
-            time.sleep(after)
+            if what != "register" and draw.random() < _WITHIN:
+                self._wait_for_a_change(begun + self.seconds[what] * share)
+                time.sleep(draw.uniform(0, self.seconds[what] * share / 10))
+            else:
+                time.sleep(draw.uniform(0, self.seconds[what] * share))
             os.kill(pid, signal.SIGKILL)
+            after = time.monotonic() - begun
             if self.process.wait(pid) == -signal.SIGKILL:
                 return what, after
             share = max(share * 0.8, 0.05)
+
+    def _wait_for_a_change(self, until: float) -> None:
+        while not self.is_open() and time.monotonic() < until:
+            time.sleep(0.001)
 
     def is_open(self) -> bool:
         """Whether the ledger has a change, now, that nothing has closed."""
@@ -177,7 +183,6 @@ class Shelf:
         if what == "register":
             return self._register(f"killed-{number}-{self.bench.random.random()}")
         arguments = (what, shelf.NAME if what == "rollback" else self.bench.random.choice(self.runs))
-        arguments += _STEPS if what == "promote" else ()
         return self.process.start(self.folder, arguments, self._environment(), self.folder / "killed.log")
 
     def _register(self, version: str) -> int:
