@@ -304,7 +304,10 @@ def _written(word: str, typed: Sequence[str]) -> tuple[str, int]:
 
 
 def _last_read() -> str:
-    path = next(reversed(files_read().files), None)
+    """The spec's own file, or else the one that was read last."""
+    reading = files_read()
+    own = [path for name, path in reading.paths.items() if name.startswith(f"{EXPERIMENT}/")]
+    path = next(iter([*own, *reversed(reading.files)]), None)
     return _COMMAND_LINE if path is None else display(path)
 
 

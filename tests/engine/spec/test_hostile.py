@@ -72,6 +72,12 @@ def test_nested_overrides_are_refused(spec: Path, override: str) -> None:
     assert "nested more than" in _refused(spec, override)
 
 
+@pytest.mark.parametrize("name", ["problem", "../x", "_here_"])
+def test_a_package_that_cannot_be_is_told_of_the_file(spec: Path, name: str) -> None:
+    spec.write_text(f"# @package {name}\n{spec.read_text()}")
+    assert "tiny.yaml: In 'experiment/tiny'" in _refused(spec)
+
+
 @pytest.mark.parametrize("entry", ["~", "{a: b, c: d}", "[a, b]"])
 def test_defaults_that_are_none_are_told_of_the_file(spec: Path, entry: str) -> None:
     spec.write_text(spec.read_text().replace("defaults:\n", f"defaults:\n  - {entry}\n"))
