@@ -102,6 +102,8 @@ def _members(file: Path, address: str) -> Iterator[Iterator[_Member]]:
         begin = probe.read(6)
     if begin[:2] == b"PK":
         with zipfile.ZipFile(file) as archive:
+            if sum(max(entry.file_size, _BLOCK) for entry in archive.infolist()) > most_in(file):
+                raise too_much(address)  # by what it says itself: nothing needs to be unpacked to know
             yield _of_zip(archive, address)
     elif begin.startswith(_OTHERS):
         raise DataError(f"{address} is packed by bzip2, xz or zstd", hint="pack it as .zip, .tar or .tar.gz")

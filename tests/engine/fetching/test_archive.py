@@ -138,5 +138,5 @@ def test_a_zip_that_announces_another_size(tmp_path):
     at = data.index(b"PK\x01\x02") + 24
     data[at : at + 4] = b"\xfe\xff\xff\xff"
     path.write_bytes(data)
-    with pytest.raises(DataError, match="where 4294967294 were announced"):
+    with pytest.raises(DataError, match="unpacks to more than 200 times"):
         local(path)

@@ -76,7 +76,10 @@ def _many(count: int) -> Callable[[Path], Path]:
 
 def _bomb(name: str, size: int) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
-        with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as stream:
+        with (
+            zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(name, "w", force_zip64=True) as stream,
+        ):
             piece = bytes(1 << 20)
             for _ in range(size >> 20):
                 stream.write(piece)
@@ -143,7 +146,6 @@ def attacks() -> Iterator[Attack]:
         yield Attack(door, "empty zip", _named([]))
         yield Attack(door, "zips within zips, a gigabyte", _nested, taken=door == "fetch")
     yield Attack("bundle", "zip of 60,000 empty files", _many(60_000))
-    yield Attack("fetch", "zip of 300,000 empty files", _many(300_000), heavy=True)
     yield Attack("fetch", "zip bomb of 2 GiB", _bomb("zeros", 2 << 30), heavy=True)
     yield Attack("bundle", "zip bomb of 1 GiB, named as the model", _bomb("model.onnx", 1 << 30), heavy=True)
     yield Attack("bundle", "zip bomb of 100 MiB, named as the description", _bomb("bundle.json", 100 << 20))
