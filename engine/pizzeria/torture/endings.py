@@ -19,8 +19,8 @@ _SETTLES_S, _STEADY_S = 20.0, 2.0
 
 
 def outcome(store: Path, name: str) -> dict[str, str]:
-    """What the run of a spec, of which there is one in the store, has left: sha256 of each file of each stage without times in it, and of the bundle, as the
-    stage and (where it is deployed) the ledger have it.
+    """What the run of a spec, of which there is one in the store, has left: sha256 of each file of each stage without
+    times in it, and of the bundle, as the stage and (where it is deployed) the ledger have it.
 
     Args:
         name: Of the spec.
