@@ -108,7 +108,11 @@ class RunFolder:
     @cached_property
     def tables(self) -> Tables:
         folder = self.path / "stages" / "collect"
-        return read_tables(folder) if folder.is_dir() else Tables()
+        if not folder.is_dir():
+            return Tables()
+        for path in folder.glob("*.*"):
+            check_file(folder, path.name)
+        return read_tables(folder)
 
     @cached_property
     def splits(self) -> pd.Series[str] | None:
