@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import signal
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,8 +162,13 @@ def _done(bench: Bench, process: Warm, operation: Operation, fault: Fault | None
     """`error` is None where it was killed."""
     log = bench.folder / "calls"
     pid = _started(bench, process, "act", operation, "--stopped")
-    with traced(pid, log, fault):
-        code = process.wait(pid)
+    try:
+        with traced(pid, log, fault):
+            code = process.wait(pid)
+    except BaseException:  # it has stopped itself, and would wait for ever
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        raise
     found = calls(log.read_text())
     if code == -9:
         return {"error": None, "calls": found}

@@ -20,6 +20,8 @@ from pizzeria.disk_trouble import trouble_of
 from pizzeria.errors import PizzeriaError
 from pizzeria.torture.writing.operation import Operation, operations
 
+_END_WITH_PARENT = 1
+"""`PR_SET_PDEATHSIG`: whoever has stopped itself does not wait for ever when the trial is killed."""
 _LET_TRACE, _ANYBODY = 0x59616D61, -1
 """`PR_SET_PTRACER`, `PR_SET_PTRACER_ANY`: where only parents may trace (Yama), whoever looks on may, too."""
 
@@ -29,6 +31,7 @@ def main(arguments: list[str]) -> int:
     at, operation = Path(folder), operations()[name]
     if "--stopped" in arguments:
         ctypes.CDLL(None).prctl(_LET_TRACE, ctypes.c_ulong(_ANYBODY), 0, 0, 0)
+        ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
     found = {"prepare": prepare, "act": act, "check": check}[do](operation, at)
     Path(answer).write_text(json.dumps(found))
