@@ -5,7 +5,8 @@
 A challenger takes over when
 
 1. it is not surely worse than allowed, neither on the frozen test set nor on the newest labelled window: not the whole
-   interval of its gain lies below `-no_worse_by`;
+   interval of its gain lies below `-no_worse_by`; nor, on the frozen test set, is it surely worse at all and likely by
+   more than that: the window is what labellers say, who may lie where the model is unsure;
 2. it is surely better on at least one of the two: the whole interval lies above 0; being so on the frozen set alone
    counts only where it is not surely worse at all on the window;
 3. no class is surely worse than `class_no_worse_by` on either.
@@ -76,6 +77,14 @@ def decide(
                 return Outcome(False, f"a class is surely worse {where}: {_figures(part)}; {'; '.join(texts)}")
     if not any(one.main.low > 0 for one in sets.values()):
         return Outcome(False, f"it is not surely better: {'; '.join(texts)}")
+    frozen = sets["frozen"].main if "frozen" in sets else None
+    if (
+        frozen is not None
+        and surely_worse(frozen, 0.0, problem)
+        and frozen.gain < -_scaled(frozen, rule.no_worse_by, problem)
+    ):
+        where = "on the frozen test set it is surely worse, and likely by more than allowed"
+        return Outcome(False, f"{where}: {'; '.join(texts)}")
     if "window" in sets and surely_worse(sets["window"].main, 0.0, problem):
         return Outcome(False, f"it is better on what was, and not on what is: {'; '.join(texts)}")
     return Outcome(True, "; ".join(texts))
@@ -93,9 +102,12 @@ def speaks_against(one: Compared, rule: Comparison, problem: Problem) -> bool:
 
 def surely_worse(one: Difference, margin: float, problem: Problem) -> bool:
     """Whether the whole interval lies deeper than the margin; a share of the champion's figure where it is an error."""
+    return one.high < -_scaled(one, margin, problem)
+
+
+def _scaled(one: Difference, margin: float, problem: Problem) -> float:
     lower = task(problem.task).METRICS.get(one.subject.split(" of ")[0])
-    allowed = margin * abs(one.champion) if lower is not None and lower.better == "lower" else margin
-    return one.high < -allowed
+    return margin * abs(one.champion) if lower is not None and lower.better == "lower" else margin
 
 
 def _text(name: str, one: Compared) -> str:

@@ -116,6 +116,7 @@ def same(error: float, rows: int = 200) -> tuple[Answers, Predictions]:
         (2.9, 1.0, 0.0, True, "mae"),  # better on the window, much the same on the frozen set
         (6.0, 1.0, 0.0, False, "surely worse on the frozen test set"),
         (3.5, 1.0, 0.5, True, "mae"),  # worse, and within what is allowed
+        (3.9, 1.0, 0.3, False, "surely worse, and likely by more than allowed"),
         (2.9, 3.0, 0.0, False, "not surely better"),
         (1.0, 3.0, 0.0, True, "mae"),  # more data, the same world
         (1.0, 6.0, 0.0, False, "surely worse on the newest labels"),
