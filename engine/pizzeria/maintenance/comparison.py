@@ -77,12 +77,8 @@ def decide(
                 return Outcome(False, f"a class is surely worse {where}: {_figures(part)}; {'; '.join(texts)}")
     if not any(one.main.low > 0 for one in sets.values()):
         return Outcome(False, f"it is not surely better: {'; '.join(texts)}")
-    frozen = sets["frozen"].main if "frozen" in sets else None
-    if (
-        frozen is not None
-        and surely_worse(frozen, 0.0, problem)
-        and frozen.gain < -_scaled(frozen, rule.no_worse_by, problem)
-    ):
+    past = sets["frozen"].main if "frozen" in sets else None
+    if past is not None and surely_worse(past, 0.0, problem) and past.gain < -_scaled(past, rule.no_worse_by, problem):
         where = "on the frozen test set it is surely worse, and likely by more than allowed"
         return Outcome(False, f"{where}: {'; '.join(texts)}")
     if "window" in sets and surely_worse(sets["window"].main, 0.0, problem):

@@ -51,7 +51,7 @@ def find(names: Sequence[str]) -> list[tuple[str, Trial]]:
         if name not in TRIALS:
             raise NotFoundError(f"there is no trial {name!r}", hint=nearest(name, TRIALS))
     chosen = [name for name in TRIALS if not names or name in names]
-    return [(name, import_module(f"pizzeria.torture.{name}")) for name in chosen]  # type: ignore[misc]
+    return [(name, import_module(f"pizzeria.torture.{name}")) for name in chosen]
 
 
 def torture(
