@@ -33,7 +33,6 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "inference/listing": ("tests/engine/inference/test_listing.py",),
     "inference/rooms": ("tests/engine/inference/test_rooms.py",),
     "verification/judge": ("tests/engine/verification/test_judge.py",),
-    "maintenance/comparison": ("tests/engine/maintenance/test_comparison_rule.py",),
 }
 """By module of engine/pizzeria: the quick tests that are about it. Whichever of these reaches a fault may find it."""
 
