@@ -47,7 +47,6 @@ _HOLLOW: tuple[tuple[str, Callable[[list[Row]], list[Row]], tuple[str, ...], boo
     ("columns that are infinite", _with(size="inf"), (), False),
     ("columns that never change", _with(size="1", age="1", kind="a"), (), False),
     ("a test split of one row", _same, ("data.split.test=0.001",), False),
-    ("a validation split of one row", _same, ("data.split.validation=0.001",), False),
 )
 """What, the change to the rows of a good table, overrides, and whether a short trial has the time."""
 
