@@ -18,7 +18,7 @@ from pizzeria.torture.trial import Tally
 
 PROMISE = "An hour of mixed traffic, new models, monitoring and maintenance: no failed request, no leak"
 SECONDS, SHORT_SECONDS = 3600.0, 15.0
-_MAINTENANCE = {"retrain_every": "1s", "at_most_every": "10m", "least_labels": 60, "probation": "5m"}
+_MAINTENANCE = {"retrain_every": "1s", "at_most_every": "1s", "least_labels": 60, "probation": "5m"}
 _MONITORED = (0, 10, 11)
 """Exit codes of `monitor` and `maintain` that are an answer: well, an alert, undecided."""
 _TOLD: tuple[Event, ...] = ("promoted", "rolled_back", "monitored", "decided")
@@ -86,7 +86,7 @@ def _chores(names: tuple[str, ...]) -> Iterator[tuple[tuple[int, ...], tuple[str
     while True:
         for name in names:
             yield _MONITORED, ("monitor", name)
-            yield (0,), ("maintain", name)  # trains a challenger every ten minutes
+            yield (0,), ("maintain", name)  # trains a challenger, of the shop
         yield (0,), ("rollback", "shop")
         yield (0,), ("status",)
         yield (0,), ("deploy", "shop")
