@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,14 @@ def launch(options: Any, path: Path) -> str:
             failure_config=FailureConfig(max_failures=options.restarts),
         ),
     )
+    before = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit()
     except TrainingFailedError as error:
         return str(error).strip().splitlines()[-1]
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)  # Ray leaves its own, which takes no Ctrl-C for an end
     return ""
 
 

@@ -152,7 +152,9 @@ def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(job: Trai
     two = elsewhere(job, "two")
     killed: list[int] = []
     threading.Thread(target=_kill_a_worker, args=(two.folder, killed), daemon=True).start()
+    interrupt = signal.getsignal(signal.SIGINT)
     facts = by_ray.train(by_ray.Options(workers=2), trainer(), two)
+    assert signal.getsignal(signal.SIGINT) == interrupt
     assert killed
     [again] = [line for line in two.progress.lines if line.startswith("going on after epoch")]
     assert 1 <= int(again.split()[4]) < 40
