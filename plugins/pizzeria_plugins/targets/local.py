@@ -156,7 +156,9 @@ def _is_at(old: Deployment, wanted: Deployment) -> bool:
 def _new_keeper(old: Deployment | None, wanted: Deployment, folder: Path, options: Options, progress: Progress) -> str:
     """A keeper with the socket for this address. What serves now goes on, where the socket can be had beside it."""
     found = None
-    if old is not None and _is_at(old, wanted):
+    if old is None:  # what a first command left that was killed: a keeper without a service, which holds the port
+        processes.stop(lambda: _left(None, folder), options.stop_timeout_s)
+    elif _is_at(old, wanted):
         left = _left(old, folder)
         if left:
             progress.say(f"{old.name} gets a new keeper")
@@ -165,7 +167,7 @@ def _new_keeper(old: Deployment | None, wanted: Deployment, folder: Path, option
             _stop(old, folder, options, progress)
         if not asking.alive(old.control):
             _forget_control(old, folder)
-    elif old is not None and old.port == wanted.port:  # one socket cannot listen beside another on fewer addresses
+    elif old.port == wanted.port:  # one socket cannot listen beside another on fewer addresses
         _stop(old, folder, options, progress)
     if found is None:
         found = listener.bind(wanted.host, wanted.port, _holder(wanted.port, folder))

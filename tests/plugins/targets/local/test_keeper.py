@@ -135,6 +135,18 @@ main()
     assert local.apply(release, options, Silent()).state == "live"
 
 
+def test_what_a_first_command_left_that_was_killed_does_not_keep_the_port(
+    release: Release, options: local.Options, state: Path
+) -> None:
+    folder = state / "amenities"
+    folder.mkdir(parents=True)
+    with contextlib.closing(listener.bind(options.host, options.port)) as found:
+        _, token = asking.start(folder, found)  # killed here: nothing is on record, and the keeper waits for an order
+    assert processes.marked(token)
+    assert local.apply(release, options, Silent()).state == "live"
+    assert not processes.marked(token)
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_command_that_goes_away_takes_its_service_along(
     release: Release, newer: Release, options: local.Options, state: Path, end: signal.Signals
