@@ -175,6 +175,7 @@ def _commands(place: Watched) -> None:
     with _stalled(place):
         deploy = place.start("deploy", third)
         place.until(lambda told: _at_work(told, "deploy"))
+        _until_open(place)
         died = _now()
         place.kill(deploy)
     place.known("a deploy", died, lambda told: not told["commands"] and told["state"] == "live")
@@ -193,6 +194,7 @@ def _commands(place: Watched) -> None:
     with _pages(place) as (pages, browser), _stalled(place):
         _act(browser)
         place.until(lambda told: _at_work(told, "rollback"))
+        _until_open(place)
         died = _now()
         place.kill(pages)
     place.known("pages with an action at work", died, lambda told: not told["commands"] and told["state"] == "live")
@@ -285,6 +287,13 @@ def _act(browser: Any) -> None:
     question = browser.get(href).text
     fields = dict(re.findall(r'<input type="hidden" name="(word|to)" value="([^"]*)"', question))
     browser.post(href.partition("?")[0], data=fields, headers={"Origin": str(browser.base_url).rstrip("/")})
+
+
+def _until_open(place: Watched) -> None:
+    """Until the ledger has the intent: a command that is killed before has begun nothing."""
+    deadline = time.monotonic() + _BEGINS_S
+    while Ledger(place.store.root).interrupted(shelf.NAME) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _history(place: Watched, what: str) -> None:
