@@ -60,10 +60,14 @@ def table(kept: dict[str, Any]) -> str:
     lines += ["", f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores.", ""]
     for one in known:
         told = [f"broken: {text}" for text in one["broken"]] + [f"left out: {text}" for text in one["left_out"]]
-        told += [f"{name}: {value}" for name, value in one["figures"].items()]
+        told += [f"{name}: {_text(value)}" for name, value in one["figures"].items()]
         if told:
             lines += [f"**`{one['name']}`** " + "; ".join(told).replace("\n", " ") + ".", ""]
     return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
 
 
 def main() -> None:

@@ -146,7 +146,7 @@ def mlflow_registry(uri: Callable[[Path], str]) -> Callable[..., Found]:
     def tried(folder: Path, _draw: random.Random) -> Found:
         from mlflow.tracking import MlflowClient
 
-        address = uri(folder)
+        address = os.environ["MLFLOW_TRACKING_URI"] = uri(folder)  # or it makes a database in the working folder
         client = MlflowClient(address, address)
         client.create_registered_model("m")
         context = multiprocessing.get_context("spawn")
