@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+import json
+from importlib.metadata import Distribution, PackageMetadata, PackageNotFoundError, distribution
 from typing import Any
 
 from pizzeria import atomic
@@ -35,15 +36,22 @@ def table() -> dict[str, list[dict[str, Any]]]:
 def licences_of(package: Distribution) -> list[dict[str, Any]]:
     """What an installed package says: an SPDX expression, or the names of licences."""
     says = package.metadata
-    if says["License-Expression"]:
-        return [{"expression": str(says["License-Expression"])}]
+    if expression := _field(says, "License-Expression"):
+        return [{"expression": expression}]
     names = [text.rsplit(" :: ", 1)[-1] for text in says.get_all("Classifier") or () if text.startswith(_LEAD)]
     names = [name for name in names if name != _NONE]
-    free = str(says["License"] or "").strip()
+    free = _field(says, "License")
     if not names and 0 < len(free) <= _LONGEST and "\n" not in free:
         names = [free]
     return [{"license": {"name": name}} for name in names]
 
 
+def _field(says: PackageMetadata, name: str) -> str:
+    """Empty where it is missing, which `says[name]` warns of from Python 3.12 on."""
+    return str((says.get_all(name) or [""])[0]).strip()
+
+
 if __name__ == "__main__":
-    atomic.write_json(LICENCES, table())
+    locked_here = {f"{plain(one.name)}=={one.version}" for lock in LOCKS for py in _PYTHONS for one in locked(lock, py)}
+    kept = {name: said for name, said in json.loads(LICENCES.read_text()).items() if name in locked_here}
+    atomic.write_json(LICENCES, dict(sorted((kept | table()).items())))  # what the other Python has stays
