@@ -13,12 +13,14 @@ import io
 import json
 import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from pizzeria.torture.forked import in_a_fork
 
 LIMIT = 120
 """Seconds of the clock after which a child is killed."""
@@ -130,20 +132,7 @@ def _warm() -> None:
     import pandas  # noqa: F401 - what the sources import when they read
 
 
-def _serve(case: dict[str, Any]) -> None:
-    child = os.fork()
-    if not child:
-        try:
-            _child(case)
-        finally:
-            os._exit(0)
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
-    signal.alarm(LIMIT)
-    os.waitpid(child, 0)
-    signal.alarm(0)
-
-
 if __name__ == "__main__":
     _warm()
     for each in json.loads(Path(sys.argv[1]).read_text()):
-        _serve(each)
+        in_a_fork(partial(_child, each), LIMIT)

@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import sys
 import time
 import traceback
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pizzeria.torture.forked import in_a_fork
 from pizzeria.torture.hostile_specs import CANARY, SECRET_FILE
 
 LIMIT = 20
@@ -95,19 +96,6 @@ def _child(case: dict[str, Any]) -> None:
     Path("seen.json").write_text(json.dumps(seen))
 
 
-def _serve(case: dict[str, Any]) -> None:
-    child = os.fork()
-    if not child:
-        try:
-            _child(case)
-        finally:
-            os._exit(0)
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
-    signal.alarm(LIMIT)
-    os.waitpid(child, 0)
-    signal.alarm(0)
-
-
 if __name__ == "__main__":
     from pizzeria.loading import load_spec
 
@@ -116,5 +104,5 @@ if __name__ == "__main__":
     for _ in range(2):  # the first of them is good; a second time finds all imported
         load_spec(cases[0]["arguments"])
     for each in cases:
-        _serve(each)
+        in_a_fork(partial(_child, each), LIMIT)
         print(each["folder"], flush=True)
