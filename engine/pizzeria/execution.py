@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from pizzeria import hiding
 from pizzeria.cache_folder import using_caches
 from pizzeria.clock import now
 from pizzeria.contracts import Progress
@@ -118,7 +119,7 @@ def _executed(
             raise
         except BaseException as error:
             if todo:
-                said = said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else repr(error)
+                said = said_of_interruption(error) if isinstance(error, KeyboardInterrupt) else hiding.said(error)
                 _note_stop(ledger, spec, run, f"{said}; the same command goes on")
             raise
         if todo:
