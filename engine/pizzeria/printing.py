@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pizzeria.contracts import Finding
 from pizzeria.verification import verdict_rows
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def print_pass(done: Pass) -> None:
     verdict = done.verdict
     stood = f"; {verdict.stood} chunks were judged before" if verdict.stood else ""
     console.print(f"{verdict.judged} predictions judged{stood}")
+    for line in performance_lines(verdict.findings):
+        console.print(Text(line))
     if done.changes is None:
         for alarm in verdict.alerts:
             console.print(Text(f"alert: {alarm.text}", style="red"))
@@ -72,3 +75,40 @@ def print_pass(done: Pass) -> None:
         console.print(Text(f"not told: {text}; it is tried again", style="red"))
     if not done.alert and not verdict.undecided:
         console.print(Text("no alert", style="green"))
+
+
+def performance_lines(findings: Sequence[Finding]) -> list[str]:
+    """A line for each metric of the performance that is held to a limit: what is estimated and what labels say.
+
+    Args:
+        findings: Of the chunks judged.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> one = Finding("performance", "f1", "1", "", "", 0.9, "below 0.7", False, low=0.7)
+        >>> performance_lines([one, replace(one, value=0.8, realised=0.75), replace(one, subject="f1 of bed", low=None)])
+        ['f1: estimated 0.85 (0.8 to 0.9 in 2 chunks); realised 0.75 in 1 chunk']
+    """
+    held = [one for one in findings if one.kind == "performance" and (one.low is not None or one.high is not None)]
+    lines = []
+    for subject in dict.fromkeys(one.subject for one in held):
+        about = [one for one in held if one.subject == subject]
+        said = [
+            f"{how} {_mean(values)}"
+            for how, values in (
+                ("estimated", [one.value for one in about if one.value is not None]),
+                ("realised", [one.realised for one in about if one.realised is not None]),
+            )
+            if values
+        ]
+        if said:
+            lines.append(f"{subject}: {'; '.join(said)}")
+    return lines
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Over chunks, with the lowest and the highest."""
+    mean = f"{sum(values) / len(values):.3g}"
+    if len(values) == 1:
+        return f"{mean} in 1 chunk"
+    return f"{mean} ({min(values):.3g} to {max(values):.3g} in {len(values)} chunks)"

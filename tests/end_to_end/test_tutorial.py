@@ -43,6 +43,8 @@ def test_the_tutorial_from_its_first_block_to_its_last(tmp_path: Path) -> None:
 
     healthy, dark, labelled = [(code, text) for line, code, text in said if line == FIRST]
     assert healthy[0] == 0, healthy[1]
+    assert "estimated" in healthy[1], healthy[1]
+    assert "realised" not in healthy[1], healthy[1]
     assert dark[0] == 10, dark[1]
     assert "brightness" in dark[1]
     assert "realised" in labelled[1], labelled[1]
