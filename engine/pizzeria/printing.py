@@ -85,8 +85,8 @@ def performance_lines(findings: Sequence[Finding]) -> list[str]:
 
     Example:
         >>> from dataclasses import replace
-        >>> one = Finding("performance", "f1", "1", "", "", 0.9, "below 0.7", False, low=0.7)
-        >>> performance_lines([one, replace(one, value=0.8, realised=0.75), replace(one, subject="f1 of bed", low=None)])
+        >>> first = Finding("performance", "f1", "1", "", "", 0.9, "below 0.7", False, low=0.7)
+        >>> performance_lines([first, replace(first, value=0.8, realised=0.75)])
         ['f1: estimated 0.85 (0.8 to 0.9 in 2 chunks); realised 0.75 in 1 chunk']
     """
     held = [one for one in findings if one.kind == "performance" and (one.low is not None or one.high is not None)]

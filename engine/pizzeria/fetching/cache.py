@@ -3,9 +3,11 @@
     blobs/ab/ab12...    a file by its sha256, read-only
     partial/<key>       what has come so far of a file; a lock on it keeps two processes from fetching it twice
     trees/<key>/        files under the names that they have at an address: hard links to blobs
-    index.sqlite        which object, of which size and mark, has which sha256; and the last listing of each address
+    index.sqlite        which object, of which size and mark, has which sha256; which sha256 the files of each tree have;
+                        and the last listing of each address
 
-A blob is complete when it is there: it is renamed into place after its hash is known. All may be deleted.
+A blob is complete when it is there: it is renamed into place after its hash is known. Both are hashed again whenever
+they are taken up, and what was damaged is fetched or unpacked anew. All may be deleted.
 """
 
 from __future__ import annotations
@@ -19,30 +21,46 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pizzeria.atomic import filling, make_folder, rename
 from pizzeria.cache_folder import cache_folder
+from pizzeria.sqlite_damage import damage_told
 
+if TYPE_CHECKING:
+    from pizzeria.contracts import Progress
+
+_AT_ONCE = 4
 _TABLES = (
     "create table if not exists blob(key text primary key, sha256 text not null)",
     "create table if not exists listing(address text primary key, at real not null, found text not null)",
+    "create table if not exists tree(key text primary key, files text not null)",
 )
 
 
 class Cache:
-    """The folder `fetched` of the user's cache."""
+    """The folder `fetched` of the user's cache.
 
-    def __init__(self) -> None:
+    Args:
+        progress: Told of what is damaged.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self._hashed: dict[tuple[int, ...], str] = {}
+        """sha256 by a file's state on disk: a tree has links to blobs that were hashed just now."""
         self.folder = cache_folder("fetched")
         for name in ("blobs", "partial", "trees"):
             (self.folder / name).mkdir(exist_ok=True)
 
     @contextmanager
     def _index(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.folder / "index.sqlite", timeout=60)) as connection:
+        path = self.folder / "index.sqlite"
+        hint = f"remove it (rm {path}): what was fetched is asked for again"
+        with damage_told(path, hint), closing(sqlite3.connect(path, timeout=60)) as connection:
             for statement in _TABLES:
                 connection.execute(statement)
             with connection:
@@ -53,14 +71,39 @@ class Cache:
         return self.folder / "blobs" / sha256[:2] / sha256
 
     def known(self, keys: Sequence[str]) -> dict[str, str]:
-        """The sha256 of those objects whose content is here."""
+        """The sha256 of those objects whose content is here, and intact; what is damaged is removed."""
         found: dict[str, str] = {}
         with self._index() as index:
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 places = ",".join("?" * len(part))
                 found.update(index.execute(f"select key, sha256 from blob where key in ({places})", part))  # noqa: S608 - our own words, and values are parameters
-        return {key: sha256 for key, sha256 in found.items() if self.blob(sha256).exists()}
+        here = {sha256: self.blob(sha256) for sha256 in set(found.values()) if self.blob(sha256).exists()}
+        damaged = {sha256 for sha256, hashed in self._hashes(here).items() if hashed != sha256}
+        for sha256 in damaged:
+            self._say(f"{here[sha256]} is damaged: it is removed")
+            here.pop(sha256).unlink(missing_ok=True)
+        return {key: sha256 for key, sha256 in found.items() if sha256 in here}
+
+    def _hashes(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """The sha256 of each by its name; of one that cannot be read, what went wrong."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # hashing lets other threads run
+            return dict(zip(files, pool.map(self._hash, files.values()), strict=True))
+
+    def _hash(self, path: Path) -> str:
+        try:
+            with open(path, "rb") as stream:
+                stat = os.fstat(stream.fileno())
+                state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+                if state not in self._hashed:
+                    self._hashed[state] = hashlib.file_digest(stream, "sha256").hexdigest()
+                return self._hashed[state]
+        except OSError as error:
+            return str(error)
+
+    def _say(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress.say(text)
 
     def remember(self, found: Mapping[str, str]) -> None:
         """Keep which objects have which content."""
@@ -122,22 +165,34 @@ class Cache:
 
     @contextmanager
     def making(self, key: str) -> Iterator[tuple[Path, Path | None]]:
-        """The folder of a tree and, where it is not there yet, another one to fill, which then takes its place.
+        """The folder of a tree and, where it is not there or damaged, another one to fill, which then takes its place.
 
         Raises:
             OSError: it cannot be written; nothing is left of it.
         """
         folder = self.folder / "trees" / key
         if folder.is_dir():
-            yield folder, None
-            return
+            with self._index() as index:
+                row = index.execute("select files from tree where key = ?", (key,)).fetchone()
+            if row is not None and json.loads(row[0]) == self._files(folder):
+                yield folder, None
+                return
+            self._say(f"{folder} is damaged: it is made again")
+            shutil.rmtree(folder)
         try:
             with filling(folder) as made:
                 yield folder, made
+                with self._index() as index:  # before it has its name, and nobody can find it without
+                    index.execute("insert or replace into tree values (?, ?)", (key, json.dumps(self._files(made))))
         except OSError as error:
             faster = error.errno in (errno.EEXIST, errno.ENOTEMPTY) and folder.is_dir()
             if not faster:  # than this process was another one
                 raise
+
+    def _files(self, folder: Path) -> dict[str, str]:
+        """The sha256 of each file below a folder."""
+        found = (path for path in folder.rglob("*") if path.is_file())
+        return self._hashes({path.relative_to(folder).as_posix(): path for path in found})
 
 
 def key_of(*parts: object) -> str:

@@ -45,8 +45,8 @@ def local(address: str | Path, progress: Progress | None = None) -> Path:
             raise DataError(
                 f"{path} is not what it should be: expected sha256 {pin}, found {found}", hint="the file changed"
             )
-        return unpacked(Cache(), path, found, str(path), progress) if packed else path
-    cache = Cache()
+        return unpacked(Cache(progress), path, found, str(path), progress) if packed else path
+    cache = Cache(progress)
     store, folder, items = _listed(cache, text, progress)
     contents = _contents(cache, store, folder, items, pin, progress)
     if not folder and is_archive(items[0].name):
@@ -141,7 +141,8 @@ def _bring(
     missing = [item for item in items if item.name not in found]
     if missing and offline:
         raise DataError(
-            f"{store.address}: {missing[0].name} was not fetched to this machine, and {OFFLINE} forbids it",
+            f"{store.address}: {missing[0].name} is not on this machine, or was damaged here, and {OFFLINE} forbids to "
+            "fetch it",
             hint=f"fetch it once without {OFFLINE}",
         )
     came = _download(cache, store, missing, expected, progress)

@@ -12,7 +12,7 @@ from importlib import import_module
 
 import pytest
 
-from pizzeria.errors import DataError, PluginError
+from pizzeria.errors import DamagedError, DataError, PluginError
 from pizzeria.fetching import local, state
 from pizzeria.fetching.store import Store
 
@@ -163,6 +163,51 @@ def test_offline(web, monkeypatch, progress):
     assert "may have changed since" in progress.lines[0]
     with pytest.raises(DataError, match="was never fetched"):
         local(f"{web.address}/other.csv")
+
+
+def _damage(path):
+    """Another byte in a file, in whatever names it has."""
+    path.chmod(0o644)
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + bytes([data[2] ^ 1]) + data[3:])
+
+
+def test_what_was_damaged_since_is_fetched_again(web, own_cache, progress, monkeypatch):
+    web.files["/rows.csv"] = ROWS
+    address = f"{web.address}/rows.csv"
+    path = local(address)
+    [blob] = (own_cache / "blobs").rglob("*/*")
+    _damage(path)
+    assert blob.read_bytes() == path.read_bytes() != ROWS
+    assert local(address, progress).read_bytes() == ROWS
+    assert len(web.bodies()) == 2
+    assert progress.lines[0] == f"{blob} is damaged: it is removed"
+    assert progress.lines[-1] == f"{path.parent} is damaged: it is made again"
+    _damage(path)
+    monkeypatch.setenv("PIZZERIA_OFFLINE", "1")
+    with pytest.raises(DataError, match=r"rows\.csv is not on this machine, or was damaged here"):
+        local(address)
+
+
+def test_a_damaged_index_is_told(web, own_cache):
+    web.files["/rows.csv"] = ROWS
+    local(f"{web.address}/rows.csv")
+    (own_cache / "index.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(DamagedError, match=r"index\.sqlite is damaged") as caught:
+        local(f"{web.address}/rows.csv")
+    assert "rm " in caught.value.hint
+
+
+def test_unpacked_files_that_were_damaged_or_lost_are_unpacked_again(tmp_path, progress):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("a.jpg", "one")
+        archive.writestr("b.jpg", "two")
+    folder = local(tmp_path / "photos.zip")
+    for change in (lambda: _damage(folder / "a.jpg"), (folder / "b.jpg").unlink, (folder / "c.jpg").touch):
+        change()
+        assert local(tmp_path / "photos.zip", progress) == folder
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {"a.jpg": "one", "b.jpg": "two"}
+        assert progress.lines[-2] == f"{folder} is damaged: it is made again"
 
 
 def test_what_http_cannot_do(web):

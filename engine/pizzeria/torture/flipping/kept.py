@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria import registry
+from pizzeria.cache_folder import VARIABLE
+from pizzeria.fetching import local
 from pizzeria.fetching.place import Place
 from pizzeria.inference.bundle import open_bundle, zip_bundle
 from pizzeria.loading import load_resolved
@@ -19,6 +22,7 @@ from pizzeria.runs.artifacts import Artifacts
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.seals import RESULT
 from pizzeria.runs.store import Run, Store
+from pizzeria.torture.flipping.looking import look
 
 _STAGES = {
     "tables": ("collect", "*"),
@@ -164,3 +168,23 @@ def kept_in_files(folder: Path) -> Iterator[Kept]:
         )
 
     yield Kept("prediction log", log, ("*.sqlite",), log_read, harmless=True, changes=True)
+    yield _fetched(folder / "fetched")
+
+
+def _fetched(folder: Path) -> Kept:
+    """Data that were brought here, whose damage costs no more than to bring them again: so it is harmless."""
+    import fsspec
+
+    there = "memory://pizzeria-torture"
+    for i in range(4):
+        rows = "".join(f"{row},{row * i}\n" for row in range(400))
+        fsspec.filesystem("memory").pipe(f"{there}/part-{i}.csv", rows.encode())
+    folder.mkdir()
+
+    def fetch() -> Any:
+        os.environ[VARIABLE] = str(folder)
+        found = local(there)
+        return {path.name: path.read_bytes() for path in sorted(found.iterdir())}
+
+    look(fetch)
+    return Kept("fetched data", folder, ("fetched/blobs/*/*", "fetched/trees/*/*"), fetch, harmless=True, changes=True)
