@@ -3,7 +3,7 @@
     blobs/ab/ab12...    a file by its sha256, read-only
     partial/<key>       what has come so far of a file; a lock on it keeps two processes from fetching it twice
     trees/<key>/        files under the names that they have at an address: hard links to blobs
-    index.sqlite        which object, of which size and mark, has which sha256; which sha256 the files of each tree have;
+    index.sqlite        which object, of which size and mark, has which sha256; the sha256 of each tree's files;
                         and the last listing of each address
 
 A blob is complete when it is there: it is renamed into place after its hash is known. Both are hashed again whenever

@@ -79,7 +79,7 @@ class _Check:
             self.fault((*path, "use"), error.message, error.hint)
             return
         self.plugins[path] = (use, plugin)
-        known = _keys(cls) | set(plugin.Options.model_fields)
+        known = _keys(cls) | _keys(plugin.Options)
         for name in [name for name in extras if name not in known]:
             hint = nearest(name, known)
             self.fault((*path, name), f"unknown key; neither {cls.__name__.lower()} nor the plugin {use} has it", hint)
@@ -313,7 +313,8 @@ def _default(cls: type[BaseModel], name: str) -> Any:
 
 
 def _keys(cls: type[BaseModel]) -> set[str]:
-    return set(cls.model_fields) - {"options"}
+    """As a spec has them: `schema`, where Python needs `schema_`."""
+    return {info.alias or name for name, info in cls.model_fields.items()} - {"options"}
 
 
 def _json(value: Any) -> str:

@@ -15,6 +15,7 @@ import warnings
 import bentoml
 from _bentoml_sdk import Service
 
+from pizzeria.errors import PizzeriaError
 from pizzeria_plugins.servers import activation, draining, protocol
 from pizzeria_plugins.servers.asgi import ASGIApp, Routes
 from pizzeria_plugins.servers.settings import Settings
@@ -39,18 +40,27 @@ class Pizzeria:
         threading.Thread(target=_follow_supervisor, name="supervisor", daemon=True).start()
         try:
             _worker.open()
+        except PizzeriaError as error:  # said in a line; BentoML would tell it in some hundred
+            _logger.error("the service cannot start: %s%s", error.message, f" ({error.hint})" if error.hint else "")
+            _end_supervisor()
+            logging.shutdown()
+            os._exit(error.exit_code)
         except Exception:
-            # BentoML would start a broken worker again and again. That one of the first ones is broken means that the
-            # service cannot run; it did run before a later one, and may again.
-            if (bentoml.server_context.worker_index or 0) <= _settings.processes:
-                _logger.exception("the service cannot start")
-                os.kill(os.getppid(), signal.SIGTERM)
+            _logger.exception("the service cannot start")
+            _end_supervisor()
             raise
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Log what was predicted last."""
         _worker.close()
+
+
+def _end_supervisor() -> None:
+    """BentoML would start a broken worker again and again. That one of the first ones is broken means that the service
+    cannot run; it did run before a later one, and may again."""
+    if (bentoml.server_context.worker_index or 0) <= _settings.processes:
+        os.kill(os.getppid(), signal.SIGTERM)
 
 
 def _follow_supervisor() -> None:

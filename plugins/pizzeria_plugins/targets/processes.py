@@ -24,6 +24,7 @@ _KEEPS_MARKS = {"SPT_NOENV": "1"}
 """Where setproctitle is installed, BentoML names its supervisor by it, over the environment unless told not to."""
 _LOOK_S = 0.5
 """Looking through all processes of the machine takes time; known ones are looked at more often."""
+_LOAD_S = 10.0
 _started: list[subprocess.Popen[bytes]] = []
 """What this process started: it must collect their exit status, or they stay as zombies."""
 
@@ -39,7 +40,7 @@ def marks(token: str, folder: Path) -> dict[str, str]:
 
 def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, inherited: int) -> int:
     """Start a process that outlives this one, in a session of its own, with stdout and stderr added to `log`,
-    which only the owner may read.
+    which only the owner may read. It can be found by its marks when this returns, unless it has ended already.
 
     Args:
         environment: All of it, the marks too.
@@ -64,7 +65,18 @@ def start(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log
             pass_fds=(inherited,),
         )
     _started.append(process)
+    _until_marked(process, environment[_TOKEN])
     return process.pid
+
+
+def _until_marked(process: subprocess.Popen[bytes], token: str) -> None:
+    """Popen is back when the program is being loaded, and for a moment more it has no environment that can be read."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started, deadline = psutil.Process(process.pid), time.monotonic() + _LOAD_S
+        while process.poll() is None and _variable(started, _TOKEN) != token and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 def marked(token: str) -> list[psutil.Process]:

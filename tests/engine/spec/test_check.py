@@ -108,6 +108,20 @@ def test_a_resolved_spec_reads_back_equal(working_folder: Path) -> None:
         assert load_resolved(path) == spec
 
 
+def test_options_are_known_by_their_names_in_a_spec(working_folder: Path) -> None:
+    """`schema` is none of Python's names for a field, so the prediction log `postgresql` has another one for it."""
+    import yaml
+
+    log = "serving.log={use: postgresql, dsn_from: DATABASE, schema: kitchen}"
+    spec = load_spec(["experiment=amenities", log])
+    path = working_folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec.resolved(), sort_keys=False))
+    assert load_resolved(path) == spec
+    with pytest.raises(SpecError, match="unknown key") as caught:
+        load_spec(["experiment=amenities", log.replace("schema", "schemas")])
+    assert "did you mean schema?" in str(caught.value)
+
+
 def test_specs_are_frozen() -> None:
     from pydantic import ValidationError
 
