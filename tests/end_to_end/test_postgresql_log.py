@@ -39,9 +39,7 @@ def test_from_the_spec_to_monitoring(tmp_path: Path, server: Server, monkeypatch
 
     run("init", "--data", "rows.csv", "--target", "price")
     spec = tmp_path / "conf" / "experiment" / "rows.yaml"
-    spec.write_text(
-        f"{spec.read_text()}\nserving:\n  log: {{use: postgresql, dsn_from: {ADDRESS}, schema: kitchen}}\n"
-    )
+    spec.write_text(f"{spec.read_text()}\nserving:\n  log: {{use: postgresql, dsn_from: {ADDRESS}, schema: kitchen}}\n")
     run("run", "experiment=rows", "training.max_epochs=3", "--until", "package")
     try:
         told = run("deploy", "rows", code=6)

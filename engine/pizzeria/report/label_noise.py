@@ -13,8 +13,8 @@ SIDE = 240
 
 def section(run: RunFolder, album: Album) -> dict[str, Any] | None:
     """None where the features did not look for them."""
-    path = run.path / "stages" / "features" / "label_noise.parquet"
-    if not path.exists():
+    path = run.file("features", "label_noise.parquet")
+    if path is None:
         return None
     import pandas as pd
 

@@ -16,6 +16,7 @@ from pizzeria import registry
 from pizzeria.deployments import log_folder
 from pizzeria.monitoring.history import History, folder_of
 from pizzeria.predictions import Predictions
+from pizzeria.runs import seals
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Store
 from pizzeria.simulation.replaying import Replay
@@ -243,8 +244,9 @@ def _trained(entries: Sequence[Entry], store: Store) -> list[tuple[str, float]]:
             begun.setdefault(entry.run, entry.at)
     out = []
     for run, at in begun.items():
-        result = store.root / run / "stages" / "train" / "result.json"
+        result = store.root / run / "stages" / "train" / seals.RESULT
         if result.exists():
+            seals.check_file(result.parent, result.name)
             out.append((at, float(json.loads(result.read_text())["seconds"])))
     return out
 

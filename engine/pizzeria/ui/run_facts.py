@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pizzeria.errors import DamagedError
 from pizzeria.report.verdict import ORDER
+from pizzeria.runs import seals
 from pizzeria.tasks import NAMES, task
 
 _PROBLEM = re.compile(r"^problem:\n((?:[ \t-].*\n|\n)*)", re.MULTILINE)
@@ -58,7 +60,7 @@ def read_facts(folder: Path, changed: str, touched: float) -> Facts:
     except OSError:
         text = ""
     problem, model = _part(text, _PROBLEM), _part(text, _MODEL)
-    results = {stage: found for stage in ORDER if (found := _json(folder / "stages" / stage / "result.json"))}
+    results = {stage: found for stage in ORDER if (found := _result(folder / "stages" / stage))}
     refused = next((stage for stage in ORDER if isinstance(results.get(stage, {}).get("refusal"), dict)), "")
     message = str(results[refused]["refusal"].get("message", "")) if refused else ""
     seconds = {stage: float(one["seconds"]) for stage, one in results.items() if _is_number(one.get("seconds"))}
@@ -108,9 +110,14 @@ def _part(text: str, section: re.Pattern[str]) -> dict[str, Any]:
     return plain if isinstance(plain, dict) else {}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _result(folder: Path) -> dict[str, Any]:
+    """Of a stage; one that was damaged lets the run go no further."""
+    path = folder / seals.RESULT
     try:
+        seals.check_file(folder, path.name)
         plain = json.loads(path.read_bytes())
+    except DamagedError as error:
+        return {"refusal": {"message": error.message}}
     except (OSError, ValueError):
         return {}
     return plain if isinstance(plain, dict) else {}

@@ -60,14 +60,24 @@ def test_it_follows_the_store(store: Store) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "a: [", "problem: 3\n", "problem:\n  need: \x00\n", "\xff"])
-def test_a_spec_or_result_that_cannot_be_read_is_a_run_without_facts(store: Store, content: str) -> None:
+def test_a_spec_that_cannot_be_read_is_a_run_without_facts(store: Store, content: str) -> None:
     folder = make(store, "prices-01")
     (folder / "spec.yaml").write_text(content, encoding="latin-1")
-    (folder / "stages" / "collect" / "result.json").write_text(content, encoding="latin-1")
     index = RunIndex(store)
     index.read_all()
     [found], total = index.page()
     assert (total, found.task, found.outcome) == (1, "", "unfinished")
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}{", "[3]"])
+def test_a_result_that_was_changed_is_where_the_run_ends(store: Store, content: str) -> None:
+    folder = make(store, "prices-01")
+    (folder / "stages" / "collect" / "result.json").write_text(content)
+    index = RunIndex(store)
+    index.read_all()
+    [found], _ = index.page()
+    assert (found.outcome, found.refused) == ("refused", "collect")
+    assert "result.json was changed" in found.message
 
 
 def test_a_damaged_index_is_made_anew(store: Store) -> None:
