@@ -95,7 +95,8 @@ def test_a_damaged_history_is_told_and_spoils_no_other_page(pantry: Pantry) -> N
 def test_only_what_is_packed_is_offered_for_deployment(tmp_path: Path, tabular_bundle: Path) -> None:
     pantry = Pantry(Store(tmp_path / "runs"), {"tabular_regression": tabular_bundle})
     pantry.store.open_run("prices-01", "name: prices\n")
-    pantry.run("rents", "01", "tabular_regression", BEGIN)
+    run = pantry.run("rents", "01", "tabular_regression", BEGIN)
+    pantry.pack(run, "tabular_regression")
     served = Served(pantry.store)
     with served.client() as client:
         begun, whole = client.get("/prices").text, client.get("/rents").text
