@@ -26,8 +26,9 @@ SHORT_TRIES = 1
 _CHANCE = re.compile(r"[0-9a-f]{16}|\d{8}T[\d.]+Z")
 """What a name has of chance and time."""
 _LONG_AGO_S = 60.0
-_ANOTHER_WAY = ("link", "linkat", "sendfile", "copy_file_range", "mkdir")
-"""Calls whose error need not be told: a link becomes a copy, a copy is made by hand, a folder may be there already."""
+_ANOTHER_WAY = ("link", "linkat", "sendfile", "copy_file_range", "mkdir", "fdatasync")
+"""Calls whose error need not be told: a link becomes a copy, a copy is made by hand, a folder may be there already; and
+fdatasync is SQLite's alone, which outside of databases that count keeps an index that is made anew when it is lost."""
 _MODULE = "pizzeria.torture.writing.work"
 _TAKEN_IN = (_MODULE, "pandas", "pyarrow.parquet", "fsspec", "plotly")
 """What operations import, the slow part of it."""
