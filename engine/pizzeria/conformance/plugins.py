@@ -13,6 +13,7 @@ Example:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -24,6 +25,7 @@ from pizzeria import registry
 from pizzeria.conformance.signatures import signature_faults
 from pizzeria.errors import PluginError
 from pizzeria.plugin_guard import Guarded, check_parts
+from pizzeria.spec.check import keys
 
 
 class PluginSuite:
@@ -88,8 +90,9 @@ class PluginSuite:
     def test_options_stand_in_a_spec(self) -> None:
         """its Options can be written into a spec and read again"""
         options = self.make_options()
-        again = type(options).model_validate_json(options.model_dump_json(by_alias=True), strict=True)
-        assert again == options
+        text = options.model_dump_json(by_alias=True)
+        assert type(options).model_validate_json(text, strict=True) == options
+        assert json.loads(text).keys() <= keys(type(options)), "a spec takes only the names, or aliases, of fields"
 
 
 def plugin_of(kind: str, name_or_file: str) -> Guarded:

@@ -56,7 +56,7 @@ class _Check:
         if not issubclass(cls, PluginSection):
             own = dict(raw)
         else:
-            own = {name: value for name, value in raw.items() if name in _keys(cls)}
+            own = {name: value for name, value in raw.items() if name in keys(cls)}
             self._plugin(cls, raw, {name: value for name, value in raw.items() if name not in own}, path)
         for name, inner, many in _plugin_sections(cls):
             value = own.get(name, _default(cls, name))
@@ -79,7 +79,7 @@ class _Check:
             self.fault((*path, "use"), error.message, error.hint)
             return
         self.plugins[path] = (use, plugin)
-        known = _keys(cls) | _keys(plugin.Options)
+        known = keys(cls) | keys(plugin.Options)
         for name in [name for name in extras if name not in known]:
             hint = nearest(name, known)
             self.fault((*path, name), f"unknown key; neither {cls.__name__.lower()} nor the plugin {use} has it", hint)
@@ -312,7 +312,7 @@ def _default(cls: type[BaseModel], name: str) -> Any:
     return default.model_dump(mode="json") if isinstance(default, BaseModel) else None
 
 
-def _keys(cls: type[BaseModel]) -> set[str]:
+def keys(cls: type[BaseModel]) -> set[str]:
     """As a spec has them: `schema`, where Python needs `schema_`."""
     return {info.alias or name for name, info in cls.model_fields.items()} - {"options"}
 
@@ -369,7 +369,7 @@ def _siblings(model: type[BaseModel], location: tuple[str | int, ...]) -> set[st
             continue
         info = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
         current = _model_in(info.annotation) if info is not None else None
-    return _keys(current) if isinstance(current, type) and issubclass(current, BaseModel) else set()
+    return keys(current) if isinstance(current, type) and issubclass(current, BaseModel) else set()
 
 
 def _model_in(annotation: Any) -> Any:
