@@ -18,6 +18,8 @@ _ALLOWED = {"memory_mb": (0.10, 8.0), "files": (0.0, 3.0), "threads": (0.0, 2.0)
 """How much more may be held at the end than after the warm-up: a share of it, or so many, whichever is more."""
 _LEAST = 12
 """Samples below which nothing is said of a process."""
+_WARM_UP_S = 30.0
+"""A worker that begins on a busy machine needs seconds to load its libraries and its model."""
 
 
 @dataclass(frozen=True)
@@ -91,39 +93,47 @@ def living(store: Path) -> list[psutil.Process]:
     return found
 
 
-def growth(samples: Sequence[Held]) -> dict[str, float]:
+def growth(samples: Sequence[Held], warm_up_s: float = _WARM_UP_S) -> dict[str, float]:
     """By how much more is held in the last quarter of a life than in the quarter after the first; medians.
 
     Empty where there are too few samples to tell.
 
+    Args:
+        warm_up_s: The beginning of a life, which does not count.
+
     Example:
-        >>> steady = [Held(i, 100.0, 20, 4) for i in range(40)]
+        >>> steady = [Held(i, 100.0, 20, 4) for i in range(60)]
         >>> growth(steady)
         {'memory_mb': 0.0, 'files': 0.0, 'threads': 0.0}
     """
-    if len(samples) < _LEAST:
-        return {}
-    quarter = len(samples) // 4
-    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
-    return {name: _median(late, name) - _median(early, name) for name in _ALLOWED}
+    early, late = _quarters(samples, warm_up_s)
+    return {name: _median(late, name) - _median(early, name) for name in _ALLOWED} if early else {}
 
 
-def leaks(watched: Mapping[str, Sequence[Held]]) -> list[str]:
+def leaks(watched: Mapping[str, Sequence[Held]], warm_up_s: float = _WARM_UP_S) -> list[str]:
     """Processes that hold more and more, with how much more; empty when none does.
 
     Example:
-        >>> leaks({"worker 1": [Held(i, 100.0 + i, 20, 4) for i in range(40)]})
-        ['worker 1: memory_mb grew from 114.5 by 20']
+        >>> leaks({"worker 1": [Held(i, 100.0 + i, 20, 4) for i in range(70)]})
+        ['worker 1: memory_mb grew from 144.5 by 20']
     """
     found = []
     for name, samples in watched.items():
-        for what, grown in growth(samples).items():
+        for what, grown in growth(samples, warm_up_s).items():
             share, least = _ALLOWED[what]
-            quarter = len(samples) // 4
-            before = _median(samples[quarter : 2 * quarter], what)
+            before = _median(_quarters(samples, warm_up_s)[0], what)
             if grown > max(share * before, least):
                 found.append(f"{name}: {what} grew from {before:g} by {grown:g}")
     return found
+
+
+def _quarters(samples: Sequence[Held], warm_up_s: float) -> tuple[Sequence[Held], Sequence[Held]]:
+    """The second and the last of a life after its warm-up."""
+    warm = [one for one in samples if one.at - samples[0].at >= warm_up_s]
+    if len(warm) < _LEAST:
+        return [], []
+    quarter = len(warm) // 4
+    return warm[quarter : 2 * quarter], warm[-quarter:]
 
 
 def _median(samples: Sequence[Held], what: str) -> float:

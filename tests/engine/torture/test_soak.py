@@ -90,7 +90,7 @@ def test_a_process_that_leaks_is_found(tmp_path: Path) -> None:
             time.sleep(2.5)
             assert [one.pid for one in living(tmp_path)] == [process.pid]
         process.kill()
-    found = leaks(watch.found())
+    found = leaks(watch.found(), warm_up_s=0)
     assert {text.split(": ")[1].split(" ")[0] for text in found} == {"memory_mb", "files", "threads"}
     assert living(tmp_path) == []
 
@@ -104,6 +104,12 @@ def test_what_goes_up_and_down_is_no_leak() -> None:
 def test_a_warm_up_is_no_leak() -> None:
     samples = [Held(i, 100 + min(i, 20) * 10, 20 + min(i, 10), 4) for i in range(100)]
     assert leaks({"worker 1": samples}) == []
+
+
+def test_a_worker_that_begins_on_a_busy_machine_is_no_leak() -> None:
+    samples = [Held(i / 2, 100 + 45 * (i > 35), 5 + 18 * (i > 35), 2 + 3 * (i > 35)) for i in range(75)]
+    assert leaks({"worker 1": samples}) == []
+    assert leaks({"worker 1": samples}, warm_up_s=0) != []
 
 
 def test_of_a_short_life_nothing_is_said() -> None:
