@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -399,10 +400,18 @@ def test_a_machine_that_failed_in_the_middle_is_mended_by_the_next_command(
 
 
 def test_two_commands_at_once_take_turns(options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path) -> None:
-    processes = [deployer(bundle, name, options, tmp_path) for bundle in (OLDER, NEWER)]
-    outputs = [process.communicate()[0] for process in processes]
+    lock = deployment(options, name).with_name(f".{name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a") as turn:  # as a third command would, so that both come while it is at work
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        processes = [deployer(bundle, name, options, tmp_path) for bundle in (OLDER, NEWER)]
+        for process in processes:
+            assert process.stdout is not None
+            while "waiting for another command" not in (line := process.stdout.readline()):
+                assert line, "it waited for nobody"
+    for process in processes:
+        process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
-    assert sum("waiting for another command" in output for output in outputs) == 1
     assert vm.status(name, options, tmp_path).state == "live"
 
 
