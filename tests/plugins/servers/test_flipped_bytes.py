@@ -118,5 +118,6 @@ def test_a_service_refuses_to_start_and_names_the_file(
     )
     said = ended.stdout + ended.stderr
     assert "the service cannot start" in said
+    assert "is damaged" in said or "is not JSON" in said
     assert "Traceback" not in said
     assert name in said
