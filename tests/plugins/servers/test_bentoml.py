@@ -330,6 +330,7 @@ def test_a_service_that_cannot_load_its_model_ends_and_says_why(detection_bundle
     ended = subprocess.run(
         rendered.commands[0], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
+    assert f"{tmp_path}/bundle" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     assert "the service cannot start" in ended.stdout + ended.stderr
 
