@@ -21,19 +21,18 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pizzeria.atomic import filling, make_folder, rename
 from pizzeria.cache_folder import cache_folder
+from pizzeria.hashing import sha256_of_all
 from pizzeria.sqlite_damage import damage_told
 
 if TYPE_CHECKING:
     from pizzeria.contracts import Progress
 
-_AT_ONCE = 4
 _TABLES = (
     "create table if not exists blob(key text primary key, sha256 text not null)",
     "create table if not exists listing(address text primary key, at real not null, found text not null)",
@@ -50,8 +49,6 @@ class Cache:
 
     def __init__(self, progress: Progress | None = None) -> None:
         self._progress = progress
-        self._hashed: dict[tuple[int, ...], str] = {}
-        """sha256 by a file's state on disk: a tree has links to blobs that were hashed just now."""
         self.folder = cache_folder("fetched")
         for name in ("blobs", "partial", "trees"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -79,27 +76,12 @@ class Cache:
                 places = ",".join("?" * len(part))
                 found.update(index.execute(f"select key, sha256 from blob where key in ({places})", part))  # noqa: S608 - our own words, and values are parameters
         here = {sha256: self.blob(sha256) for sha256 in set(found.values()) if self.blob(sha256).exists()}
-        damaged = {sha256 for sha256, hashed in self._hashes(here).items() if hashed != sha256}
-        for sha256 in damaged:
+        for sha256, found_there in zip(list(here), sha256_of_all(here.values()), strict=True):
+            if found_there == sha256:
+                continue
             self._say(f"{here[sha256]} is damaged: it is removed")
             here.pop(sha256).unlink(missing_ok=True)
         return {key: sha256 for key, sha256 in found.items() if sha256 in here}
-
-    def _hashes(self, files: Mapping[str, Path]) -> dict[str, str]:
-        """The sha256 of each by its name; of one that cannot be read, what went wrong."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:  # hashing lets other threads run
-            return dict(zip(files, pool.map(self._hash, files.values()), strict=True))
-
-    def _hash(self, path: Path) -> str:
-        try:
-            with open(path, "rb") as stream:
-                stat = os.fstat(stream.fileno())
-                state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-                if state not in self._hashed:
-                    self._hashed[state] = hashlib.file_digest(stream, "sha256").hexdigest()
-                return self._hashed[state]
-        except OSError as error:
-            return str(error)
 
     def _say(self, text: str) -> None:
         if self._progress is not None:
@@ -189,10 +171,12 @@ class Cache:
             if not faster:  # than this process was another one
                 raise
 
-    def _files(self, folder: Path) -> dict[str, str]:
+    @staticmethod
+    def _files(folder: Path) -> dict[str, str]:
         """The sha256 of each file below a folder."""
         found = (path for path in folder.rglob("*") if path.is_file())
-        return self._hashes({path.relative_to(folder).as_posix(): path for path in found})
+        names = [path.relative_to(folder).as_posix() for path in found]
+        return dict(zip(names, sha256_of_all(folder / name for name in names), strict=True))
 
 
 def key_of(*parts: object) -> str:

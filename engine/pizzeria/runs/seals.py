@@ -18,30 +18,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from pizzeria import atomic
 from pizzeria.errors import DamagedError
+from pizzeria.hashing import sha256_of, sha256_of_all
 
 RESULT = "result.json"
-_AT_ONCE = 4
 _MOST = 5
 """Faults that one message names."""
-_RACY_NS = 2_000_000_000
 _SEALED = "# sealed "
-_known: dict[tuple[int, ...], str] = {}
-"""sha256 by a file's state on disk, of this process."""
 
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of each file below a folder by its relative path, but for its result."""
     files = _files(folder)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # hashing lets other threads run
-        return dict(zip(files, pool.map(lambda name: sha256_of(folder / name), files), strict=True))
+    return dict(zip(files, sha256_of_all(folder / name for name in files), strict=True))
 
 
 def faults(folder: Path, sealed: Mapping[str, str]) -> list[str]:
@@ -143,24 +137,6 @@ def damaged(folder: Path, told: Sequence[str]) -> DamagedError:
         f"{folder} is damaged: {'; '.join(told[:_MOST])}{more}",
         hint=f"make it anew: remove it (rm -r {folder}), and give the same `pizzeria run` again",
     )
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file's content; read once, as long as the file is in the same state.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with open(path, "rb") as stream:
-        stat = path.stat()
-        state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        found = _known.get(state)
-        if found is None:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-            # A file changed a moment ago may change again within the clock's step, so it is not remembered yet.
-            if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY_NS:
-                _known[state] = found
-    return found
 
 
 def _files(folder: Path) -> list[str]:

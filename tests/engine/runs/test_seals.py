@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pizzeria import hashing
 from pizzeria.errors import DamagedError
 from pizzeria.execution import execute
 from pizzeria.graph import plan
@@ -89,10 +90,10 @@ def test_a_result_without_seal_is_not_taken(stage: Path) -> None:
 
 def test_a_file_is_read_once_as_long_as_it_stays_the_same(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stage / "model.safetensors"
-    monkeypatch.setattr(seals, "_RACY_NS", 0)
-    found = seals.sha256_of(path)
+    monkeypatch.setattr(hashing, "_RACY_NS", 0)
+    found = hashing.sha256_of(path)
     monkeypatch.setattr(seals.hashlib, "file_digest", None)
-    assert seals.sha256_of(path) == found
+    assert hashing.sha256_of(path) == found
 
 
 @pytest.fixture
