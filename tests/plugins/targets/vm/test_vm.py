@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,12 +310,15 @@ from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import vm
-bundle, name, state, options, small = sys.argv[1:]
+bundle, name, state, options, small, point = sys.argv[1:]
 class Small:
     def render(self, release, host, port):
         return Rendered(commands=[[release.python, "-c", small, str(release.bundle), release.sha256, str(port)]])
 class Say:
-    def say(self, text): print(text, flush=True)
+    def say(self, text):
+        print(text, flush=True)
+        if text.startswith(point or "nothing"):
+            sys.stdin.read()  # and the machine waits for the next answer, however slow the test is
 serving = Serving(log=PredictionLog(options=sqlite.Options()), max_body_mb=0.2, max_megapixels=1,
                   options=bentoml.Options(workers=1))
 release = Release(name, Path(bundle), open_bundle(Path(bundle)).sha256, serving, Small(), Path(state), Path(state),
@@ -324,12 +327,44 @@ vm.apply(release, vm.Options(**json.loads(options)), Say())
 """
 
 
-def deployer(bundle: Path, name: str, options: vm.Options, state: Path) -> subprocess.Popen[str]:
-    """A command in a process of its own, which deploys."""
-    arguments = [str(bundle), name, str(state), options.model_dump_json(), SMALL]
-    return subprocess.Popen(
-        [sys.executable, "-c", DEPLOYER, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+@contextlib.contextmanager
+def deployer(
+    bundle: Path, name: str, options: vm.Options, state: Path, point: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, which deploys; it stops at the line that begins with a point."""
+    arguments = [str(bundle), name, str(state), options.model_dump_json(), SMALL, point]
+    with subprocess.Popen(
+        [sys.executable, "-c", DEPLOYER, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            if point:
+                hear(process, point)
+            yield process
+        finally:
+            process.kill()
+
+
+def hear(process: subprocess.Popen[str], words: str) -> None:
+    """Read what a command says up to the line with these words."""
+    assert process.stdout is not None
+    said = ""
+    while words not in (line := process.stdout.readline()):
+        said += line
+        assert line, f"it never said {words!r}: {said}"
+
+
+@contextlib.contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """A process that does nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def agents() -> list[psutil.Process]:
@@ -348,12 +383,8 @@ def test_a_killed_deployer_leaves_a_service_that_the_next_command_goes_on_from(
     older, newer = small(OLDER, name), small(NEWER, name)
     vm.apply(older, options, Lines())
     for point in ("sending the release", "starting slot b", "slot b is ready"):
-        process = deployer(NEWER, name, options, tmp_path)
-        assert process.stdout is not None
-        while not (line := process.stdout.readline()).startswith(point):
-            assert line, f"it never said {point!r}"
-        process.kill()
-        process.communicate()
+        with deployer(NEWER, name, options, tmp_path, point):
+            pass  # and it is killed
         until(lambda: not agents())
         now = vm.status(name, options, tmp_path)
         assert now.state == "live"
@@ -364,18 +395,17 @@ def test_a_killed_deployer_leaves_a_service_that_the_next_command_goes_on_from(
 
 
 def test_a_machine_that_failed_in_the_middle_is_mended_by_the_next_command(
-    options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path
+    machine: Machine, options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path
 ) -> None:
     older, newer = small(OLDER, name), small(NEWER, name)
     vm.apply(older, options, Lines())
+    nginx = int((machine.folder / "nginx.pid").read_text())
     for point in ("sending the release", "starting slot b", "slot b is ready"):
-        process = deployer(NEWER, name, options, tmp_path)
-        assert process.stdout is not None
-        while not (line := process.stdout.readline()).startswith(point):
-            assert line, f"it never said {point!r}"
-        for agent in agents():  # as when the machine loses its power, but for the services
-            agent.send_signal(signal.SIGKILL)
-        process.communicate()
+        with paused(nginx), deployer(NEWER, name, options, tmp_path, point) as process:  # so that it does not end
+            for agent in agents():  # as when the machine loses its power, but for the services
+                agent.kill()
+            process.communicate()
+        until(lambda: not agents())
         assert process.returncode != 0
         assert vm.status(name, options, tmp_path).state == "live"
     vm.apply(older, options, Lines())
@@ -402,15 +432,14 @@ def test_a_machine_that_failed_in_the_middle_is_mended_by_the_next_command(
 def test_two_commands_at_once_take_turns(options: vm.Options, small: ReleaseOf, name: str, tmp_path: Path) -> None:
     lock = deployment(options, name).with_name(f".{name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a") as turn:  # as a third command would, so that both come while it is at work
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        processes = [deployer(bundle, name, options, tmp_path) for bundle in (OLDER, NEWER)]
+    with open(lock, "a") as turn, contextlib.ExitStack() as stack:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # as a third command would, so that both come while it is at work
+        processes = [stack.enter_context(deployer(bundle, name, options, tmp_path)) for bundle in (OLDER, NEWER)]
         for process in processes:
-            assert process.stdout is not None
-            while "waiting for another command" not in (line := process.stdout.readline()):
-                assert line, "it waited for nobody"
-    for process in processes:
-        process.communicate()
+            hear(process, "waiting for another command")
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        for process in processes:
+            process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
     assert vm.status(name, options, tmp_path).state == "live"
 
