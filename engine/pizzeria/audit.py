@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from pizzeria import registry
 from pizzeria.deployments import log_folder, status_of
-from pizzeria.deployments.release import spec_of
+from pizzeria.deployments.release import deployment_of, spec_of
 from pizzeria.errors import DataError, NotFoundError, PizzeriaError
 from pizzeria.fingerprint import FileHashes, digest, flatten
 from pizzeria.graph import stages
@@ -155,8 +155,7 @@ def _service(spec: Spec, run: Run, store: Store, entries: list[Entry]) -> Link:
         return Link("service", "not there", "this run is not live")
     entry = reigns[-1]
     try:
-        deployed = spec_of(entry, store)
-        status = status_of(deployed, store)
+        status = status_of(entry.name, deployment_of(entry, store), store)
         if status.state != "live":
             return Link("service", "not there", f"{status.address} is {status.state}: {status.detail}")
         if status.sha256 != entry.sha256:

@@ -13,8 +13,9 @@ from pizzeria.errors import Fault, SpecError
 from pizzeria.runs.seals import check_text
 from pizzeria.signing.needs import key_faults
 from pizzeria.spec.amend import amend
-from pizzeria.spec.check import check
+from pizzeria.spec.check import check, check_deployment
 from pizzeria.spec.compose import Composed, Origins, compose
+from pizzeria.spec.deployment import Deployment
 from pizzeria.spec.earlier import brought_up_to_date
 from pizzeria.spec.reading import MAX_RESOLVED, YamlPath, display, dotted, read
 from pizzeria.spec.spec import Spec
@@ -64,3 +65,19 @@ def load_resolved(path: Path, overrides: Sequence[str] = (), instead: Mapping[st
     if overrides:
         data, typed = amend(data, overrides)
     return check(Composed(data, lambda: Origins([(display(path), (), found.lines)], typed)), registry.load)
+
+
+def load_deployment(section: Mapping[str, Any]) -> Deployment:
+    """A section `deployment` as a ledger has kept it, without the spec that it is from.
+
+    Args:
+        section: The whole section, as resolved.
+
+    Raises:
+        SpecError: its target's plugin is gone, or takes other options now.
+
+    Example:
+        >>> load_deployment({"use": "local", "port": 3100}).options.port
+        3100
+    """
+    return check_deployment(section, registry.load)

@@ -17,7 +17,7 @@ from pizzeria import registry
 from pizzeria.contracts import DeploymentStatus, Progress, Release
 from pizzeria.deployments.places import elsewhere, placement, status_of
 from pizzeria.deployments.reconciliation import Mode, conclude, concluding_event, settle_interrupted
-from pizzeria.deployments.release import Packed, deployed_by, release_of, spec_of, state_folder
+from pizzeria.deployments.release import Packed, deployed_by, deployment_of, release_of, spec_of, state_folder
 from pizzeria.deployments.rollout import can_roll_out, roll_out
 from pizzeria.deployments.signatures import require_signed
 from pizzeria.deployments.turn import turn
@@ -65,12 +65,7 @@ def champion(name: str, store: Store) -> tuple[Entry, Run, Spec]:
     Raises:
         NotFoundError: nothing of this name is deployed.
     """
-    ledger = Ledger(store.root)
-    entry = ledger.champion(name)
-    if entry is None:
-        raise NotFoundError(
-            f"nothing named {name!r} is deployed", hint=nearest(name, ledger.names(), "deployed before:")
-        )
+    entry = _champion(name, store)
     return entry, store.run(entry.run), spec_of(entry, store)
 
 
@@ -81,11 +76,21 @@ def known(name: str, store: Store) -> None:
         NotFoundError: nothing is.
     """
     if Ledger(store.root).interrupted(name) is None:
-        champion(name, store)
+        _champion(name, store)
+
+
+def _champion(name: str, store: Store) -> Entry:
+    ledger = Ledger(store.root)
+    entry = ledger.champion(name)
+    if entry is None:
+        raise NotFoundError(
+            f"nothing named {name!r} is deployed", hint=nearest(name, ledger.names(), "deployed before:")
+        )
+    return entry
 
 
 def stop(name: str, store: Store, progress: Progress, *, others: bool = False) -> None:
-    """Take a service down, wherever it was put live.
+    """Take a service down, wherever it was put live; the ledger is enough for that, even where the run is damaged.
 
     Args:
         others: Leave the champion, and take down what earlier deployments left on other targets.
@@ -101,14 +106,14 @@ def stop(name: str, store: Store, progress: Progress, *, others: bool = False) -
         if begun is not None and Ledger(store.root).champion(name) is None:
             _remove(begun, store)  # what a killed first deployment left
             return
-        entry, run, _ = champion(name, store)
+        entry = _champion(name, store)
         for other, status in elsewhere(name, store):
             progress.say(f"taking {name} down on {other.detail['target']} at {status.address}")
             _remove(other, store)
         if others:
             return
         detail = {"action": "stop", **_kept(entry), "former": _named(entry), "pid": os.getpid()}
-        intent = Ledger(store.root).add("deploying", name, run=run.id, sha256=entry.sha256, detail=detail)
+        intent = Ledger(store.root).add("deploying", name, run=entry.run, sha256=entry.sha256, detail=detail)
         begun_s = time.monotonic()
         try:
             _remove(entry, store)
@@ -116,7 +121,7 @@ def stop(name: str, store: Store, progress: Progress, *, others: bool = False) -
             conclude(intent, store, progress, why=_why(error), mode="replace")
             raise
         closing = {"intent": intent.id, "seconds": time.monotonic() - begun_s}
-        Ledger(store.root).add("stopped", name, run=run.id, sha256=entry.sha256, detail=closing)
+        Ledger(store.root).add("stopped", name, run=entry.run, sha256=entry.sha256, detail=closing)
 
 
 def roll_back(name: str, store: Store, progress: Progress, *, to: str | None = None) -> Entry:
@@ -220,7 +225,8 @@ def _steps(
         return None
     use = wanted.spec.deployment.use
     if former is not None:
-        found = status_of(wanted.spec, store)  # where it is to be, which may be another machine than the former's
+        # Where it is to be, which may be another machine than the former's.
+        found = status_of(wanted.spec.name, wanted.spec.deployment, store)
         if found.state == "live" and found.sha256 == former.sha256:
             return rollout
     progress.say(f"nothing is live on {use} that {wanted.sha256[:12]} could take over from; it comes up all at once")
@@ -280,7 +286,7 @@ def _before(name: str, present: Entry, entries: list[Entry], to: str | None) -> 
 
 
 def _remove(entry: Entry, store: Store) -> None:
-    deployment = spec_of(entry, store).deployment
+    deployment = deployment_of(entry, store)
     registry.load("targets", deployment.use).remove(entry.name, deployment.options, state_folder(store))
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from pizzeria import registry
 from pizzeria.contracts import DeploymentStatus
-from pizzeria.deployments.release import spec_of, state_folder
+from pizzeria.deployments.release import deployment_of, state_folder
 from pizzeria.errors import PizzeriaError
 from pizzeria.runs.ledger import Entry, Ledger
 from pizzeria.runs.store import Store
+from pizzeria.spec.deployment import Deployment
 from pizzeria.spec.spec import Spec
 
 
@@ -20,17 +21,17 @@ def placement(spec: Spec) -> dict[str, Any]:
     return {"target": spec.deployment.use, "deployment": resolved["deployment"], "log": log}
 
 
-def status_of(spec: Spec, store: Store) -> DeploymentStatus:
-    """How the spec's deployment is now."""
-    target = registry.load("targets", spec.deployment.use)
-    status: DeploymentStatus = target.status(spec.name, spec.deployment.options, state_folder(store))
+def status_of(name: str, deployment: Deployment, store: Store) -> DeploymentStatus:
+    """How a deployment is now."""
+    target = registry.load("targets", deployment.use)
+    status: DeploymentStatus = target.status(name, deployment.options, state_folder(store))
     return status
 
 
 def ask(entry: Entry, store: Store) -> DeploymentStatus:
     """How the service is where an entry deployed; `dead`, with the reason, where it cannot be asked."""
     try:
-        return status_of(spec_of(entry, store), store)
+        return status_of(entry.name, deployment_of(entry, store), store)
     except PizzeriaError as error:
         return DeploymentStatus("dead", str(entry.detail.get("address", "")), detail=error.message)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pizzeria import registry
 from pizzeria.contracts import DeploymentStatus, Progress
 from pizzeria.deployments.places import ask
-from pizzeria.deployments.release import deployed_by, release_of, spec_of, state_folder
+from pizzeria.deployments.release import deployed_by, deployment_of, release_of, state_folder
 from pizzeria.deployments.signatures import require_signed
 from pizzeria.deployments.turn import turn_if_free
 from pizzeria.errors import PizzeriaError
@@ -165,7 +165,7 @@ class _Change:
         settled_on = [entry.detail for entry in canary_steps(self.intent, self.store)][-1:]
         for keep in (True, False) if settled_on and settled_on[0]["phase"] == "settling" else (False,):
             try:
-                deployment = spec_of(self.intent, self.store).deployment
+                deployment = deployment_of(self.intent, self.store)
                 target = registry.load("targets", deployment.use)
                 state = state_folder(self.store)
                 target.settle(self.intent.name, deployment.options, state, keep, self.progress)

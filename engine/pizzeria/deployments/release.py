@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pizzeria import registry
 from pizzeria.contracts import Release
-from pizzeria.loading import load_resolved
+from pizzeria.loading import load_deployment, load_resolved
 from pizzeria.runs.ledger import Entry
 from pizzeria.runs.store import Run, Store
 from pizzeria.signing.keys import trusted
 from pizzeria.signing.shelf import FOLDER
+from pizzeria.spec.deployment import Deployment
 from pizzeria.spec.spec import Spec
 
 
@@ -45,6 +46,18 @@ def spec_of(entry: Entry, store: Store) -> Spec:
     """
     instead = entry.detail if "deployment" in entry.detail else None
     return load_resolved(store.run(entry.run).folder / "spec.yaml", instead=instead)
+
+
+def deployment_of(entry: Entry, store: Store) -> Deployment:
+    """Where a ledger entry deployed; for that the ledger is enough, whatever became of the run and its spec.
+
+    Raises:
+        NotFoundError: the entry is of an earlier Pizzeria, which did not keep it, and the run is gone.
+        SpecError: the target's plugin is gone, or takes other options now.
+    """
+    if "deployment" in entry.detail:
+        return load_deployment(entry.detail["deployment"])
+    return spec_of(entry, store).deployment
 
 
 def deployed_by(entry: Entry, store: Store) -> Packed:

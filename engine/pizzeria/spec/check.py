@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from pizzeria.errors import Fault, PluginError, SpecError, nearest
 from pizzeria.spec import criteria
-from pizzeria.spec.compose import Composed
+from pizzeria.spec.compose import Composed, Origins
+from pizzeria.spec.deployment import Deployment
 from pizzeria.spec.reading import CODE, YamlPath, dotted, shown
 from pizzeria.spec.scalars import hidden
 from pizzeria.spec.section import PluginSection, Section
@@ -116,6 +117,29 @@ def check(composed: Composed, load: Load) -> Spec:
     if work.faults or spec is None:
         raise SpecError(sorted(work.faults, key=lambda fault: (fault.file, fault.line)))
     checked: Spec = _with_options(spec, work.options, ())
+    return checked
+
+
+def check_deployment(section: Mapping[str, Any], load: Load) -> Deployment:
+    """Check a whole section `deployment` alone, as a ledger has kept it.
+
+    Args:
+        section: As resolved.
+        load: Gives a plugin by kind and name.
+
+    Raises:
+        SpecError: with all faults.
+    """
+    path: YamlPath = ("deployment",)
+    work = _Check(load, Composed({"deployment": section}, Origins))
+    own = work.take_options(Deployment, dict(section), path)
+    try:
+        found = Deployment.model_validate_json(_json(own), strict=True)
+    except ValidationError as error:
+        work.invalid(Deployment, error, path)
+    if work.faults:
+        raise SpecError(work.faults)
+    checked: Deployment = _with_options(found, work.options, path)
     return checked
 
 

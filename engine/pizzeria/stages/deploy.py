@@ -50,7 +50,7 @@ def run(job: Job) -> Outcome:
 
 def expired(spec: Spec, result: Result, store: Store) -> str | None:
     """Why the service that was put live no longer holds."""
-    status = status_of(spec, store)
+    status = status_of(spec.name, spec.deployment, store)
     if status.state != "live":
         return f"the service is {status.state}"
     if status.sha256 != result.facts["sha256"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -126,6 +127,26 @@ def test_one_bundle_on_two_targets(stall: Stall) -> None:
     assert stall.serves("here") == stall.serves("there") == {}
     assert stall.events()[-2:] == ["deploying", "stopped"]
     assert ok("status") == "nothing is deployed\n"
+
+
+@pytest.mark.parametrize("gone", ["spec", "run"])
+def test_what_is_live_is_seen_and_stopped_by_the_ledger_alone(stall: Stall, gone: str) -> None:
+    ok("deploy", "prices-a")
+    ok("deploy", "prices-b", "deployment.place=there")
+    for run in stall.runs.values():
+        if gone == "run":
+            shutil.rmtree(run.folder)
+        else:
+            (run.folder / "spec.yaml").write_text("name: others\n")
+    [found] = status_json()
+    assert (found["state"], found["address"], found["sha256"]) == ("live", "http://there", stall.sha256["b"])
+    assert [one["address"] for one in found["others"]] == ["http://here"]
+    back = pizzeria("rollback", "prices")
+    assert back.exit_code != 0, "what would bring up again is another matter"
+    assert "Traceback" not in back.output
+    ok("stop", "prices")
+    assert stall.serves("here") == stall.serves("there") == {}
+    assert stall.champion() is None
 
 
 def test_a_target_that_comes_up_with_another_bundle_is_refused(stall: Stall) -> None:
