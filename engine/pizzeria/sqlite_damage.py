@@ -1,10 +1,11 @@
-"""How an SQLite file that was changed behind SQLite's back is told: as damage, with the name of the file."""
+"""SQLite files, and how one that was changed behind SQLite's back is told: as damage, with the name of the file."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pizzeria.errors import DamagedError
@@ -43,6 +44,34 @@ def damage_told(path: Path, hint: str) -> Iterator[None]:
         if (code is not None and code & 0xFF in _NO_DAMAGE) or isinstance(error, sqlite3.ProgrammingError):
             raise
         raise DamagedError(f"{path} is damaged: {error}", hint=hint) from error
+
+
+@contextmanager
+def opened(path: Path, hint: str) -> Iterator[sqlite3.Connection]:
+    """A connection for the block: each statement is committed by itself, and on disk then; damage is told.
+
+    Raises:
+        DamagedError: the file is damaged, or JSON in it.
+    """
+    with damage_told(path, hint), closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+        connection.execute("pragma synchronous = full")
+        try:
+            yield connection
+        except json.JSONDecodeError as error:
+            raise DamagedError(f"{path} is damaged: {error}", hint=hint) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written within, or nothing; one at a time."""
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
 
 
 def check_structure(connection: sqlite3.Connection, path: Path, hint: str) -> None:

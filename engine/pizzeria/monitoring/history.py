@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from pizzeria.atomic import make_folder
 from pizzeria.contracts import Alarm, Finding, Judged, Verdict
 from pizzeria.runs.store import Store
+from pizzeria.sqlite_damage import opened, transaction
 
 _SCHEMA = """
 create table if not exists chunks(
@@ -113,7 +114,7 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self.path = make_folder(folder) / "history.sqlite"
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
             _bring_up(connection)
@@ -166,26 +167,26 @@ class History:
             order by c.start desc, c.id desc limit :last
         """  # noqa: S608 - our own words, and values are parameters
         asked = {"sha256": sha256, "since": since, "until": until, "last": -1 if last is None else last}
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query, asked).fetchall()
         return [_as_chunk(row) for row in reversed(rows)]
 
     def chunk(self, id: int) -> Chunk | None:
         """The chunk of this `id`."""
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             row = connection.execute(f"select {_CHUNK} from chunks c where c.id = ?", (id,)).fetchone()  # noqa: S608 - our own words, and values are parameters
         return None if row is None else _as_chunk(row)
 
     def chunk_named(self, sha256: str, name: str) -> Chunk | None:
         """The chunk of this name of a bundle's traffic."""
         query = f"select {_CHUNK} from chunks c where c.sha256 = ? and c.name = ?"  # noqa: S608 - our own words, and values are parameters
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             row = connection.execute(query, (sha256, name)).fetchone()
         return None if row is None else _as_chunk(row)
 
     def rows(self, sha256: str) -> int:
         """Records of a bundle in all its chunks."""
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             (found,) = connection.execute("select sum(rows) from chunks where sha256 = ?", (sha256,)).fetchone()
         return int(found or 0)
 
@@ -197,7 +198,7 @@ class History:
                 select {_CHUNK} from chunks c where c.sha256 = ? and (c.start, c.id) {way} (?, ?)
                 order by c.start {order}, c.id {order} limit 1
             """  # noqa: S608 - our own words, and values are parameters
-            with closing(self.connect()) as connection:
+            with self.connect() as connection:
                 row = connection.execute(query, (chunk.sha256, chunk.start, chunk.id)).fetchone()
             sides.append(None if row is None else _as_chunk(row))
         return sides[0], sides[1]
@@ -212,7 +213,7 @@ class History:
             group by b.bin, f.kind, f.subject order by b.bin, f.kind, f.subject
         """  # noqa: S608 - our own words, and values are parameters
         asked = {"places": _places(bins), "kinds": json.dumps(list(kinds)), "subject": subject}
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query, asked).fetchall()
         return [Binned(*_with_bool(row, 5)) for row in rows]
 
@@ -223,7 +224,7 @@ class History:
             from b join findings f on f.chunk = b.chunk where f.kind in (select value from json_each(:kinds))
             group by b.bin, f.kind, f.subject
         """  # noqa: S608 - our own words, and values are parameters
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query, {"places": _places(bins), "kinds": json.dumps(list(kinds))}).fetchall()
         return [
             Reach(bin, kind, subject, bool(alert), reach, value is not None)
@@ -241,7 +242,7 @@ class History:
             where f.chunk in (select value from json_each(:ids))
                 and (:kind is null or f.kind = :kind) and (:subject is null or f.subject = :subject)
         """  # noqa: S608 - our own words, and values are parameters
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             asked = {"ids": json.dumps(list(by_id)), "kind": kind, "subject": subject}
             for id, kind_, subject_, method, value, threshold, alert, realised, low, high, error in connection.execute(
                 query, asked
@@ -262,7 +263,7 @@ class History:
         query = f"""
             select a.chunk, {_ALARM} from alarms a where a.chunk in (select value from json_each(?)) order by a.id
         """  # noqa: S608 - our own words, and values are parameters
-        with closing(self.connect()) as connection:
+        with self.connect() as connection:
             for id, kind, subject, text, causes, examples, usual in connection.execute(
                 query, (json.dumps(list(by_id)),)
             ):
@@ -271,24 +272,20 @@ class History:
                 found[id].append(Alarm(kind, subject, chunk.name, chunk.start, chunk.end, text, *lists))
         return found
 
-    def connect(self) -> sqlite3.Connection:
-        """A connection that commits each statement by itself, outside of `transaction`."""
-        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-        connection.execute("pragma synchronous = full")
-        return connection
+    def connect(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A connection that commits each statement by itself, outside of `transaction`.
+
+        Raises:
+            DamagedError: in its block: the file is damaged.
+        """
+        aside = f"mv {self.path.parent} {self.path.parent}.damaged"
+        return opened(self.path, f"set it aside ({aside}): the next `pizzeria monitor` judges all traffic anew")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All that is written within, or nothing; one at a time."""
-        with closing(self.connect()) as connection:
-            connection.execute("begin immediate")
-            try:
-                yield connection
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+        with self.connect() as connection, transaction(connection):
+            yield connection
 
 
 def _as_chunk(row: Sequence[Any]) -> Chunk:
@@ -312,10 +309,9 @@ def _bring_up(connection: sqlite3.Connection) -> None:
     has = "select 1 from pragma_table_info('chunks') where name = 'firm'"
     if connection.execute(has).fetchone() is not None:
         return
-    connection.execute("begin immediate")
-    if connection.execute(has).fetchone() is None:  # else another process was first
-        connection.execute("alter table chunks add column firm integer not null default 1")
-    connection.execute("commit")
+    with transaction(connection):
+        if connection.execute(has).fetchone() is None:  # else another process was first
+            connection.execute("alter table chunks add column firm integer not null default 1")
 
 
 def _chunk(connection: sqlite3.Connection, chunk: Judged, sha256: str, run: str, at: str) -> int:

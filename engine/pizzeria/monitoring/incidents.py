@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
@@ -183,7 +182,7 @@ def note(store: Store, name: str) -> None:
     if history is None:
         return
     ledger = Ledger(store.root)
-    with closing(history.connect()) as connection:
+    with history.connect() as connection:
         prepare(connection)
         unnoted = _select(connection, "noted < 2 and (noted = 0 or resolved_at <> '') order by id", ())
         there = _noted_before(ledger, name) if unnoted else {}
@@ -358,7 +357,7 @@ def _listed(store: Store, name: str, where: str, sha256: str | None, last: int |
     history = _history(store, name)
     if history is None:
         return []
-    with closing(history.connect()) as connection:
+    with history.connect() as connection:
         prepare(connection)
         found = _select(
             connection,

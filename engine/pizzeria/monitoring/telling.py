@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -192,7 +192,7 @@ def deliveries(store: Store, name: str, *, last: int | None = None, waiting: boo
     history = _history(store, name)
     if history is None:
         return []
-    with closing(history.connect()) as connection:
+    with history.connect() as connection:
         _prepare(connection)
         return _deliveries(connection, _WAITING if waiting else "true", last)[::-1]
 
@@ -305,7 +305,7 @@ def _send_queue(
         if error:
             _failed(history, store, spec.name, delivery, error)
             return
-        with closing(history.connect()) as connection:
+        with history.connect() as connection:
             connection.execute(
                 "update deliveries set tries = tries + 1, sent_at = ?, next_at = '' where id = ?", (now(), delivery.id)
             )
@@ -323,7 +323,7 @@ def _failed(history: History, store: Store, name: str, delivery: Delivery, error
         _give_up(history, store, name, delivery, error)
         return
     pause = timedelta(seconds=_PAUSES_S[min(delivery.tries, len(_PAUSES_S) - 1)])
-    with closing(history.connect()) as connection:
+    with history.connect() as connection:
         connection.execute(
             "update deliveries set tries = tries + 1, next_at = ?, error = ? where id = ?",
             ((utcnow() + pause).isoformat(timespec="milliseconds"), error, delivery.id),
@@ -333,7 +333,7 @@ def _failed(history: History, store: Store, name: str, delivery: Delivery, error
 
 
 def _give_up(history: History, store: Store, name: str, delivery: Delivery, error: str) -> None:
-    with closing(history.connect()) as connection:
+    with history.connect() as connection:
         connection.execute(
             "update deliveries set tries = tries + 1, next_at = '', given_up_at = ?, error = ? where id = ?",
             (now(), error, delivery.id),
@@ -349,7 +349,7 @@ def _unsent(store: Store, name: str, delivery: Delivery, error: str, *, given_up
 def _queues(history: History, all_of_them: bool) -> dict[str, list[tuple[Delivery, Notice]]]:
     """What waits, by channel, where something of the channel is due."""
     queues: dict[str, list[tuple[Delivery, Notice]]] = {}
-    with closing(history.connect()) as connection:
+    with history.connect() as connection:
         _prepare(connection)
         waiting = _deliveries(connection, _WAITING, None)[::-1]
         due = {one.channel for one in waiting if all_of_them or one.next_at <= now()}

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pizzeria.deployments.turn import Holder, Kind, holder
-from pizzeria.errors import PizzeriaError
+from pizzeria.errors import DamagedError, PizzeriaError
 from pizzeria.maintenance.approval import Pending, pending
 from pizzeria.monitoring.history import Chunk, History, folder_of
 from pizzeria.monitoring.incidents import Incident, open_incidents
@@ -90,7 +90,7 @@ class Project:
         """Those that are open."""
         try:
             return open_incidents(self.store, self.name)
-        except sqlite3.DatabaseError:
+        except (DamagedError, sqlite3.DatabaseError):
             return ()
 
     @cached_property
@@ -101,6 +101,9 @@ class Project:
             return None
         try:
             return _history(folder)
+        except DamagedError as error:
+            self.damage = f"{error.message}; {error.hint}"
+            return None
         except sqlite3.DatabaseError as error:
             self.damage = f"{folder / 'history.sqlite'} cannot be read: {error}"
             return None

@@ -11,12 +11,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pizzeria.sqlite_damage import opened, transaction
 from pizzeria_plugins.monitors.chunks import Cut, Edge, Part, microseconds, moment_of
 
 if TYPE_CHECKING:
@@ -92,14 +93,14 @@ class Memory:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "readings.sqlite"
         self.depends = depends
-        with closing(_connect(self.path)) as connection:
+        with _opened(self.path) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
 
     def chunks(self) -> list[Remembered]:
         """All that were cut, oldest first."""
         query = f"select {_COLUMNS} from chunks order by first_moment, first_rows, last_moment, last_rows"  # noqa: S608 - our own words, and values are parameters
-        with closing(_connect(self.path)) as connection:
+        with _opened(self.path) as connection:
             rows = connection.execute(query).fetchall()
         return [
             Remembered(
@@ -189,7 +190,7 @@ class Memory:
         """By instrument, by the chunk's name."""
         names = {chunk.id: chunk.cut.name for chunk in chunks}
         found: dict[str, dict[str, Reading]] = {}
-        with closing(_connect(self.path)) as connection:
+        with _opened(self.path) as connection:
             query = "select chunk, instrument, reading from readings where chunk in (select value from json_each(?))"
             for chunk, instrument, reading in connection.execute(query, (json.dumps(list(names)),)):
                 found.setdefault(instrument, {})[names[chunk]] = json.loads(reading)
@@ -197,7 +198,7 @@ class Memory:
 
     def fact(self, name: str) -> Any:
         """What `note` was told; None when it was not."""
-        with closing(_connect(self.path)) as connection:
+        with _opened(self.path) as connection:
             row = connection.execute("select value from facts where key = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 
@@ -209,7 +210,7 @@ class Memory:
     def remember(self, key: Any, make: Callable[[], T]) -> T:
         """See `pizzeria_plugins.monitors.instruments.Context`."""
         name = hash_of([self.depends, key])
-        with closing(_connect(self.path)) as connection:
+        with _opened(self.path) as connection:
             row = connection.execute("select value from remembered where key = ?", (name,)).fetchone()
         if row is None:
             made = json.dumps(make())
@@ -232,22 +233,15 @@ class Memory:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with closing(_connect(self.path)) as connection:
-            connection.execute("begin immediate")
-            try:
-                yield connection
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+        with _opened(self.path) as connection, transaction(connection):
+            yield connection
 
 
 def kept(folder: Path) -> None:
     """Note that the last verdict lies in the history: its chunks are told no more."""
     path = folder / "readings.sqlite"
     if path.is_file():
-        with closing(_connect(path)) as connection:
+        with _opened(path) as connection:
             connection.execute("update chunks set untold = 0 where todo = 0")
 
 
@@ -279,7 +273,5 @@ def _note(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> None:
     connection.executemany("insert or replace into facts values (?, ?)", rows)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-    connection.execute("pragma synchronous = full")
-    return connection
+def _opened(path: Path) -> AbstractContextManager[sqlite3.Connection]:
+    return opened(path, f"remove it (rm {path}): the next `pizzeria monitor` measures all traffic anew")

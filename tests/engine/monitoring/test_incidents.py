@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pizzeria.clock import at as at_time
 from pizzeria.contracts import Alarm, Finding, Judged, Verdict
+from pizzeria.errors import DamagedError
 from pizzeria.monitoring.history import History, folder_of
 from pizzeria.monitoring.incidents import Changes, incidents, note, open_incidents, open_kinds, update
 from pizzeria.runs.ledger import Ledger
@@ -152,6 +153,23 @@ def test_a_history_of_an_earlier_version_is_read_on(store: Store) -> None:
         connection.execute("alter table chunks drop column firm")
     connection.close()
     assert told(judge(store, verdict({1: "."}))) == (0, 1, 0)
+
+
+def test_a_damaged_history_is_told_by_its_name(store: Store) -> None:
+    judge(store, verdict({0: "x"}))
+    path = folder_of(store, NAME) / "history.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("update incidents set causes = '[half of a'")
+    connection.close()
+    whole = path.read_bytes()
+    for bytes_ in (whole, b"no database" * 1000, whole[:4096] + b"x" * (len(whole) - 4096)):
+        path.write_bytes(bytes_)
+        for look in (lambda: open_incidents(store, NAME), lambda: judge(store, verdict({1: "."}))):
+            with pytest.raises(DamagedError, match=r"history\.sqlite is damaged") as caught:
+                look()
+            assert f"mv {path.parent} " in caught.value.hint
+    path.parent.rename(path.parent.with_name("aside"))
+    assert told(judge(store, verdict({1: "x"}))) == (1, 0, 0)
 
 
 def test_a_new_champion_ends_those_of_the_former(store: Store) -> None:

@@ -88,7 +88,9 @@ def test_a_damaged_history_is_told_and_spoils_no_other_page(pantry: Pantry) -> N
         for tab in ("", "prices", "prices/monitoring", "prices/deployment"):
             answer = client.get(f"/{tab}")
             assert answer.status_code == 200, answer.text
-        assert "cannot be read" in client.get("/prices/monitoring").text
+        told = client.get("/prices/monitoring").text
+        assert "history.sqlite is damaged" in told
+        assert "set it aside" in told
     served.close()
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pizzeria.errors import DamagedError
 from pizzeria.monitoring.traffic import FrameTraffic
 from pizzeria.spec.monitoring import Chunk
 from pizzeria_plugins.monitors import nannyml
@@ -205,3 +207,17 @@ def test_a_chunk_ends_incidents_from_half_of_its_rows_on(tmp_path: Path) -> None
     assert firm(15, Chunk()) == [True]
     assert firm(15, Chunk(period="D"), START + timedelta(hours=23)) == [False]
     assert firm(15, Chunk(period="D"), START + timedelta(hours=25)) == [True]
+
+
+def test_a_damaged_memory_is_told_by_its_name(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, "")
+    memory.note(batch=3)
+    memory.path.write_bytes(b"no database" * 1000)
+    for wal in tmp_path.glob("*-wal"):
+        wal.unlink()
+    for look in (memory.chunks, lambda: memory.fact("batch"), lambda: memory.note(batch=4), lambda: kept(tmp_path)):
+        with pytest.raises(DamagedError, match=r"readings\.sqlite is damaged") as caught:
+            look()
+        assert f"rm {memory.path}" in caught.value.hint
+    memory.path.unlink()
+    assert Memory(tmp_path, "").fact("batch") is None
