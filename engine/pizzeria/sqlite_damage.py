@@ -38,7 +38,7 @@ def damage_told(path: Path, hint: str) -> Iterator[None]:
     """
     try:
         yield
-    except (sqlite3.DatabaseError, sqlite3.Warning) as error:
+    except (sqlite3.DatabaseError, sqlite3.Warning, UnicodeDecodeError) as error:  # what SQLite says may be no UTF-8
         # None where Python itself could not take up a value, such as a text that is no UTF-8
         code = getattr(error, "sqlite_errorcode", None)
         if (code is not None and code & 0xFF in _NO_DAMAGE) or isinstance(error, sqlite3.ProgrammingError):
@@ -51,7 +51,7 @@ def opened(path: Path, hint: str) -> Iterator[sqlite3.Connection]:
     """A connection for the block: each statement is committed by itself, and on disk then; damage is told.
 
     Raises:
-        DamagedError: the file is damaged, or JSON in it.
+        DamagedError: the file is damaged, or a text or JSON in it.
     """
     with damage_told(path, hint), closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
         connection.execute("pragma synchronous = full")

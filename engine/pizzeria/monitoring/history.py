@@ -16,8 +16,9 @@ from typing import Any
 
 from pizzeria.atomic import make_folder
 from pizzeria.contracts import Alarm, Finding, Judged, Verdict
+from pizzeria.row_sums import checked, keep_sums, opened_with_sums
 from pizzeria.runs.store import Store
-from pizzeria.sqlite_damage import opened, transaction
+from pizzeria.sqlite_damage import check_structure, transaction
 
 _SCHEMA = """
 create table if not exists chunks(
@@ -35,7 +36,17 @@ create table if not exists alarms(
     text text not null, causes text not null, examples text not null, usual text not null) strict;
 create index if not exists alarms_by_chunk on alarms(chunk);
 """
-_CHUNK = "c.id, c.sha256, c.name, c.start, c.end, c.rows, c.labelled, c.open, c.run, c.judged_at"
+_COLUMNS = {
+    "chunks": ("id", "sha256", "name", "start", "end", "rows", "labelled", "open", "run", "judged_at", "firm"),
+    "findings": (
+        "chunk", "kind", "subject", "method", "value", "threshold", "alert", "realised", "low", "high", "error",
+    ),
+    "alarms": ("id", "chunk", "kind", "subject", "text", "causes", "examples", "usual"),
+}  # fmt: skip
+_KEYS = {"findings": ("chunk", "kind", "subject", "method")}
+CHECKED = {table: checked(table, columns, table[0]) for table, columns in _COLUMNS.items()}
+"""`c.id`, `f.chunk` and `a.id` of rows as they were written; means over many chunks, for curves, do without."""
+_CHUNK = f"{CHECKED['chunks']}, c.sha256, c.name, c.start, c.end, c.rows, c.labelled, c.open, c.run, c.judged_at"
 _FINDING = "f.kind, f.subject, f.method, f.value, f.threshold, f.alert, f.realised, f.low, f.high, f.error"
 _BINS = "with b as materialized (select value ->> 0 as chunk, value ->> 1 as bin from json_each(:places))"
 _ALARM = "a.kind, a.subject, a.text, a.causes, a.examples, a.usual"
@@ -118,6 +129,8 @@ class History:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
             _bring_up(connection)
+            for table, columns in _COLUMNS.items():
+                keep_sums(connection, table, columns, _KEYS.get(table, ("id",)))
 
     def record(
         self,
@@ -136,7 +149,8 @@ class History:
         with self.transaction() as connection:
             ids = {chunk.name: _chunk(connection, chunk, sha256, run, at) for chunk in verdict.chunks}
             connection.executemany(
-                "insert or replace into findings values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"insert or replace into findings({', '.join(_COLUMNS['findings'])})"  # noqa: S608 - our own words, and values are parameters
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (ids[f.chunk], f.kind, f.subject, f.method, f.value, f.threshold, f.alert, f.realised, f.low,
                      f.high, f.error)
@@ -238,7 +252,7 @@ class History:
         found: dict[int, list[Finding]] = {chunk.id: [] for chunk in chunks}
         by_id = {chunk.id: chunk for chunk in chunks}
         query = f"""
-            select f.chunk, {_FINDING} from findings f
+            select {CHECKED["findings"]}, {_FINDING} from findings f
             where f.chunk in (select value from json_each(:ids))
                 and (:kind is null or f.kind = :kind) and (:subject is null or f.subject = :subject)
         """  # noqa: S608 - our own words, and values are parameters
@@ -261,10 +275,11 @@ class History:
         found: dict[int, list[Alarm]] = {chunk.id: [] for chunk in chunks}
         by_id = {chunk.id: chunk for chunk in chunks}
         query = f"""
-            select a.chunk, {_ALARM} from alarms a where a.chunk in (select value from json_each(?)) order by a.id
+            select {CHECKED["alarms"]}, a.chunk, {_ALARM} from alarms a
+            where a.chunk in (select value from json_each(?)) order by a.id
         """  # noqa: S608 - our own words, and values are parameters
         with self.connect() as connection:
-            for id, kind, subject, text, causes, examples, usual in connection.execute(
+            for _, id, kind, subject, text, causes, examples, usual in connection.execute(
                 query, (json.dumps(list(by_id)),)
             ):
                 chunk = by_id[id]
@@ -278,13 +293,18 @@ class History:
         Raises:
             DamagedError: in its block: the file is damaged.
         """
+        return opened_with_sums(self.path, self._hint)
+
+    @property
+    def _hint(self) -> str:
         aside = f"mv {self.path.parent} {self.path.parent}.damaged"
-        return opened(self.path, f"set it aside ({aside}): the next `pizzeria monitor` judges all traffic anew")
+        return f"set it aside ({aside}): the next `pizzeria monitor` judges all traffic anew"
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All that is written within, or nothing; one at a time."""
         with self.connect() as connection, transaction(connection):
+            check_structure(connection, self.path, self._hint)
             yield connection
 
 

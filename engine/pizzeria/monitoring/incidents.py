@@ -16,7 +16,8 @@ from itertools import groupby
 from typing import Any
 
 from pizzeria.contracts import Alarm, Kind, Verdict
-from pizzeria.monitoring.history import History, folder_of
+from pizzeria.monitoring.history import CHECKED, History, folder_of
+from pizzeria.row_sums import checked, keep_sums
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 
@@ -32,14 +33,19 @@ create index if not exists chunks_of_bundle on chunks(sha256, start, id);
 create index if not exists incidents_open on incidents(id) where resolved_at = '';
 create index if not exists incidents_unnoted on incidents(id) where noted < 2;
 """
+_COLUMNS = (
+    "id", "sha256", "run", "kind", "subject", "text", "causes", "examples", "usual", "first_chunk", "first_start",
+    "chunk", "start", "end", "chunks", "opened_at", "updated_at", "told_at", "resolved_at", "resolved_by", "why",
+    "noted",
+)  # fmt: skip
 _NOTED = 50
 _END = "~"
 """After every time in ISO 8601."""
 _AGAIN = "its chunks were judged again, and the alarm is gone"
-_ALARMS = """
-    select c.id, c.name, c.start, c.end, a.text, a.causes, a.examples, a.usual from alarms a join chunks c
-    on c.id = a.chunk where c.sha256 = ? and a.kind = ? and a.subject = ?
-"""
+_ALARMS = f"""
+    select {CHECKED["chunks"]}, c.name, c.start, c.end, {CHECKED["alarms"]}, a.text, a.causes, a.examples, a.usual
+    from alarms a join chunks c on c.id = a.chunk where c.sha256 = ? and a.kind = ? and a.subject = ?
+"""  # noqa: S608 - our own words, and values are parameters
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ class Incident:
 
 
 _FIELDS = [field.name for field in fields(Incident)]
-_INCIDENT = ", ".join(_FIELDS)
+_INCIDENT_ID = checked("incidents", _COLUMNS)
+_INCIDENT = ", ".join((_INCIDENT_ID, *_FIELDS[1:]))
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Make the tables, where they are not there; within the transaction of the caller."""
     for statement in _SCHEMA.split(";"):
         connection.execute(statement)
+    keep_sums(connection, "incidents", _COLUMNS)
 
 
 def update(
@@ -142,7 +150,10 @@ def update(
         champion: Whether the bundle is the live one; then incidents of all others are over.
     """
     prepare(connection)
-    before = {incident.id for incident in _open(connection, sha256)}
+    going_on = _open(connection, sha256)
+    before = {incident.id for incident in going_on}
+    starts = [one.first_start for one in going_on] + [one.start for one in verdict.chunks]
+    _check(connection, sha256, min(starts, default=_END))
     before_all = {id for (id,) in connection.execute("select id from incidents where resolved_at = ''")}
     touched: set[int] = set(before)
     rows = connection.execute("select name, start, id from chunks where sha256 = ? order by start, id", (sha256,))
@@ -245,7 +256,8 @@ def _take(connection: sqlite3.Connection, alarm: Alarm, here: tuple[str, int], s
         alarm.end, 1, at, at, at, "", "", "", 0,
     )  # fmt: skip
     places = ", ".join("?" * len(values))
-    row = connection.execute(f"insert into incidents values (null, {places}) returning id", values).fetchone()  # noqa: S608 - our own words, and values are parameters
+    into = f"incidents({', '.join(_COLUMNS[1:])})"
+    row = connection.execute(f"insert into {into} values ({places}) returning id", values).fetchone()  # noqa: S608 - our own words, and values are parameters
     return int(row[0])
 
 
@@ -276,7 +288,7 @@ def _refresh(connection: sqlite3.Connection, id: int, at: str, before: tuple[str
         if before is None and _firm(connection, incident):
             _resolve(connection, id, at, "", _AGAIN)
         return
-    chunk_id, chunk, start, end, *rest = alarms[-1]
+    chunk_id, chunk, start, end, _, *rest = alarms[-1]
     if (chunk, end, rest[0], len(alarms)) != (incident.chunk, incident.end, incident.text, incident.chunks):
         connection.execute(
             "update incidents set chunk = ?, start = ?, end = ?, text = ?, causes = ?, examples = ?, usual = ?, "
@@ -293,12 +305,13 @@ def _clear(
     connection: sqlite3.Connection, incident: Incident, *, after: tuple[str, int], before: tuple[str, int] | None
 ) -> str | None:
     """The first firm chunk between two that was decided, and is without the alarm."""
-    query = """
-        select c.id, c.name, c.start, f.subject, f.alert from chunks c join findings f on f.chunk = c.id
+    query = f"""
+        select {CHECKED["chunks"]}, c.name, c.start, {CHECKED["findings"]}, f.subject, f.alert
+        from chunks c join findings f on f.chunk = c.id
         where c.sha256 = ? and c.firm and f.kind = ? and c.start between ? and ? and (c.start, c.id) > (?, ?)
             and not exists (select 1 from alarms a where a.chunk = c.id and a.kind = f.kind and a.subject = ?)
         order by c.start, c.id
-    """
+    """  # noqa: S608 - our own words, and values are parameters
     until = _END if before is None else before[0]
     asked = (incident.sha256, incident.kind, after[0], until, *after, incident.subject)
     rows = (row for row in connection.execute(query, asked) if before is None or (row[2], row[0]) < before)
@@ -310,9 +323,9 @@ def _clear(
 
 def _firm(connection: sqlite3.Connection, incident: Incident) -> bool:
     """Whether the chunk that had the alarm may end the incident now that it is without; one that is gone may."""
-    query = "select firm from chunks where sha256 = ? and name = ?"
+    query = f"select {CHECKED['chunks']}, firm from chunks c where sha256 = ? and name = ?"  # noqa: S608 - our own words, and values are parameters
     row = connection.execute(query, (incident.sha256, incident.chunk)).fetchone()
-    return row is None or bool(row[0])
+    return row is None or bool(row[1])
 
 
 def _decided(incident: Incident, findings: Sequence[tuple[str, int | None]]) -> bool:
@@ -330,6 +343,18 @@ def _resolve(connection: sqlite3.Connection, id: int, at: str, chunk: str, why: 
         "update incidents set resolved_at = ?, updated_at = ?, resolved_by = ?, why = ? where id = ?",
         (at, at, chunk, why, id),
     )
+
+
+def _check(connection: sqlite3.Connection, sha256: str, since: str) -> None:
+    """Look at all rows that can decide: one that was changed might not be found by what it says."""
+    for count, table in ((_INCIDENT_ID, "incidents"), (CHECKED["chunks"], "chunks c")):
+        connection.execute(f"select count({count}) from {table}").fetchone()  # noqa: S608 - our own words
+    for table in ("findings", "alarms"):
+        query = f"""
+            select count({CHECKED[table]}) from {table} {table[0]}
+            where chunk in (select id from chunks where sha256 = ? and start >= ?)
+        """  # noqa: S608 - our own words, and values are parameters
+        connection.execute(query, (sha256, since)).fetchone()
 
 
 def _open(connection: sqlite3.Connection, sha256: str) -> list[Incident]:

@@ -28,6 +28,7 @@ from pizzeria.contracts import Alarm, Judged, Notice, Standing
 from pizzeria.errors import PizzeriaError
 from pizzeria.monitoring.history import History, folder_of
 from pizzeria.monitoring.incidents import Changes, Incident, open_incidents, prepare
+from pizzeria.row_sums import checked, keep_sums
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 from pizzeria.spec.spec import Spec
@@ -57,6 +58,9 @@ create table if not exists deliveries(
 create index if not exists deliveries_waiting on deliveries(channel, id) where sent_at = '' and given_up_at = '';
 """
 _WAITING = "sent_at = '' and given_up_at = ''"
+_NOTICE = ("id", "key", "state", "at", "notice")
+_DELIVERY = ("id", "notice", "channel", "tries", "next_at", "sent_at", "given_up_at", "error")
+_NOTICE_ID, _DELIVERY_ID = checked("notices", _NOTICE, "n"), checked("deliveries", _DELIVERY, "d")
 
 
 @dataclass(frozen=True)
@@ -355,19 +359,21 @@ def _queues(history: History, all_of_them: bool) -> dict[str, list[tuple[Deliver
         due = {one.channel for one in waiting if all_of_them or one.next_at <= now()}
         for one in waiting:
             if one.channel in due:
-                row = connection.execute("select notice from notices where key = ?", (one.key,)).fetchone()
-                queues.setdefault(one.channel, []).append((one, _notice(json.loads(row[0]))))
+                query = f"select {_NOTICE_ID}, notice from notices n where key = ?"  # noqa: S608 - our own words, and values are parameters
+                row = connection.execute(query, (one.key,)).fetchone()
+                queues.setdefault(one.channel, []).append((one, _notice(json.loads(row[1]))))
     return queues
 
 
 def _deliveries(connection: sqlite3.Connection, where: str, last: int | None) -> list[Delivery]:
     """The newest first."""
     query = f"""
-        select d.id, n.key, n.state, n.at, json_extract(n.notice, '$.text'), d.channel, d.tries, d.next_at, d.sent_at,
-            d.given_up_at, d.error
-        from deliveries d join notices n on n.id = d.notice where {where} order by d.id desc limit ?
+        select {_NOTICE_ID}, {_DELIVERY_ID}, n.key, n.state, n.at, json_extract(n.notice, '$.text'), d.channel, d.tries,
+            d.next_at, d.sent_at, d.given_up_at, d.error
+        from deliveries d join notices n on n.id = d.notice
+        where {where} order by d.id desc limit ?
     """  # noqa: S608 - our own words, and values are parameters
-    return [Delivery(*row) for row in connection.execute(query, (-1 if last is None else last,))]
+    return [Delivery(*row[1:]) for row in connection.execute(query, (-1 if last is None else last,))]
 
 
 def _post(connection: sqlite3.Connection, notices: Sequence[Notice], spec: Spec) -> None:
@@ -443,6 +449,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     prepare(connection)
     for statement in _SCHEMA.split(";"):
         connection.execute(statement)
+    keep_sums(connection, "notices", _NOTICE)
+    keep_sums(connection, "deliveries", _DELIVERY)
 
 
 def _history(store: Store, name: str) -> History | None:

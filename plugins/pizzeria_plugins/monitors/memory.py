@@ -17,7 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pizzeria.sqlite_damage import opened, transaction
+from pizzeria.row_sums import checked, keep_sums, opened_with_sums
+from pizzeria.sqlite_damage import transaction
 from pizzeria_plugins.monitors.chunks import Cut, Edge, Part, microseconds, moment_of
 
 if TYPE_CHECKING:
@@ -41,9 +42,17 @@ create table if not exists readings(
     chunk integer not null, instrument text not null, key text not null, reading text not null,
     primary key (chunk, instrument)) strict, without rowid;
 """
-_COLUMNS = """
-    id, name, first_moment, first_rows, last_moment, last_rows, rows, open, start, end, labelled, todo, untold
-"""
+_COLUMNS = {
+    "facts": ("key", "value"),
+    "remembered": ("key", "value"),
+    "chunks": (
+        "id", "name", "first_moment", "first_rows", "last_moment", "last_rows", "rows", "open", "start", "end",
+        "labelled", "todo", "untold",
+    ),
+    "readings": ("chunk", "instrument", "key", "reading"),
+}  # fmt: skip
+_KEYS = {"facts": ("key",), "remembered": ("key",), "chunks": ("id",), "readings": ("chunk", "instrument")}
+_CHECKED = {table: checked(table, columns) for table, columns in _COLUMNS.items()}
 
 
 @dataclass(frozen=True)
@@ -96,10 +105,13 @@ class Memory:
         with _opened(self.path) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
+            for table, columns in _COLUMNS.items():
+                keep_sums(connection, table, columns, _KEYS[table])
 
     def chunks(self) -> list[Remembered]:
         """All that were cut, oldest first."""
-        query = f"select {_COLUMNS} from chunks order by first_moment, first_rows, last_moment, last_rows"  # noqa: S608 - our own words, and values are parameters
+        columns = ", ".join((_CHECKED["chunks"], *_COLUMNS["chunks"][1:]))
+        query = f"select {columns} from chunks order by first_moment, first_rows, last_moment, last_rows"  # noqa: S608 - our own words, and values are parameters
         with _opened(self.path) as connection:
             rows = connection.execute(query).fetchall()
         return [
@@ -164,7 +176,7 @@ class Memory:
                     (one.rows, one.labelled, one.start, one.end, one.name),
                 ).fetchone()
                 connection.executemany(
-                    "insert or replace into readings values (?, ?, ?, ?)",
+                    "insert or replace into readings(chunk, instrument, key, reading) values (?, ?, ?, ?)",
                     (
                         (row[0], name, keys[name], json.dumps(reading, allow_nan=False))
                         for name, reading in one.readings.items()
@@ -182,7 +194,8 @@ class Memory:
                 (listed,),
             )
             found: dict[str, set[int]] = {name: set() for name in keys}
-            for chunk, name in connection.execute("select chunk, instrument from readings"):
+            query = f"select {_CHECKED['readings']}, instrument from readings"  # noqa: S608 - our own words
+            for chunk, name in connection.execute(query):
                 found[name].add(chunk)
         return found
 
@@ -191,7 +204,10 @@ class Memory:
         names = {chunk.id: chunk.cut.name for chunk in chunks}
         found: dict[str, dict[str, Reading]] = {}
         with _opened(self.path) as connection:
-            query = "select chunk, instrument, reading from readings where chunk in (select value from json_each(?))"
+            query = f"""
+                select {_CHECKED["readings"]}, instrument, reading from readings
+                where chunk in (select value from json_each(?))
+            """  # noqa: S608 - our own words, and values are parameters
             for chunk, instrument, reading in connection.execute(query, (json.dumps(list(names)),)):
                 found.setdefault(instrument, {})[names[chunk]] = json.loads(reading)
         return found
@@ -199,8 +215,9 @@ class Memory:
     def fact(self, name: str) -> Any:
         """What `note` was told; None when it was not."""
         with _opened(self.path) as connection:
-            row = connection.execute("select value from facts where key = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+            query = f"select {_CHECKED['facts']}, value from facts where key = ?"  # noqa: S608 - our own words, and values are parameters
+            row = connection.execute(query, (name,)).fetchone()
+            return None if row is None else json.loads(row[1])
 
     def note(self, **facts: Any) -> None:
         """Keep facts, plain data as JSON has them."""
@@ -211,13 +228,14 @@ class Memory:
         """See `pizzeria_plugins.monitors.instruments.Context`."""
         name = hash_of([self.depends, key])
         with _opened(self.path) as connection:
-            row = connection.execute("select value from remembered where key = ?", (name,)).fetchone()
+            query = f"select {_CHECKED['remembered']}, value from remembered where key = ?"  # noqa: S608 - our own words, and values are parameters
+            row = connection.execute(query, (name,)).fetchone()
         if row is None:
             made = json.dumps(make())
             with self._transaction() as connection:
-                connection.execute("insert or replace into remembered values (?, ?)", (name, made))
+                connection.execute("insert or replace into remembered(key, value) values (?, ?)", (name, made))
         else:
-            made = row[0]
+            made = row[1]
         value: T = json.loads(made)
         return value
 
@@ -270,8 +288,8 @@ def hash_of(value: Any) -> str:
 
 def _note(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> None:
     rows = [(name, json.dumps(value)) for name, value in facts.items()]
-    connection.executemany("insert or replace into facts values (?, ?)", rows)
+    connection.executemany("insert or replace into facts(key, value) values (?, ?)", rows)
 
 
 def _opened(path: Path) -> AbstractContextManager[sqlite3.Connection]:
-    return opened(path, f"remove it (rm {path}): the next `pizzeria monitor` measures all traffic anew")
+    return opened_with_sums(path, f"remove it (rm {path}): the next `pizzeria monitor` measures all traffic anew")

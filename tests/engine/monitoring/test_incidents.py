@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -149,27 +150,50 @@ def test_a_chunk_far_from_full_opens_an_incident_and_ends_none(store: Store) -> 
 
 def test_a_history_of_an_earlier_version_is_read_on(store: Store) -> None:
     judge(store, verdict({0: "x"}))
-    with sqlite3.connect(folder_of(store, NAME) / "history.sqlite") as connection:
+    with closing(sqlite3.connect(folder_of(store, NAME) / "history.sqlite", isolation_level=None)) as connection:
+        for (trigger,) in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            connection.execute(f"drop trigger {trigger}")
+        for table in ("chunks", "findings", "alarms", "incidents"):
+            connection.execute(f"alter table {table} drop column sum")
         connection.execute("alter table chunks drop column firm")
-    connection.close()
     assert told(judge(store, verdict({1: "."}))) == (0, 1, 0)
 
 
 def test_a_damaged_history_is_told_by_its_name(store: Store) -> None:
     judge(store, verdict({0: "x"}))
     path = folder_of(store, NAME) / "history.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.execute("update incidents set causes = '[half of a'")
-    connection.close()
     whole = path.read_bytes()
-    for bytes_ in (whole, b"no database" * 1000, whole[:4096] + b"x" * (len(whole) - 4096)):
-        path.write_bytes(bytes_)
+    for damaged in (b"no database" * 1000, whole[:4096] + b"x" * (len(whole) - 4096)):
+        path.write_bytes(damaged)
         for look in (lambda: open_incidents(store, NAME), lambda: judge(store, verdict({1: "."}))):
             with pytest.raises(DamagedError, match=r"history\.sqlite is damaged") as caught:
                 look()
             assert f"mv {path.parent} " in caught.value.hint
     path.parent.rename(path.parent.with_name("aside"))
     assert told(judge(store, verdict({1: "x"}))) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("chunks", "rows = rows + 1"),
+        ("findings", "value = 0.9"),
+        ("alarms", "subject = 'f2'"),
+        ("incidents", "resolved_at = '2026-02-02'"),
+        ("incidents", "sum = null"),
+    ],
+)
+def test_a_changed_row_is_told(store: Store, table: str, change: str) -> None:
+    judge(store, verdict({0: "x"}))
+    path = folder_of(store, NAME) / "history.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # as a flipped bit would
+        connection.execute(f"drop trigger sum_of_changed_{table}")
+        connection.execute(f"update {table} set {change}")
+    history = History(path.parent)
+    with pytest.raises(DamagedError, match=f"damaged: a row of {table} was changed"):
+        history.alarms(history.chunks()), history.findings(history.chunks()), incidents(store, NAME)
+    with pytest.raises(DamagedError, match=f"damaged: a row of {table} was changed"):
+        judge(store, verdict({1: "."}))
 
 
 def test_a_new_champion_ends_those_of_the_former(store: Store) -> None:
@@ -185,9 +209,8 @@ def test_the_ledger_has_each_once_also_after_a_kill(store: Store) -> None:
     judge(store, verdict({0: "x"}, ("f1", "f1 of bed")))
     note(store, NAME)
     judge(store, verdict({1: "."}, ("f1", "f1 of bed")))
-    with sqlite3.connect(folder_of(store, NAME) / "history.sqlite") as connection:
+    with History(folder_of(store, NAME)).connect() as connection:
         connection.execute("update incidents set noted = 0")  # as a kill leaves it, between ledger and mark
-    connection.close()
     for _ in range(2):
         note(store, NAME)
     events = [(entry.event, entry.detail["subject"]) for entry in Ledger(store.root).entries(NAME)]

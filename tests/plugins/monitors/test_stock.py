@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -221,3 +223,22 @@ def test_a_damaged_memory_is_told_by_its_name(tmp_path: Path) -> None:
         assert f"rm {memory.path}" in caught.value.hint
     memory.path.unlink()
     assert Memory(tmp_path, "").fact("batch") is None
+
+
+def test_a_changed_reading_is_told(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, "")
+    measure(memory, list(stock_of(frame(range(8)), memory, Chunk(size=4)).chunks))
+    memory.note(batch=3)
+    assert memory.remember("pairs", lambda: [1, 2]) == [1, 2]
+    assert len(memory.chunks()) == 2
+    with closing(sqlite3.connect(memory.path, isolation_level=None)) as connection:  # as a flipped bit would
+        for table, change in (("facts", "value = '4'"), ("remembered", "value = '[1]'"), ("chunks", "rows = 5")):
+            connection.execute(f"drop trigger sum_of_changed_{table}")
+            connection.execute(f"update {table} set {change}")
+    for table, look in (
+        ("facts", lambda: memory.fact("batch")),
+        ("remembered", lambda: memory.remember("pairs", list)),
+        ("chunks", memory.chunks),
+    ):
+        with pytest.raises(DamagedError, match=f"a row of {table} was changed"):
+            look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ from typing import Any
 
 from pizzeria import registry
 from pizzeria.cache_folder import VARIABLE
+from pizzeria.contracts import Alarm, Finding, Judged, Verdict
 from pizzeria.fetching import local
 from pizzeria.fetching.place import Place
 from pizzeria.inference.bundle import open_bundle, zip_bundle
 from pizzeria.loading import load_resolved
+from pizzeria.monitoring.history import History
+from pizzeria.monitoring.incidents import Changes, update
 from pizzeria.runs.artifacts import Artifacts
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.seals import RESULT
@@ -168,7 +172,37 @@ def kept_in_files(folder: Path) -> Iterator[Kept]:
         )
 
     yield Kept("prediction log", log, ("*.sqlite",), log_read, harmless=True, changes=True)
+    yield _found_by_monitoring(folder / "monitored")
     yield _fetched(folder / "fetched")
+
+
+def _found_by_monitoring(folder: Path) -> Kept:
+    """Read as the pages do, and by a pass that finds nothing new."""
+    history, sha256 = History(folder), "ab" * 32
+    begin = datetime(2026, 5, 1, tzinfo=UTC)
+
+    def judge(verdict: Verdict) -> Changes:
+        changes = Changes()
+
+        def follow(connection: sqlite3.Connection) -> None:
+            nonlocal changes
+            changes = update(connection, verdict, sha256=sha256, run="run-1", at=begin.isoformat(), champion=True)
+
+        history.record(verdict, sha256=sha256, run="run-1", at=begin.isoformat(), then=follow)
+        return changes
+
+    for i in range(_RECORDS // 3):
+        chunk = (f"{i:02d}", (begin + timedelta(days=i)).isoformat(), (begin + timedelta(days=i + 1)).isoformat())
+        drifted = i % 4 == 3
+        found = [Finding("drift", name, *chunk, i / 7, "above 2", drifted, high=2) for name in ("size", "age")]
+        alarms = [Alarm("drift", "size", *chunk, f"size has drifted by {i / 7:.3f}", ("age",))] if drifted else []
+        judge(Verdict(tuple(found), tuple(alarms), (), chunks=(Judged(*chunk, 100 + i, 0, False),)))
+
+    def read() -> Any:
+        chunks = history.chunks()
+        return chunks, history.findings(chunks), history.alarms(chunks), judge(Verdict((), (), ()))
+
+    return Kept("history of monitoring", folder, ("*.sqlite",), read, harmless=True, changes=True)
 
 
 def _fetched(folder: Path) -> Kept:
