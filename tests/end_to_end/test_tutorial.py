@@ -19,6 +19,7 @@ BLOCKS = re.findall(r"^```(bash|python|yaml)\n(.*?)^```", PAGE, re.M | re.S)
 FIRST = "pizzeria monitor photos"
 
 
+@pytest.mark.timeout(1800)  # half an hour of a newcomer's, on a machine that is busy with other tests
 def test_the_tutorial_from_its_first_block_to_its_last(tmp_path: Path) -> None:
     place = open_kitchen(tmp_path)
     said: list[tuple[str, int, str]] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pizzeria.conformance.corpus import Case, Send
-from pizzeria.errors import DeploymentError
+from pizzeria.errors import DeploymentError, PizzeriaError
 
 _PAUSE_S = 0.05
 
@@ -64,8 +64,12 @@ class Asker:
         self.asked += 1
         fault = self._fault(self._send)
         if fault:
-            self._send = self._find()
-            fault = self._fault(self._send)
+            try:
+                self._send = self._find()
+            except PizzeriaError as error:
+                fault = error.message
+            else:
+                fault = self._fault(self._send)
         if fault:
             self.failures.append(fault)
 
