@@ -1,6 +1,6 @@
 """Complete stages at an address, for other machines: what one has run, another fetches.
 
-    <address>/stages/<fingerprint>.json   names, hashes and sizes of the stage's files; written last
+    <address>/stages/<fingerprint>.json   names, hashes and sizes of the stage's files, sealed; written last
     <address>/files/<ab>/<sha256>         their contents, each once, however many stages have it
 
 A stage is there when its list is. Whoever fetches it checks every hash; what is damaged is removed, and run again.
@@ -20,6 +20,7 @@ from typing import Any
 from pizzeria.errors import DamagedError
 from pizzeria.fetching.names import safe
 from pizzeria.fetching.place import Place
+from pizzeria.runs.seals import seal_of
 
 VARIABLE = "PIZZERIA_ARTIFACTS"
 _AT_ONCE = 8
@@ -57,7 +58,7 @@ class Artifacts:
         new = {sha: folder / name for name, (sha, size) in files.items() if self.place.size(_file_name(sha)) != size}
         _in_parallel(lambda one: self.place.upload(one[1], _file_name(one[0])), new.items())
         told = {"files": {name: {"sha256": sha, "bytes": size} for name, (sha, size) in files.items()}}
-        self.place.write(_list_name(fingerprint), json.dumps(told, indent=1).encode())
+        self.place.write(_list_name(fingerprint), _bytes(told | {"seal": seal_of(told)}))
         return sum(path.stat().st_size for path in new.values())
 
     def forget(self, fingerprint: str) -> None:
@@ -71,7 +72,7 @@ class Artifacts:
             DamagedError: a file is missing, or another one than was put there. It has been removed from the address.
         """
         try:
-            files = json.loads(self.place.read(_list_name(fingerprint)))["files"]
+            files = _read(self.place.read(_list_name(fingerprint)))
             wanted = {safe(name, self.place.address): (one["sha256"], one["bytes"]) for name, one in files.items()}
         except (ValueError, KeyError, TypeError) as error:
             self.place.remove(_list_name(fingerprint))
@@ -92,6 +93,24 @@ class Artifacts:
 
         _in_parallel(bring, wanted.items())
         return sum(size for _, size in wanted.values())
+
+
+def _bytes(plain: dict[str, Any]) -> bytes:
+    return json.dumps(plain, indent=1).encode()
+
+
+def _read(text: bytes) -> dict[str, Any]:
+    """The files of a list.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not as it was written.
+    """
+    plain = json.loads(text)
+    told = {"files": plain["files"]}
+    earlier = plain == told  # by a Pizzeria that sealed no list
+    if text != _bytes(plain) or not (earlier or plain == told | {"seal": seal_of(told)}):
+        raise ValueError("its seal does not fit what it says")
+    return dict(plain["files"])
 
 
 def _in_parallel(work: Callable[[Any], object], items: Iterable[Any]) -> None:

@@ -77,7 +77,7 @@ def check_file(folder: Path, name: str) -> None:
 def write(path: Path, plain: Mapping[str, Any]) -> None:
     """Write a result with its seal."""
     told = atomic.finite(dict(plain))
-    atomic.write_json(path, told | {"seal": _seal(told)})
+    atomic.write_json(path, told | {"seal": seal_of(told)})
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -97,7 +97,7 @@ def read(path: Path) -> dict[str, Any] | None:
         if not isinstance(plain.get("files"), dict):
             raise ValueError("its list of files is gone")
         told = {key: value for key, value in plain.items() if key != "seal"}
-        if plain.get("seal") != _seal(told) or text != atomic.json_bytes(plain):
+        if plain.get("seal") != seal_of(told) or text != atomic.json_bytes(plain):
             raise ValueError("its seal does not fit what it says")
     except (ValueError, RecursionError) as error:
         raise damaged(path.parent, [f"{path.name} was changed: {error}"]) from None
@@ -144,6 +144,7 @@ def _files(folder: Path) -> list[str]:
     return sorted(name for path in found if (name := path.relative_to(folder).as_posix()) != RESULT)
 
 
-def _seal(told: Mapping[str, Any]) -> str:
+def seal_of(told: Mapping[str, Any]) -> str:
+    """The sha256 of all that plain data say, in whatever order."""
     text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

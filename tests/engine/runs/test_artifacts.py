@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from pizzeria.cli import main
-from pizzeria.errors import DataError
+from pizzeria.errors import DamagedError, DataError
 from pizzeria.execution import Executed, execute
 from pizzeria.fetching.place import Place
 from pizzeria.graph import stages
@@ -127,6 +128,23 @@ def test_each_content_is_there_once(tmp_path: Path) -> None:
     (tmp_path / "back").mkdir()
     assert artifacts.fetch("f2", tmp_path / "back") == 16
     assert (tmp_path / "back/b").read_bytes() == b"the same"
+
+
+def test_any_bit_of_a_list_counts(tmp_path: Path) -> None:
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "rows.csv").write_bytes(b"1,2")
+    artifacts = Artifacts(Place.open(str(tmp_path / "shared")))
+    artifacts.push("f1", tmp_path / "stage")
+    path = tmp_path / "shared/stages/f1.json"
+    whole = path.read_bytes()
+    for i in range(8 * len(whole)):
+        path.write_bytes(whole[: i // 8] + bytes([whole[i // 8] ^ 1 << i % 8]) + whole[i // 8 + 1 :])
+        with pytest.raises(DamagedError, match="the list of f1 is damaged"):
+            artifacts.fetch("f1", tmp_path / "back")
+    earlier = json.loads(whole)
+    del earlier["seal"]
+    path.write_text(json.dumps(earlier, indent=1))
+    assert artifacts.fetch("f1", tmp_path / "back") == 3, "one of a Pizzeria that sealed no list"
 
 
 def test_plan_says_what_another_machine_has(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
