@@ -28,7 +28,8 @@ error but a kind of Ctrl-C: `Terminated`, with which a command exits with 143.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -218,6 +219,32 @@ def said_of_interruption(error: KeyboardInterrupt) -> str:
         'told to end by SIGTERM'
     """
     return "told to end by SIGTERM" if isinstance(error, Terminated) else "interrupted by the user"
+
+
+@contextmanager
+def interruptions_pass() -> Iterator[None]:
+    """Let Ctrl-C leave the block as itself, also where a library's clean-up fails on its way and hides it.
+
+    Example:
+        >>> try:
+        ...     with interruptions_pass():
+        ...         try:
+        ...             raise KeyboardInterrupt
+        ...         finally:
+        ...             None.close()
+        ... except KeyboardInterrupt:
+        ...     print("interrupted")
+        interrupted
+    """
+    try:
+        yield
+    except Exception as error:
+        behind: BaseException | None = error
+        while behind is not None and not isinstance(behind, KeyboardInterrupt):
+            behind = behind.__cause__ or behind.__context__
+        if behind is None:
+            raise
+        raise behind from None
 
 
 class RequestError(PizzeriaError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pizzeria
-from pizzeria.errors import Fault, SpecError, nearest
+from pizzeria.errors import Fault, SpecError, interruptions_pass, nearest
 from pizzeria.spec import lookups
 from pizzeria.spec.checked_files import EXPERIMENT, SCHEME, begin, checked_files, files_read
 from pizzeria.spec.reading import MAX_DEPTH, MAX_NODES, Lines, YamlPath, display, dotted, nesting, shown
@@ -160,7 +160,8 @@ def _told(loader: Any, typed: Sequence[str]) -> Iterator[None]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        yield
+        with interruptions_pass():
+            yield
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: of odd defaults, huge numbers
         raise SpecError([_hydra_fault(error, loader, typed)]) from None
     except RecursionError:
@@ -180,8 +181,9 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
     from hydra.errors import HydraException
 
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        return [list(job) for job in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]]
+        with interruptions_pass():
+            parsed = OverridesParser.create().parse_overrides(list(overrides))
+            return [list(job) for job in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]]
     except HydraException as error:
         raise SpecError([Fault("", _first_line(error), "write key=value1,value2", _COMMAND_LINE)]) from None
 
