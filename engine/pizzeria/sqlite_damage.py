@@ -63,7 +63,8 @@ def opened(path: Path, hint: str) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is written within, or nothing; one at a time."""
+    """All that is written within, or nothing. The write lock is taken first: two that read before they wrote could only
+    wait for each other."""
     connection.execute("begin immediate")
     try:
         yield

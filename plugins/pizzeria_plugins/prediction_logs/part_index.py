@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.inference.truth import Label
+from pizzeria.sqlite_damage import transaction
 from pizzeria_plugins.prediction_logs.index_place import index_folder
 from pizzeria_plugins.prediction_logs.parts import Store
 from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, Names, as_label, labels_among
@@ -155,10 +156,10 @@ class PartIndex:
         known = self._known(kind)
         new, gone = sorted(set(there) - known), known - set(there)
         for at in range(0, len(gone), _AT_ONCE):
-            with _transaction(self._connection):
+            with transaction(self._connection):
                 self._forget(kind, sorted(gone)[at : at + _AT_ONCE])
         for at in range(0, len(new), _AT_ONCE):
-            with _transaction(self._connection):
+            with transaction(self._connection):
                 known = self._known(kind)  # another process may have been faster
                 for name in new[at : at + _AT_ONCE]:
                     if name not in known:
@@ -287,7 +288,7 @@ def _made(file: str, store: Store) -> sqlite3.Connection:
     try:
         connection.execute("pragma secure_delete = on")
         if connection.execute("pragma user_version").fetchone()[0] == 0:
-            with _transaction(connection):
+            with transaction(connection):
                 if connection.execute("pragma user_version").fetchone()[0] == 0:
                     for statement in _SCHEMA.split(";\n"):
                         connection.execute(statement)
@@ -298,15 +299,3 @@ def _made(file: str, store: Store) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("begin immediate")
-    try:
-        yield
-        connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise

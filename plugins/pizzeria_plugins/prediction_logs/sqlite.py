@@ -25,6 +25,7 @@ from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
+from pizzeria.sqlite_damage import transaction
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_row, crc_of, frames, from_json, join, utc
 from pizzeria_plugins.prediction_logs.truth import (
     LABEL_COLUMNS,
@@ -142,7 +143,7 @@ def writer(options: Options, folder: Path) -> Callable[[Sequence[Mapping[str, An
         with _connect(str(path), options) as connection:
             _bring_up_to_date(connection, options)
             connection.execute("PRAGMA synchronous=NORMAL")
-            with _transaction(connection):
+            with transaction(connection):
                 connection.executemany(_INSERT, ((*row.fixed, row.rest, row.predictions, row.crc) for row in rows))
                 connection.executemany(_INSERT_PHOTO, map(_photo_row, filter(_has_photo, rows)))
 
@@ -256,7 +257,7 @@ def add_labels(options: Options, folder: Path, labels: Sequence[Label]) -> Label
     with _connect(str(path), options) as connection:
         _bring_up_to_date(connection, options)
         connection.execute("PRAGMA synchronous=FULL")
-        with _transaction(connection):
+        with transaction(connection):
             for statement in _LABELS:
                 connection.execute(statement)
             known = [label for name in {label.name for label in labels} for label in _labels(connection, name)]
@@ -273,7 +274,7 @@ def copy_labels(options: Options, folder: Path, labels: Sequence[tuple[str, Labe
     """
     with _connect(str(_file(options, folder)), options) as connection:
         _bring_up_to_date(connection, options)
-        with _transaction(connection):
+        with transaction(connection):
             for statement in _LABELS:
                 connection.execute(statement)
             connection.executemany(_INSERT_LABEL, (as_values(label, received) for received, label in labels))
@@ -355,7 +356,7 @@ def _delete(connection: sqlite3.Connection, table: str, limit: str, column: str 
     doomed = f"SELECT rowid FROM {table} WHERE {column} < ? LIMIT {_SLICE}"  # noqa: S608 - our own words, and values are parameters
     deleted = 0
     while True:
-        with _transaction(connection):
+        with transaction(connection):
             count = connection.execute(f"DELETE FROM {table} WHERE rowid IN ({doomed})", (limit,)).rowcount  # noqa: S608 - our own words, and values are parameters
         deleted += count
         if count < _SLICE:
@@ -426,7 +427,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, options: Options) -> None:
     if _is_up_to_date(connection):
         return
     _use_wal(connection, options.busy_timeout_s)
-    with _transaction(connection):
+    with transaction(connection):
         if _is_up_to_date(connection):
             return
         for statement in _SCHEMA:
@@ -501,16 +502,3 @@ def _connect(path: str, options: Options) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """The write lock is taken first: two that read before they wrote could only wait for each other."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
