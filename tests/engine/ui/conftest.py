@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.runs.store import Store
 from pizzeria.ui.access import Access
 from pizzeria.ui.app import make_app
 
 from ...plugins.servers import conftest as services
 from .pantry import Pantry, fill
+
+LOOKS_AGAIN = '<meta http-equiv="refresh"'
 
 detection_bundle = services.detection_bundle
 tabular_bundle = services.tabular_bundle
@@ -53,18 +55,21 @@ def filled(
 
 
 class Served:
-    """The application in a thread, on a port of its own."""
+    """The application in a thread, on a port of its own; it knows all runs that there are."""
 
     def __init__(self, store: Store, **access: Any) -> None:
         import uvicorn
 
-        self.access = Access("127.0.0.1", free_port(), **access)
+        listening = socket.create_server(("127.0.0.1", 0))  # held from here on: a port that is free now may soon not be
+        self.access = Access("127.0.0.1", listening.getsockname()[1], **access)
         self.url = f"http://127.0.0.1:{self.access.port}"
-        config = uvicorn.Config(make_app(store, self.access), port=self.access.port, log_level="warning")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        app = make_app(store, self.access)
+        app.state.shop.runs.read_all()  # a page waits but a moment for it, and then shows what was read so far
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
         self._thread.start()
         while not self._server.started:
+            assert self._thread.is_alive()
             time.sleep(0.02)
 
     def client(self, **more: Any) -> httpx.Client:
@@ -73,6 +78,16 @@ class Served:
     def close(self) -> None:
         self._server.should_exit = True
         self._thread.join()
+
+
+def settled(client: httpx.Client, path: str) -> httpx.Response:
+    """A page with all that is asked for beside it; as long as something is still asked, the page says to look again."""
+    until = time.monotonic() + 120
+    answer = client.get(path)
+    while LOOKS_AGAIN in answer.text and time.monotonic() < until:
+        time.sleep(0.1)
+        answer = client.get(path)
+    return answer
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ import pytest
 
 from pizzeria.runs.store import Store
 
-from .conftest import Served
+from .conftest import LOOKS_AGAIN, Served
 from .pantry import HOURS, Pantry, prices
 from .test_pages import PATHS
 
@@ -32,6 +32,30 @@ def look(browser: Any, url: str, *, width: int = 1280, scheme: str = "light") ->
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(url)
+    settle(browser)
+
+
+def settle(browser: Any) -> None:
+    """Wait until nothing is asked beside the page any more: until then it loads again by itself every few seconds."""
+    wait(browser, lambda b: LOOKS_AGAIN not in b.page_source)
+
+
+def wait(browser: Any, until: Callable[[Any], object]) -> Any:
+    """A click does not wait for the page that it leads to."""
+    from selenium.common.exceptions import StaleElementReferenceException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 120, ignored_exceptions=[StaleElementReferenceException]).until(until)
+
+
+def click(browser: Any, by: str, what: str) -> None:
+    """Click on what is there, or is there soon."""
+
+    def clicked(one: Any) -> bool:
+        one.find_element(by, what).click()
+        return True
+
+    wait(browser, clicked)
 
 
 def faults(browser: Any, pages: Served) -> list[str]:
@@ -70,14 +94,13 @@ def test_pages_fit_a_phone(browser: Any, pages: Served, scheme: str) -> None:
 
 def test_the_switch_wins_over_the_system(browser: Any, pages: Served) -> None:
     from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
 
     look(browser, f"{pages.url}/prices/monitoring?column=rooms", scheme="light")
+    chosen = "return document.documentElement.dataset.theme || 'auto'"
     for word, dark in (("dark", True), ("light", False), ("auto", False)):
-        browser.find_element(
-            By.CSS_SELECTOR, f".theme button:nth-of-type({['auto', 'light', 'dark'].index(word) + 1})"
-        ).click()
-        WebDriverWait(browser, 30).until(lambda one, dark=dark: (red(one) < 60) == dark, word)  # the page comes anew
+        click(browser, By.CSS_SELECTOR, f".theme button:nth-of-type({['auto', 'light', 'dark'].index(word) + 1})")
+        wait(browser, lambda one, word=word: one.execute_script(chosen) == word)  # the page comes anew
+        assert (red(browser) < 60) == dark, word
         assert browser.current_url == f"{pages.url}/prices/monitoring?column=rooms"
     assert faults(browser, pages) == []
 
@@ -109,18 +132,17 @@ def test_from_an_alarm_to_its_photos_and_the_label_queue(browser: Any, pages: Se
     from selenium.webdriver.common.by import By
 
     look(browser, f"{pages.url}/amenities")
-    browser.find_element(By.LINK_TEXT, "All 2, and who was told").click()
-    browser.find_element(By.LINK_TEXT, "newest chunk").click()
-    assert browser.current_url == f"{pages.url}/amenities/chunks/{HOURS}"
+    click(browser, By.LINK_TEXT, "All 2, and who was told")
+    click(browser, By.LINK_TEXT, "newest chunk")
+    wait(browser, lambda b: b.current_url == f"{pages.url}/amenities/chunks/{HOURS}")
+    settle(browser)
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 1280, "height": 3000, "deviceScaleFactor": 1, "mobile": False}
     )
-    from selenium.webdriver.support.ui import WebDriverWait
-
     drawn = "return [...document.images].filter(i => i.complete && i.naturalWidth).length"
-    WebDriverWait(browser, 30).until(lambda b: b.execute_script(drawn) == 8)
-    browser.find_element(By.LINK_TEXT, "What to label of it").click()
-    assert "These show its alarms best" in browser.page_source
+    wait(browser, lambda b: b.execute_script(drawn) == 8)
+    click(browser, By.LINK_TEXT, "What to label of it")
+    wait(browser, lambda b: "These show its alarms best" in b.page_source)
     assert faults(browser, pages) == []
 
 
@@ -128,9 +150,9 @@ def test_a_column_of_a_chart_is_a_link(browser: Any, pages: Served) -> None:
     from selenium.webdriver.common.by import By
 
     look(browser, f"{pages.url}/prices/monitoring")
-    browser.find_element(By.CSS_SELECTOR, f".chart .draw a:nth-of-type({HOURS - 1}) rect").click()
-    assert "/prices/chunks/" in browser.current_url
-    assert "Chunk 2026-05-03T22" in browser.page_source
+    click(browser, By.CSS_SELECTOR, f".chart .draw a:nth-of-type({HOURS - 1}) rect")
+    wait(browser, lambda b: "/prices/chunks/" in b.current_url)
+    wait(browser, lambda b: "Chunk 2026-05-03T22" in b.page_source)
 
 
 @pytest.fixture
@@ -144,17 +166,17 @@ def own(tmp_path: Path, tabular_bundle: Path, former_bundle: Path) -> Iterator[t
 
 def test_an_action_from_the_link_to_the_ledger(browser: Any, own: tuple[Pantry, Served]) -> None:
     from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
 
     pantry, pages = own
     former = pantry.ledger.entries("prices", "promoted")[0].sha256
     faults(browser, pages)  # those of the tests before
     look(browser, f"{pages.url}/-/in?token={pages.access.token}")
-    WebDriverWait(browser, 30).until(lambda b: b.current_url == f"{pages.url}/" and "actions on" in b.page_source)
-    browser.get(f"{pages.url}/prices/deployment")
-    browser.find_element(By.PARTIAL_LINK_TEXT, "Roll back").click()
+    wait(browser, lambda b: b.current_url == f"{pages.url}/" and "actions on" in b.page_source)
+    look(browser, f"{pages.url}/prices/deployment")
+    click(browser, By.PARTIAL_LINK_TEXT, "Roll back")
+    wait(browser, lambda b: "/prices/act/rollback" in b.current_url)
     assert pantry.ledger.champion("prices").sha256 != former  # type: ignore[union-attr]
-    browser.find_element(By.CSS_SELECTOR, "main form button").click()
-    WebDriverWait(browser, 60).until(lambda b: f"prices is back at {former[:12]}" in b.page_source)
+    click(browser, By.CSS_SELECTOR, "main form button")
+    wait(browser, lambda b: f"prices is back at {former[:12]}" in b.page_source)
     assert pantry.ledger.champion("prices").sha256 == former  # type: ignore[union-attr]
     assert faults(browser, pages) == []

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from .conftest import Served
+from .conftest import Served, settled
 from .pantry import EVIL, HOURS
 
 TABS = ("", "/runs", "/deployment", "/monitoring", "/alerts", "/data", "/decisions", "/labels")
@@ -83,7 +83,7 @@ class Sound(HTMLParser):
 
 def read(pages: Served, path: str) -> Sound:
     with pages.client() as client:
-        answer = client.get(path)
+        answer = settled(client, path)
     assert answer.status_code == 200, answer.text
     assert EVIL not in answer.text
     return Sound(answer.text)
@@ -143,14 +143,14 @@ def test_a_column_of_the_chart_leads_to_its_chunk(pages: Served) -> None:
         assert len(links) == 2 * HOURS  # the curve and the heat map
         href, title = links[HOURS - 1]
         assert title.endswith("0.638, beyond the rule")
-        chunk = Sound(client.get(href).text)
+        chunk = Sound(settled(client, href).text)
     for words in ("Chunk 2026-05-03T23", "2 alarms", "Likely behind it", "rooms", "0071-0", "usual", "still open"):
         assert words in chunk.text
 
 
 def test_photos_are_shown_small_and_as_jpeg(pages: Served) -> None:
     with pages.client() as client:
-        html = client.get(f"/amenities/chunks/{HOURS}").text
+        html = settled(client, f"/amenities/chunks/{HOURS}").text
         sources = [one.replace("&amp;", "&") for one in re.findall(r'<img src="([^"]+)"', html)]
         assert len(sources) == 8  # of the chunk and of the reference, once for both alarms
         for source in sources:
