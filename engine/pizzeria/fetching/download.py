@@ -155,7 +155,7 @@ def _settle(
             raise _mismatch(store, item, "md5", item.md5, md5.hexdigest())
         if recheck and item.mark and not store.unchanged(item):
             raise _mismatch(store, item, "the same content to the end", item.mark, "another one")
-    cache.store(stream, name, found)
-    if item.mark:
+    if item.mark:  # first: whoever comes once the file has gone from `partial` waits for nobody, and looks here
         cache.remember({name: found})
+    cache.store(stream, name, found)
     return found

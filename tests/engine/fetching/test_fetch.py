@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from importlib import import_module
@@ -14,6 +15,7 @@ import pytest
 
 from pizzeria.errors import DamagedError, DataError, PluginError
 from pizzeria.fetching import local, state
+from pizzeria.fetching.cache import Cache
 from pizzeria.fetching.store import Store
 
 ROWS = b"a,b\n1,2\n"
@@ -66,7 +68,8 @@ def test_a_server_that_cannot_begin_in_the_middle(web):
 def test_a_server_that_always_cuts_off_is_given_up(web, own_cache):
     web.files["/big.bin"] = BIG
     web.ranges = False
-    web.cuts = [100_000] * 50
+    # So much that the client must have read some of it before it hears of the cut: what it has not read is lost.
+    web.cuts = [1_000_000] * 50
     with pytest.raises(DataError, match=r"big\.bin cannot be asked"):
         local(f"{web.address}/big.bin")
     assert _kept(own_cache) == []
@@ -80,7 +83,8 @@ _FETCH = "import sys; from pizzeria.fetching import local; print(local(sys.argv[
 
 def test_kill_in_the_middle(web, own_cache):
     web.files["/big.bin"] = BIG
-    web.pace = lambda: time.sleep(0.03)
+    killed = threading.Event()
+    web.pace = lambda: killed.wait(300) if web.sent > 1_000_000 else None
     address = f"{web.address}/big.bin"
     process = subprocess.Popen([sys.executable, "-c", _FETCH, address], env=os.environ)
     while sum(file.stat().st_size for file in (own_cache / "partial").glob("*")) < 500_000:
@@ -88,8 +92,8 @@ def test_kill_in_the_middle(web, own_cache):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    killed.set()
     assert _kept(own_cache) == []
-    web.pace = lambda: None
     assert local(address).read_bytes() == BIG
     assert int(web.bodies()[-1][1].removeprefix("bytes=").rstrip("-")) >= 500_000
     assert not list((own_cache / "partial").iterdir())
@@ -102,6 +106,21 @@ def test_two_processes_fetch_it_once(web):
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = {one.communicate()[0] for one in both}
     assert len(paths) == 1
+    assert len(web.bodies()) == 1
+
+
+def test_a_process_that_comes_while_another_one_ends_does_not_fetch_it_again(web, monkeypatch):
+    web.files["/rows.csv"] = ROWS
+    real, found = Cache.store, []
+
+    def store(cache, *args):
+        real(cache, *args)
+        command = [sys.executable, "-c", _FETCH, f"{web.address}/rows.csv"]
+        found.append(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+
+    monkeypatch.setattr(Cache, "store", store)
+    path = local(f"{web.address}/rows.csv")
+    assert found == [str(path)]
     assert len(web.bodies()) == 1
 
 
