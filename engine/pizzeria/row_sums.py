@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria.errors import DamagedError
-from pizzeria.sqlite_damage import opened, transaction
+from pizzeria.sqlite_files import opened, transaction
 
 
 @contextmanager
 def opened_with_sums(path: Path, hint: str) -> Iterator[sqlite3.Connection]:
-    """A connection as `pizzeria.sqlite_damage.opened` gives it, which knows the sums.
+    """A connection as `pizzeria.sqlite_files.opened` gives it, which knows the sums.
 
     Raises:
         DamagedError: the file is damaged, or a query met a row that is not as it was written.

@@ -28,7 +28,7 @@ from typing import IO, TYPE_CHECKING, Any
 from pizzeria.atomic import filling, make_folder, rename
 from pizzeria.cache_folder import cache_folder
 from pizzeria.hashing import sha256_of_all
-from pizzeria.sqlite_damage import damage_told
+from pizzeria.sqlite_files import damage_told
 
 if TYPE_CHECKING:
     from pizzeria.contracts import Progress

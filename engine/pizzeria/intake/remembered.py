@@ -15,15 +15,19 @@ from PIL import __version__ as PILLOW
 
 from pizzeria.cache_folder import cache_folder
 from pizzeria.intake.inspection import VERSION, Inspection
+from pizzeria.sqlite_files import is_damage, remove, use_wal
 
 _AT_ONCE = 500
 """Inspections in one transaction."""
+_WAIT_S = 30.0
+"""For other processes that write."""
 
 
 class Remembered:
     """Inspections in an SQLite file, which several processes may use at once, and which a kill leaves whole.
 
-    A file that cannot be used is as good as none: what it holds can be made again. To be used as a context.
+    A file that cannot be used is as good as none, and a damaged one is removed: what it holds can be made again. To be
+    used as a context.
     """
 
     def __init__(self) -> None:
@@ -37,10 +41,13 @@ class Remembered:
     def __enter__(self) -> Remembered:
         try:
             with self._connection() as connection:
-                connection.execute("pragma journal_mode = wal")
+                use_wal(connection, _WAIT_S)
                 connection.execute("create table if not exists seen(key text primary key, found text) without rowid")
-        except sqlite3.Error:
-            self._give_up()
+        except sqlite3.Error as error:
+            self._works = False
+            if is_damage(error):  # with a new one the next time
+                with suppress(OSError):
+                    remove(self._path)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -82,15 +89,9 @@ class Remembered:
     def _connection(self) -> sqlite3.Connection:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+            found = sqlite3.connect(self._path, timeout=_WAIT_S, check_same_thread=False)
             found.execute("pragma synchronous = off")  # a kill spoils nothing; a power cut may, and is noticed
             self._local.connection = found
             with self._lock:
                 self._open.append(found)
         return found
-
-    def _give_up(self) -> None:
-        """The file is no database, or cannot be written: without it, and with a new one the next time."""
-        self._works = False
-        with suppress(OSError):
-            self._path.unlink()

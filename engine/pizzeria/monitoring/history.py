@@ -18,7 +18,7 @@ from pizzeria.atomic import make_folder
 from pizzeria.contracts import Alarm, Finding, Judged, Verdict
 from pizzeria.row_sums import checked, keep_sums, opened_with_sums
 from pizzeria.runs.store import Store
-from pizzeria.sqlite_damage import check_structure, transaction
+from pizzeria.sqlite_files import check_structure, transaction, use_wal
 
 _SCHEMA = """
 create table if not exists chunks(
@@ -126,7 +126,7 @@ class History:
     def __init__(self, folder: Path) -> None:
         self.path = make_folder(folder) / "history.sqlite"
         with self.connect() as connection:
-            connection.execute("pragma journal_mode = wal")
+            use_wal(connection)
             connection.executescript(_SCHEMA)
             _bring_up(connection)
             for table, columns in _COLUMNS.items():

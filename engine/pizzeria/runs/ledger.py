@@ -25,7 +25,7 @@ from typing import Any, Literal
 from pizzeria import atomic
 from pizzeria.clock import now
 from pizzeria.errors import DamagedError
-from pizzeria.sqlite_damage import check_structure, damage_told
+from pizzeria.sqlite_files import check_structure, damage_told, use_wal
 
 Event = Literal[
     "run_started",
@@ -114,7 +114,7 @@ class Ledger:
             raise DamagedError(f"{self._path} is empty", hint=_HINT)
         with self._open() as connection:
             self._check(connection)
-            connection.execute("pragma journal_mode = wal")
+            use_wal(connection)
             connection.executescript(_SCHEMA)
 
     @contextmanager

@@ -14,15 +14,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from pizzeria.runs.store import Store
+from pizzeria.sqlite_files import is_damage, remove, use_wal
 from pizzeria.ui.run_facts import Facts, read_facts
 
 _VERSION = 1
 _STALE_S = 2.0
+_WAIT_S = 10.0
 _BATCH = 100
 _SCHEMA = """
 create table if not exists runs(
@@ -72,13 +75,16 @@ class RunIndex:
         for _ in range(2):
             try:
                 path.parent.mkdir(exist_ok=True)
-                connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-                connection.execute("pragma journal_mode = wal")
+                connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+                use_wal(connection, _WAIT_S)
                 connection.execute("pragma synchronous = off")  # it can be made anew
                 connection.executescript(_SCHEMA)
                 return connection
-            except sqlite3.DatabaseError:  # damaged: made anew
-                path.unlink(missing_ok=True)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):  # others hold it, or it cannot be written
+                    break
+                with suppress(OSError):
+                    remove(path)  # made anew
             except OSError:
                 break
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pizzeria.row_sums import checked, keep_sums, opened_with_sums
-from pizzeria.sqlite_damage import transaction
+from pizzeria.sqlite_files import transaction, use_wal
 from pizzeria_plugins.monitors.chunks import Cut, Edge, Part, microseconds, moment_of
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Memory:
         self.path = folder / "readings.sqlite"
         self.depends = depends
         with _opened(self.path) as connection:
-            connection.execute("pragma journal_mode = wal")
+            use_wal(connection)
             connection.executescript(_SCHEMA)
             for table, columns in _COLUMNS.items():
                 keep_sums(connection, table, columns, _KEYS[table])

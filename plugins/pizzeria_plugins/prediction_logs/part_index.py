@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pizzeria.inference.truth import Label
-from pizzeria.sqlite_damage import transaction
+from pizzeria.sqlite_files import transaction
 from pizzeria_plugins.prediction_logs.index_place import index_folder
 from pizzeria_plugins.prediction_logs.parts import Store
 from pizzeria_plugins.prediction_logs.truth import LABEL_COLUMNS, Names, as_label, labels_among

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,7 +24,7 @@ from pizzeria.clock import utcnow
 from pizzeria.errors import DataError
 from pizzeria.inference.truth import Key, Label, LabelCounts, moment, sift
 from pizzeria.spec.section import Options as PluginOptions
-from pizzeria.sqlite_damage import transaction
+from pizzeria.sqlite_files import transaction, use_wal
 from pizzeria_plugins.prediction_logs.rows import COLUMNS, Row, as_row, crc_of, frames, from_json, join, utc
 from pizzeria_plugins.prediction_logs.truth import (
     LABEL_COLUMNS,
@@ -89,7 +88,6 @@ _LABELS = (
 """Made with the first label, so that a Pizzeria which knows none goes on with the file."""
 _INSERT_LABEL = f"INSERT OR IGNORE INTO labels ({', '.join(LABEL_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words, and values are parameters
 _LABELS_OF = f"SELECT {', '.join(LABEL_COLUMNS[1:])} FROM labels"  # noqa: S608 - our own words, and values are parameters
-_AGAIN_S = 0.01
 _AT_ONCE = 1_000
 """Records, of up to thousands of rows each, that are read in one transaction."""
 _QUICKLY_CHECKED = 1 << 26
@@ -426,7 +424,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, options: Options) -> None:
     """Make the tables, or add what an earlier Pizzeria's lack; of several processes at once, one does it."""
     if _is_up_to_date(connection):
         return
-    _use_wal(connection, options.busy_timeout_s)
+    use_wal(connection, options.busy_timeout_s)
     with transaction(connection):
         if _is_up_to_date(connection):
             return
@@ -445,19 +443,6 @@ def _bring_up_to_date(connection: sqlite3.Connection, options: Options) -> None:
 
 def _is_up_to_date(connection: sqlite3.Connection) -> bool:
     return _version(connection) == _VERSION and {"rows", "crc"} <= _columns(connection)
-
-
-def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """SQLite does not wait for others here: of several processes that begin a file at once, all but one are refused."""
-    until = time.monotonic() + timeout_s
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(_AGAIN_S)
 
 
 def _version(connection: sqlite3.Connection) -> int:

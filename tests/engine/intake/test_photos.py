@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 
 from pizzeria.account import Account
 from pizzeria.intake import photos as photos_module
+from pizzeria.intake import remembered as remembered_module
 from pizzeria.intake.photos import inspect_all, look_at
 from pizzeria.intake.remembered import Remembered
 
@@ -66,6 +69,20 @@ def test_a_damaged_store_is_as_good_as_none(files: list[Path], tmp_path: Path) -
     assert inspect_all(files, 100, Quiet()) == first  # without it
     assert inspect_all(files, 100, Quiet()) == first  # with a new one
     assert store.read_bytes().startswith(b"SQLite")
+
+
+def test_a_store_that_others_hold_is_left_to_them(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = inspect_all(files, 100, Quiet())
+    (store,) = (tmp_path / "cache/inspections").glob("*.sqlite")
+    monkeypatch.setattr(remembered_module, "_WAIT_S", 0.05)
+    with closing(sqlite3.connect(store)) as other:
+        other.execute("pragma journal_mode = delete")
+        other.execute("begin exclusive")
+        assert inspect_all(files, 100, Quiet()) == first  # without it
+    with Remembered() as remembered:
+        assert remembered.find(first[0].sha256, 100) == first[0]
 
 
 def test_several_at_once(files: list[Path]) -> None:

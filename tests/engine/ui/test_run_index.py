@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pizzeria.runs.store import Store
+from pizzeria.ui import run_index
 from pizzeria.ui.run_index import RunIndex
 
 SPEC = "name: prices\nproblem:\n  need: {need}\n  owner: me\n  task: tabular_regression\nmodel:\n  use: net\n"
@@ -88,6 +91,23 @@ def test_a_damaged_index_is_made_anew(store: Store) -> None:
     index = RunIndex(store)
     index.read_all()
     assert index.names() == {"prices": 1}
+
+
+def test_an_index_that_others_hold_is_left_to_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(store, "prices-01")
+    before = RunIndex(store)
+    before.read_all()
+    before._connection.close()
+    (path,) = (store.root / ".ui").glob("*.sqlite")
+    monkeypatch.setattr(run_index, "_WAIT_S", 0.05)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("pragma journal_mode = delete")
+        other.execute("begin exclusive")
+        index = RunIndex(store)
+        index.read_all()
+        assert index.names() == {"prices": 1}  # from memory
+        other.rollback()
+        assert other.execute("select count(*) from runs").fetchone() == (1,)
 
 
 def test_without_a_place_to_write_it_is_kept_in_memory(store: Store) -> None:

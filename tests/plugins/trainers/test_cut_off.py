@@ -191,7 +191,9 @@ def test_out_of_memory_cuts_the_batch_and_leaves_the_step_as_it_is(tmp_path: Pat
     seen = json.loads(done.stdout)
     parts = seen["facts"]["batch_parts"]
     assert parts in (2, 4, 8, 16)
-    assert f"out of memory: each batch of 256 goes through the network in {parts} parts from now on" in seen["said"][-1]
+    # Not always the last that was said: what the second batch needs more is in no checkpoint when it is cut off.
+    wanted = f"out of memory: each batch of 256 goes through the network in {parts} parts from now on"
+    assert [line for line in seen["said"] if line.startswith(wanted)]
     assert seen["then"] == ["going on after epoch 1 of 2"]  # and not told again: the checkpoint knows
     found, wanted = (load_file(tmp_path / name / WEIGHTS) for name in ("train", "same"))
     learnt = [name for name in wanted if "running" not in name and "num_batches" not in name]
