@@ -16,7 +16,6 @@ import pytest
 from pydantic import ValidationError
 
 from pizzeria.conformance.alerts import AlertSuite, Place, notices
-from pizzeria.conformance.asking import free_port
 from pizzeria.errors import PizzeriaError
 from pizzeria_plugins.alerts import posting, webhook
 from pizzeria_plugins.alerts.texts import SHOWN
@@ -51,7 +50,9 @@ class TestDown(AlertSuite):
 
     @contextmanager
     def broken(self, folder: Path) -> Iterator[Place]:
-        yield Place({"url": f"http://127.0.0.1:{free_port()}"})
+        with socket.socket() as held:  # so that nobody else gets the port; nobody listens there
+            held.bind(("127.0.0.1", 0))
+            yield Place({"url": f"http://127.0.0.1:{held.getsockname()[1]}"})
 
 
 def test_what_a_receiver_gets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,7 @@ def test_redirects_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(posting, "TIMEOUT_S", 2.0)  # enough to be connected, however busy the machine is
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(PizzeriaError, match="cannot be reached: ReadTimeout"):
