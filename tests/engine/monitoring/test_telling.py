@@ -183,7 +183,7 @@ PLUGINS = {
 def test_plugins_that_hang_or_fail_take_nothing_with_them(
     server: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telling, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(telling, "PATIENCE_S", 5.0)  # enough for the others, however busy the machine is
     monkeypatch.setenv("BELL_KEY", "very-secret")
     Path("plugins/alerts").mkdir(parents=True)
     head = '"""Test."""\nfrom pizzeria.spec.section import Options as Base\nclass Options(Base):\n    """None."""\n'
@@ -193,11 +193,11 @@ def test_plugins_that_hang_or_fail_take_nothing_with_them(
     post(spec, store, {0: "x"})
     unsent = dict(line.split(": ", 1) for line in send(spec, store))
     assert heard(server) == ["firing"]
-    assert unsent["hangs"] == "it did not end within 0.3 s"
+    assert unsent["hangs"] == "it did not end within 5 s"
     assert "ValueError: the bell at [hidden]" in unsent["blows_up"]
     assert "very-secret" not in json.dumps([entry.detail for entry in Ledger(store.root).entries(NAME)])
     outcome = telling.try_channels(spec)
-    assert (outcome["webhook"], outcome["hangs"]) == ("", "it did not end within 0.3 s")
+    assert (outcome["webhook"], outcome["hangs"]) == ("", "it did not end within 5 s")
     assert heard(server)[-1] == "decided"
 
 
