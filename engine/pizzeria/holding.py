@@ -17,23 +17,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-_TRIES, _PAUSE_S = 5, 0.02
+_PATIENCE_S, _PAUSE_S = 0.5, 0.02
 
 
 def take(handle: int | IO[str]) -> bool:
     """Lock what is open here, alone, if nobody holds it; returns whether that is so.
 
-    It is tried a few times, since whoever only looks whether it is held (`is_held`) holds it for that moment.
+    It is tried for a while, since whoever only looks whether it is held (`is_held`) holds it for that moment, and a
+    busy machine may stop him in the middle of it.
     """
-    for last in (*[False] * (_TRIES - 1), True):
+    until = time.monotonic() + _PATIENCE_S
+    while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if not last:
-                time.sleep(_PAUSE_S)
+            if time.monotonic() > until:
+                return False
+            time.sleep(_PAUSE_S)
         else:
             return True
-    return False
 
 
 @contextmanager

@@ -10,6 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
+from pizzeria import holding
 from pizzeria.holding import held, held_if_free, is_gone, is_held, is_held_within, mark, take
 
 
@@ -44,7 +47,7 @@ def test_links_and_what_is_not_there_are_free(tmp_path: Path) -> None:
             assert free
 
 
-def test_whoever_takes_has_patience_with_one_who_only_looks(tmp_path: Path) -> None:
+def test_whoever_takes_has_patience_with_one_who_only_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lock"
     path.touch()
     looking = threading.Event()
@@ -52,12 +55,13 @@ def test_whoever_takes_has_patience_with_one_who_only_looks(tmp_path: Path) -> N
     def look() -> None:
         with held_if_free(path):
             looking.set()
-            time.sleep(0.03)
+            time.sleep(0.2)
 
     thread = threading.Thread(target=look)
     thread.start()
     looking.wait()
-    with open(path) as stream:
+    with open(path) as stream, monkeypatch.context() as patient:
+        patient.setattr(holding, "_PATIENCE_S", 60)
         assert take(stream)
     thread.join()
     with held(path), open(path) as stream:
