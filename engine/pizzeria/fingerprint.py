@@ -139,11 +139,14 @@ class FileHashes:
         with closing(sqlite3.connect(self._path, timeout=30)) as known:
             known.execute("create table if not exists file(path text primary key, size int, mtime int, sha256 text)")
             files = _files([path for path in paths if isinstance(path, Path)])
-            entries = [(name, self._one(known, file)) for name, file in files]
+            read: list[tuple[str, int, int, str]] = []
+            entries = [(name, self._one(known, file, read)) for name, file in files]
+            # All at once at the end: who writes keeps others out, and it may take hours to read the files.
+            known.executemany("insert or replace into file values (?, ?, ?, ?)", read)
             known.commit()
         return digest(entries + [(path, "") for path in paths if isinstance(path, str)])
 
-    def _one(self, known: sqlite3.Connection, file: Path) -> str:
+    def _one(self, known: sqlite3.Connection, file: Path, read: list[tuple[str, int, int, str]]) -> str:
         stat = file.stat()
         key = str(file.absolute())
         row = known.execute("select size, mtime, sha256 from file where path = ?", (key,)).fetchone()
@@ -153,7 +156,7 @@ class FileHashes:
             sha = hashlib.file_digest(stream, "sha256").hexdigest()
         # A file changed a moment ago may change again within the clock's step, so it is not remembered yet.
         if time.time() - stat.st_mtime > _RACY_S:
-            known.execute("insert or replace into file values (?, ?, ?, ?)", (key, stat.st_size, stat.st_mtime_ns, sha))
+            read.append((key, stat.st_size, stat.st_mtime_ns, sha))
         return sha
 
 

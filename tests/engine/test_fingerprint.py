@@ -260,18 +260,38 @@ def test_an_old_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("age", "kept"), [(0.0, 0), (1.0, 0), (60.0, 1), (-60.0, 0)])
 def test_a_file_that_may_change_within_the_clock_s_step_is_not_remembered(
-    tmp_path: Path, age: float, kept: int
+    tmp_path: Path, age: float, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fingerprint._RACY_S >= 1
     path = tmp_path / "a.txt"
     path.write_text("one")
-    then = time.time() - age
-    os.utime(path, (then, then))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # it stands still, however long the machine takes
+    os.utime(path, (now - age, now - age))
     FileHashes(tmp_path / "h.sqlite").of([path])
     with closing(sqlite3.connect(tmp_path / "h.sqlite")) as known:
         rows = known.execute("select path, size, mtime, sha256 from file").fetchall()
     assert len(rows) == kept
     assert rows == [(str(path), 3, path.stat().st_mtime_ns, hashlib.sha256(b"one").hexdigest())][:kept]
+
+
+def test_whoever_reads_files_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take hours: another run of the same store goes on meanwhile."""
+    old = time.time() - 60
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (old, old))
+    plain = hashlib.file_digest
+
+    def read(*given: Any) -> Any:
+        with closing(sqlite3.connect(tmp_path / "h.sqlite", timeout=0)) as other, other:
+            other.execute("insert or replace into file values ('another', 1, 1, '')")
+        return plain(*given)
+
+    monkeypatch.setattr(hashlib, "file_digest", read)
+    FileHashes(tmp_path / "h.sqlite").of([tmp_path / "a", tmp_path / "b"])
+    with closing(sqlite3.connect(tmp_path / "h.sqlite")) as known:
+        assert known.execute("select count(*) from file").fetchone() == (3,)
 
 
 def test_a_relative_path_is_remembered_by_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
