@@ -248,9 +248,10 @@ def _result(folder: Path, fingerprint: str) -> Result | None:
 def _lock(folder: Path, wait: Callable[[], object] | None) -> int:
     """A handle that holds the lock, which is on the folder itself, so that a killed process leaves none behind."""
     while True:
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):  # of another process, which may have removed it again by now
+            folder.mkdir()
         try:
-            handle = os.open(folder, os.O_RDONLY)
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
         if not take(handle):

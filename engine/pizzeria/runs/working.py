@@ -114,7 +114,8 @@ def _announced(folder: Path, text: str) -> tuple[IO[str], Path]:
     token = secrets.token_hex(8)
     temporary, path = folder / f".{token}.tmp", folder / f"{token}.json"
     while True:
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):  # of another process, which may have removed it again by now
+            folder.mkdir()
         try:
             stream = open(temporary, "x")  # noqa: SIM115 - closed by whoever holds it
         except FileNotFoundError:  # another process that was at work here has just ended, and the folder with it
