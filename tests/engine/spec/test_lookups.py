@@ -11,10 +11,10 @@ from pizzeria.spec.lookups import LookupFault, count, fault_in
 
 def test_thirty_lines_that_double_are_refused_at_once() -> None:
     doubling = {f"b{i}": f"${{b{i + 1}}}${{b{i + 1}}}" for i in range(30)} | {"b30": "x"}
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: a busy machine lets nobody go on at once
     with pytest.raises(LookupFault, match="look-ups would be followed"):
         count(doubling, 5000)
-    assert time.perf_counter() - started < 0.2
+    assert time.thread_time() - started < 0.2
 
 
 def test_long_texts_and_whole_sections_are_counted_as_often_as_they_are_written_out() -> None:
