@@ -157,6 +157,9 @@ def test_a_plugin_that_hangs_on_import_is_given_up(
     )
     _plugin(working_folder, "alerts", "slow", (stubborn if how == "STUBBORN" else how) + GOOD)
     monkeypatch.setenv("PIZZERIA_PLUGIN_TIMEOUT_S", "0.2")
+    if how == "STUBBORN":  # it has two alarms to swallow, and must not get the third, however busy the machine is
+        monkeypatch.setenv("PIZZERIA_PLUGIN_TIMEOUT_S", "2")
+        monkeypatch.setattr(plugin_guard, "_AGAIN_S", 2)
     before = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0
     if how == "STUBBORN":  # it swallows each alarm, and comes to its end all the same
         registry.load("alerts", "slow")
@@ -255,7 +258,7 @@ def test_a_limit_leaves_another_alarm_alone() -> None:
     try:
         with plugin_guard.within(60):
             pass
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not rang and time.monotonic() < deadline:
             time.sleep(0.01)
         assert rang
