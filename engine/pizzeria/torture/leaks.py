@@ -75,7 +75,7 @@ class Watch:
 
     def found(self) -> dict[str, list[Held]]:
         """Samples by process, such as `worker 4711`."""
-        return {f"{self.names[key]} {key[0]}": samples for key, samples in self.samples.items()}
+        return {f"{self.names[key]} {key[0]}": samples for key, samples in list(self.samples.items())}
 
 
 def living(store: Path) -> list[psutil.Process]:
