@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -27,6 +28,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Two cores are shared by two tests, their services and browsers: threads that wait for one another by spinning take 2.6
 # times the processor time of one thread alone.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Hypothesis gives an example 200 ms, and a busy machine may stop a test for longer than that.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 DEMO = ("tests/end_to_end/test_commands.py", "tests/end_to_end/test_demo.py")
 
