@@ -131,8 +131,8 @@ def test_a_killed_prediction_goes_on(make_bundle, photos: Path, tmp_path: Path) 
         "from pizzeria.bulk.work import Work\n"
         "def slowly(work, items):\n"
         "    answer = work.open()\n"
-        "    for item in items:\n"
-        "        time.sleep(0.05); yield answer(item)\n"
+        "    for number, item in enumerate(items):\n"
+        "        time.sleep(600 * (number == 6)); yield answer(item)\n"
         f"predict_in_bulk(Path({str(tmp_path / 'bundle')!r}), 40, [{str(photos)!r}], {str(tmp_path / 'out')!r}, slowly,"
         " PlainProgress(), part_rows=1)\n"
     )
