@@ -188,10 +188,10 @@ def test_a_zip_with_very_many_files_is_refused_at_once(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         for i in range(30_000):
             archive.writestr(f"{i}", b"")
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor, for which others wait, too
     with pytest.raises(BundleError, match="30000 files of 0 bytes"):
         open_bundle(tmp_path / "b.zip")
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_a_zip_whose_model_is_a_bomb_is_refused(tmp_path: Path) -> None:
