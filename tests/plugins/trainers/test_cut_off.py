@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -318,8 +319,16 @@ def test_a_full_disk_is_said_and_older_checkpoints_stand(
     whole: tuple[TrainJob, dict[str, Any]], tmp_path: Path
 ) -> None:
     job, wanted = whole
+
+    def fill() -> None:
+        until = time.monotonic() + 60
+        while not (tmp_path / "checkpoints" / "epoch-000001").is_dir():  # steps do not wait for what is being written
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))
+
     with _full_disk(2**40) as _:
-        cut = _cut(job, tmp_path, At(20, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))))
+        cut = _cut(job, tmp_path, At(20, fill))
         with pytest.raises(TrainingError, match=r"epoch-000002 cannot be written: File too large") as caught:
             lightning.train(cut)
     assert "make room" in caught.value.hint
