@@ -33,7 +33,7 @@ LIVE = tuple(
 class Oven(TargetSuite):
     """The suite with a small server, which is up in half a second."""
 
-    options: ClassVar[Any] = {"ready_timeout_s": 15}
+    options: ClassVar[Any] = {"ready_timeout_s": 60}
 
     @classmethod
     def serving(cls) -> Serving:
