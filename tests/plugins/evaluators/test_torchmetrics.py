@@ -345,9 +345,9 @@ def test_three_hundred_photos_take_seconds() -> None:
     crowded = tuple(
         Boxes(np.tile(b.xyxy, (20, 1)), np.tile(b.scores * 0.5, 20), np.tile(b.labels, 20)) for b in predictions.boxes
     )
-    start = time.perf_counter()
+    start = time.process_time()  # others may have the processor meanwhile
     run("object_detection", Predictions(predictions.keys, boxes=crowded), truth)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_reading_the_options_imports_no_heavy_library() -> None:

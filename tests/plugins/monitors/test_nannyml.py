@@ -258,4 +258,4 @@ print("seconds", time.perf_counter() - start)
 def test_a_pass_over_200_photos_takes_seconds(traffic: Traffic, detection: Problem, healthy: Verdict) -> None:
     start = time.process_time()
     judge(detection, traffic(150, 1), traffic(200, 2, labels=False), **DEFAULTS)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 10

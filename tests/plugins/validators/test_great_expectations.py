@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +287,12 @@ def test_the_real_listing_photos_pass(tmp_path: Path) -> None:
     assert find(outcomes, "unique", "images", column="sha256").unexpected > 0
 
 
+def used_by_children() -> float:
+    """Seconds of the processor, which others may have meanwhile; of processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_it_is_quick_quiet_and_leaves_no_file(tmp_path: Path) -> None:
     """1,284 photos with 4,091 boxes (the size of ../shared/data/listings) in a process of their own."""
     script = """
@@ -304,8 +310,8 @@ success = ({"metric": "map", "at_least": 0},)
 problem = Problem(need="n", owner="o", task="object_detection", classes=("bed",), success=success)
 print(all(o.success or o.severity != "critical" for o in validate(Tables(images=images, boxes=boxes), problem, {})))
 """
-    start = time.perf_counter()
+    start = used_by_children()
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert time.perf_counter() - start < 30
+    assert used_by_children() - start < 30
     assert (done.stdout, done.stderr) == ("True\n", "")
     assert list(tmp_path.iterdir()) == []
