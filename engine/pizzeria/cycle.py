@@ -89,13 +89,13 @@ def go_round(name: str, store: Store, every_s: Mapping[Kind, float], say: Callab
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
-        for i, (kind, seconds) in enumerate(every_s.items()):
-            first = due(kind, name, store, seconds)
-            at = "at once" if first <= utcnow() else f"at {first.isoformat(timespec='seconds')}"
-            say(f"{now()}  {kind} of {name} every {seconds:g} s, next {at}")
-            first += timedelta(milliseconds=10 * i)  # in the order given
-            scheduler.add_job(passes.make, "interval", (kind,), id=kind, seconds=seconds, next_run_time=first)
-        with _until_told() as told:
+        with _until_told() as told:  # before it says anything: whoever has read that may end it
+            for i, (kind, seconds) in enumerate(every_s.items()):
+                first = due(kind, name, store, seconds)
+                at = "at once" if first <= utcnow() else f"at {first.isoformat(timespec='seconds')}"
+                say(f"{now()}  {kind} of {name} every {seconds:g} s, next {at}")
+                first += timedelta(milliseconds=10 * i)  # in the order given
+                scheduler.add_job(passes.make, "interval", (kind,), id=kind, seconds=seconds, next_run_time=first)
             scheduler.start()
             told.wait()
         passes.end()

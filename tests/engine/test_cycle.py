@@ -42,7 +42,7 @@ def test_it_goes_round_until_sigterm(stall: Stall) -> None:
     for _ in range(2):
         assert "maintain of prices: done: prices: kept" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, rest
     assert rest.splitlines()[-1].endswith("  the cycle of prices ends")
 
@@ -55,9 +55,20 @@ def test_it_ends_in_the_middle_of_a_pass(stall: Stall) -> None:
         process.stdout.readline()
         time.sleep(0.5)  # wherever the pass is by then
         process.send_signal(signal.SIGTERM)
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, rest
     assert stall.ledger.entries("prices", "decided") == []
+
+
+def test_it_ends_at_once_when_it_has_said_what_it_is_about_to_do(stall: Stall) -> None:
+    ok("deploy", "prices-a")
+    process = stall.popen("cycle", "prices")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert rest.splitlines()[-1].endswith("  the cycle of prices ends")
 
 
 def test_intervals_come_from_the_options_the_spec_or_the_default(stall: Stall) -> None:
@@ -107,7 +118,7 @@ def test_a_cycle_goes_on_in_the_rhythm_of_the_one_before(stall: Stall) -> None:
     assert lines[1].endswith("maintain of prices every 86400 s, next at once\n")
     assert "maintain of prices: done" in lines[2]
     process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=120)
     assert "monitor of prices: " not in rest
 
 
@@ -120,6 +131,6 @@ def test_monitoring_waits_for_no_training(stall: Stall) -> None:
         for _ in range(2):
             assert "monitor of prices: " in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, rest
     assert stall.ledger.entries("prices", "decided") == []
