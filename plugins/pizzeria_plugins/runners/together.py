@@ -109,13 +109,13 @@ def _wait_for_the_last(job: TrainJob) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                if not told:
+                    job.progress.say("waiting for the processes of an earlier try to end")
+                elif time.monotonic() > deadline:
                     raise TrainingError(
                         f"processes of an earlier try are still training in {job.folder}",
                         hint="end them (pizzeria_plugins.runners.member, or Ray's workers), and run it again",
                     ) from None
-            if not told:
-                job.progress.say("waiting for the processes of an earlier try to end")
             told = True
             time.sleep(0.5)
 
