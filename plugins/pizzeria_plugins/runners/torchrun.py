@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,7 +73,7 @@ def train(options: Options, trainer: Trainer, job: TrainJob) -> Mapping[str, Any
         with (
             open(log, "wb") as said,
             subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=_die_with_parent
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=partial(_die_with, os.getpid())
             ) as process,
         ):
             try:
@@ -109,8 +110,8 @@ def torchrun_command(options: Options, path: Path) -> list[str]:
     ]
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGTERM)
-        if os.getppid() == 1:
+        if os.getppid() != parent:  # it has ended before; a parent that is the first process of a container has not
             os.kill(os.getpid(), signal.SIGTERM)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -140,6 +143,16 @@ def test_each_machine_is_told_what_to_type(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("above", "code"), [(1, 0), (2, -signal.SIGTERM)])
+def test_torchrun_starts_below_the_first_process_and_not_without_its_own(
+    monkeypatch: pytest.MonkeyPatch, above: int, code: int
+) -> None:
+    monkeypatch.setattr(os, "getppid", lambda: above)
+    command = [sys.executable, "-c", ""]
+    with subprocess.Popen(command, preexec_fn=lambda: torchrun._die_with(1)) as process:
+        assert process.wait(60) == code
+
+
 @pytest.mark.slow
 def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(job: TrainJob, ray_cluster: Any) -> None:
     job = replace(
@@ -164,8 +177,8 @@ def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(job: Trai
 
 
 def _kill_a_worker(folder: Path, killed: list[int]) -> None:
-    """As soon as there is a checkpoint to go on from."""
-    while not (folder / "checkpoints" / "epoch-000002").exists():
+    """As soon as there is a checkpoint to go on from; which, is not certain: the newest two are kept alone."""
+    while not any((folder / "checkpoints").glob("epoch-*")):
         time.sleep(0.01)
     workers = [one for one in psutil.Process().children(recursive=True) if _is_worker(one)]
     workers[-1].send_signal(signal.SIGKILL)
