@@ -85,7 +85,7 @@ def at_work(run: Run, name: str, stages: Mapping[str, str]) -> Iterator[None]:
         stages: Name to fingerprint.
     """
     folder = run.folder / FOLDER
-    for path in folder.glob("*.json"):
+    for path in _notes(folder):
         if not is_held(path) or is_gone(_mark_in(path)):
             path.unlink(missing_ok=True)
     said = {"name": name, "pid": os.getpid(), "mark": mark(), "since": now(), "stages": dict(stages)}
@@ -135,7 +135,8 @@ def _announced(folder: Path, text: str) -> tuple[IO[str], Path]:
 
 def works(store: Store, run: str = "*") -> list[Work]:
     """All work that is going on or was cut off, or that of one run; the oldest first."""
-    found = [_read(path, store) for path in store.root.glob(f"{run}/{FOLDER}/*.json")]
+    runs = store.root.iterdir() if run == "*" else [store.root / run]
+    found = [_read(path, store) for one in runs for path in _notes(one / FOLDER)]
     return sorted((one for one in found if one is not None), key=lambda one: (one.since, one.run))
 
 
@@ -152,6 +153,15 @@ def settle(store: Store) -> list[Work]:
                 message = f"its process was killed; last seen at work {one.seen}; the same command goes on"
                 ledger.add("run_stopped", one.name, run=one.run, detail={"message": message, "killed": True})
     return found
+
+
+def _notes(folder: Path) -> list[Path]:
+    """The files in it; none where there is no such folder, or the last process at work there has just removed it, for
+    which `glob` raises."""
+    try:
+        return [path for path in folder.iterdir() if path.suffix == ".json"]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
 
 
 def _mark_in(path: Path) -> str:
@@ -185,8 +195,13 @@ def _read(path: Path, store: Store) -> Work | None:
 
 def _times(folder: Path) -> list[float]:
     """When it and what lies in it, two levels deep, was changed."""
+    paths = [folder]
+    for at, folders, files in os.walk(folder):  # which passes over what is renamed or removed meanwhile
+        paths += [Path(at, name) for name in (*folders, *files)]
+        if at != os.fspath(folder):
+            folders.clear()
     out = []
-    for path in (folder, *folder.glob("*"), *folder.glob("*/*")):
+    for path in paths:
         with suppress(OSError):
             out.append(path.lstat().st_mtime)
     return out

@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -131,6 +133,24 @@ def test_stages_stay_while_a_run_begins(store: Store) -> None:
     with held(store.cache, shared=True):
         found = clear(store)
     assert (found.gone, found.kept) == ([], ["stages: a run begins just now, or another gc is at work"])
+
+
+def test_a_run_may_end_just_when_it_is_looked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = store.open_run("prices-1", "name: prices\n").folder / ".at_work"
+    notes.mkdir()
+
+    def beaten(look: Callable[..., Any]) -> Callable[..., Any]:
+        def late(path: Any = ".") -> Any:
+            if path in (notes, str(notes)) and notes.exists():
+                notes.rmdir()
+            return look(path)
+
+        return late
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, beaten(getattr(os, name)))
+    assert gone(store) == []
+    assert not notes.exists()
 
 
 def test_a_training_that_was_cut_off_stays_until_it_is_so_old(store: Store) -> None:
