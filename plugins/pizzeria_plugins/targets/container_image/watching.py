@@ -12,8 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +23,7 @@ BROUGHT = Path("/opt/pizzeria/store")
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PATIENCE_S = 20.0
+_LOOK_S = 0.5
 
 
 def seconds(interval: str) -> float:
@@ -52,35 +53,38 @@ def lay_out(brought: Path, store: Path) -> None:
 
 def watch(name: str, every_s: float, store: Path) -> None:
     """Make a pass now, and then at each interval; a pass that fails stops nothing."""
-    over = threading.Event()
+    # No Event, and no long wait: Python hears a signal that comes as a wait begins only when the wait is over, and one
+    # inside of `Event.wait` finds its lock taken by this very thread.
+    over: list[int] = []
     at_work: list[subprocess.Popen[bytes]] = []
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        over.set()
+    def end(number: int, _frame: FrameType | None) -> None:
+        over.append(number)
         for process in at_work:
             process.terminate()
 
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, end)
     command = [sys.executable, "-m", "pizzeria.cli", "--store", str(store), "monitor", name]
-    while not over.is_set():
+    while not over:
         begun = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         at_work[:] = [process]
-        if over.is_set():
+        if over:
             process.terminate()
         code = _end_of(process, over)
         print(f"monitor of {name}: exit code {code}", flush=True)
-        over.wait(max(0.0, every_s - (time.monotonic() - begun)))
+        while not over and (left := begun + every_s - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_S))
 
 
-def _end_of(process: subprocess.Popen[bytes], over: threading.Event) -> int:
+def _end_of(process: subprocess.Popen[bytes], over: Sequence[int]) -> int:
     told = 0.0
     while True:
         try:
-            return process.wait(0.5)
+            return process.wait(_LOOK_S)
         except subprocess.TimeoutExpired:
-            told = told or (time.monotonic() if over.is_set() else 0.0)
+            told = told or (time.monotonic() if over else 0.0)
             if told and time.monotonic() - told > _PATIENCE_S:
                 process.kill()
 

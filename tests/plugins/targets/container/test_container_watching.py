@@ -43,6 +43,6 @@ def test_a_pass_that_fails_stops_nothing_and_sigterm_ends_it(tmp_path: Path) -> 
         try:
             assert process.stdout.readline() == b"monitor of rooms: exit code 2\n"  # there is no run of that name
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
