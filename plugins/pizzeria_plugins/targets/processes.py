@@ -11,7 +11,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ _KEEPS_MARKS = {"SPT_NOENV": "1"}
 _LOOK_S = 0.5
 """Looking through all processes of the machine takes time; known ones are looked at more often."""
 _LOAD_S = 10.0
+_THREADS_S = 10.0
 _started: list[subprocess.Popen[bytes]] = []
 """What this process started: it must collect their exit status, or they stay as zombies."""
 
@@ -99,7 +100,9 @@ def stop(find: Callable[[], list[psutil.Process]], patience_s: float) -> None:
 
     deadline = time.monotonic() + patience_s
     told: set[int] = set()
+    seen: dict[int, psutil.Process] = {}
     while found := find():  # again and again: one more may have been started just now
+        seen |= {process.pid: process for process in found}
         late = time.monotonic() >= deadline
         pids = {process.pid for process in found}
         for process in found:
@@ -112,6 +115,18 @@ def stop(find: Callable[[], list[psutil.Process]], patience_s: float) -> None:
         next_look = time.monotonic() + (0.02 if late else min(_LOOK_S, max(0, deadline - time.monotonic())))
         while any(map(_is_there, found)) and time.monotonic() < next_look:
             time.sleep(0.02)
+    # Of one that was killed, the first thread may go before the others, which hold its port until they are gone, too.
+    deadline = time.monotonic() + _THREADS_S
+    while any(map(_has_threads, seen.values())) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _has_threads(process: psutil.Process) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.num_threads() > 1
+    return False
 
 
 def _is_there(process: psutil.Process) -> bool:
@@ -123,10 +138,18 @@ def _is_there(process: psutil.Process) -> bool:
 
 
 def _with(name: str, value: str) -> list[psutil.Process]:
+    _started[:] = [process for process in _started if process.poll() is None]
+    return [one for one in _all() if _variable(one, name) == value]
+
+
+def _all() -> Iterator[psutil.Process]:
+    """Each looked at anew: `psutil.process_iter` remembers them, and of one that has the id of another one that is gone
+    it says once that it is that one, and once nothing."""
     import psutil
 
-    _started[:] = [process for process in _started if process.poll() is None]
-    return [one for one in psutil.process_iter() if _variable(one, name) == value]
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error):
+            yield psutil.Process(pid)
 
 
 def _variable(process: psutil.Process, name: str) -> str | None:

@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
+import psutil
 import pytest
 
 from pizzeria_plugins.targets import processes
+
+from .conftest import until
 
 NAMED = """
 import sys, setproctitle
@@ -22,15 +26,16 @@ sys.stdin.read()
 def test_a_process_that_names_itself_is_found(tmp_path: Path) -> None:
     """setproctitle writes over the environment, unless it is told not to."""
     pytest.importorskip("setproctitle")
-    marks = processes.marks("a-token", tmp_path)
+    token = uuid4().hex
+    marks = processes.marks(token, tmp_path)
     with subprocess.Popen(
         [sys.executable, "-c", NAMED], env=os.environ | marks, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert [one.pid for one in processes.marked("a-token")] == [process.pid]
+        assert [one.pid for one in processes.marked(token)] == [process.pid]
         assert [one.pid for one in processes.others(tmp_path)] == [process.pid]
-        processes.stop(lambda: processes.marked("a-token"), 5)
+        processes.stop(lambda: processes.marked(token), 60)
         assert process.wait() != 0
 
 
@@ -52,9 +57,22 @@ def test_a_process_is_found_as_soon_as_it_is_started(tmp_path: Path) -> None:
 
 def test_a_program_that_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
     read, write = os.pipe()
-    environment = {**os.environ, **processes.marks("ended", tmp_path)}
+    token = uuid4().hex
+    environment = {**os.environ, **processes.marks(token, tmp_path)}
     processes.start(["true"], environment, tmp_path, tmp_path / "log", read)
     os.close(read)
     os.close(write)
-    processes.stop(lambda: processes.marked("ended"), 5)
-    assert processes.marked("ended") == []
+    processes.stop(lambda: processes.marked(token), 5)
+    assert processes.marked(token) == []
+
+
+def test_a_process_is_found_whose_id_was_another_ones(tmp_path: Path) -> None:
+    """psutil remembers whom it has seen: a keeper that looks after weeks finds new processes under ids of old ones."""
+    token = uuid4().hex
+    with subprocess.Popen(["sleep", "600"], env=os.environ | processes.marks(token, tmp_path)) as process:
+        until(lambda: processes.marked(token))
+        list(psutil.process_iter())
+        remembered = psutil._pmap[process.pid]
+        remembered._create_time, remembered._ident = 1.0, (process.pid, 1.0)
+        processes.stop(lambda: processes.marked(token), 60)
+        assert process.wait(60) != 0
