@@ -58,8 +58,8 @@ class Keeper:
     async def run(self) -> None:
         """Until it is told to go, or has no service to keep."""
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._left.set)  # first: who can reach it may end it
         server = await asyncio.start_unix_server(self._talk, self._control, limit=_MAX_REQUEST)
-        loop.add_signal_handler(signal.SIGTERM, self._left.set)
         idle = asyncio.create_task(self._leave_when_idle())
         try:
             await self._left.wait()
