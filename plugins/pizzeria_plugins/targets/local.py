@@ -33,8 +33,8 @@ from pizzeria_plugins.targets.local_keeper.deployment import LOG, PROTOCOL, Depl
 if TYPE_CHECKING:
     import psutil
 
-_ANSWER_S = 0.8
-_SETTLE_S = 5.0
+_ANSWER_S = 5.0
+_SETTLE_S = 30.0
 _SLACK_S = 60.0
 
 

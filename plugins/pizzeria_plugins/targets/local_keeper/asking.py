@@ -20,8 +20,10 @@ from pizzeria_plugins.targets.local_keeper.deployment import KEEPER_LOG
 
 _LONGEST_PATH = 90
 """Bytes of a socket's path, which the system limits to 107."""
-_START_S = 20.0
+_START_S = 60.0
 _GIVE_UP_S = 30.0
+_STATE_S = 20.0
+"""A keeper that listens and says nothing for so long is no keeper; a busy machine takes a second or two."""
 
 
 def start(folder: Path, listener: socket.socket) -> tuple[str, str]:
@@ -92,7 +94,7 @@ def alive(control: str) -> bool:
 def state(control: str) -> dict[str, Any]:
     """How its service is, as the keeper sees it; nothing where there is no keeper."""
     with suppress(OSError, ValueError):
-        for answer in ask(control, {"do": "status"}, 2):
+        for answer in ask(control, {"do": "status"}, _STATE_S):
             return answer
     return {}
 
