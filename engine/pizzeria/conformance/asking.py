@@ -13,6 +13,7 @@ from pizzeria.conformance.corpus import Case, Send
 from pizzeria.errors import DeploymentError, PizzeriaError
 
 _PAUSE_S = 0.05
+_given: set[int] = set()
 
 
 class Quiet:
@@ -88,13 +89,15 @@ class Asker:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on.
+    """A TCP port of this machine that nobody listens on; another one each time.
 
-    It is none of those that the system gives away by itself (from 32768 on), so that no connection of another process,
-    and no server that takes any port, has it before it is used here.
+    It lies below those that systems give to outgoing connections, and to servers that take any: those begin at 32768,
+    and one of them may be somebody else's before it is used here.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_768)
         with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
