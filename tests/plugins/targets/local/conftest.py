@@ -6,9 +6,7 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import signal
-import socket
 import sys
 import threading
 import time
@@ -19,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release, Rendered
 from pizzeria.inference.bundle import open_bundle, write_bundle
 from pizzeria.spec.stages import Serving
@@ -87,15 +86,6 @@ class Silent:
         self.lines.append(text)
 
 
-def free_port() -> int:
-    """One that the system gives to nobody else's outgoing connection before it is used here: those begin at 32768."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_768)
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 def make_bundle(folder: Path, name: str) -> Path:
     model = folder.parent / f"{folder.name}.onnx"
     model.write_bytes(name.encode())
@@ -130,7 +120,7 @@ def release_of(bundle: Path, state: Path, **changes: Any) -> Release:
 
 @pytest.fixture
 def options() -> local.Options:
-    return local.Options(port=free_port(), ready_timeout_s=10, stop_timeout_s=5)
+    return local.Options(port=free_port(), ready_timeout_s=120, stop_timeout_s=60)
 
 
 @pytest.fixture
@@ -179,13 +169,10 @@ def kill_all(state: Path) -> None:
     """Kill the keeper, and then what it kept."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(record(state).keeper, signal.SIGKILL)
-    for process in processes.others(state / "amenities"):
-        with contextlib.suppress(Exception):
-            process.kill()
-    until(lambda: not processes.others(state / "amenities"))
+    processes.stop(lambda: processes.others(state / "amenities"), 0)
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 20) -> None:
+def until(condition: Callable[[], Any], timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -193,7 +180,8 @@ def until(condition: Callable[[], Any], timeout_s: float = 20) -> None:
 
 
 class Asking(threading.Thread):
-    """Asks `/readyz` all the time, each time on a connection of its own, and notes what it gets."""
+    """Asks `/readyz` all the time, each time on a connection of its own, and notes what it gets: once at least before
+    what happens meanwhile, and once after it."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
@@ -201,8 +189,10 @@ class Asking(threading.Thread):
         self.found: list[str] = []
 
     def run(self) -> None:
-        while not self._done.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        last = False
+        while not last:
+            last = self._done.is_set()
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
             with contextlib.closing(connection):
                 try:
                     connection.request("GET", "/readyz")
@@ -213,6 +203,7 @@ class Asking(threading.Thread):
 
     def __enter__(self) -> Asking:
         self.start()
+        until(lambda: self.found)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
 from pizzeria.observation import readiness
@@ -23,7 +24,7 @@ from pizzeria.spec.stages import Serving
 from pizzeria_plugins.targets import local, processes
 from pizzeria_plugins.targets.local_keeper import asking, listener
 
-from .conftest import Asking, Silent, SmallServer, free_port, record, token, until
+from .conftest import Asking, Silent, SmallServer, record, token, until
 
 FORK = multiprocessing.get_context("fork")
 MUTE = SmallServer("mute")
@@ -62,14 +63,14 @@ def test_one_that_fails_disturbs_nobody(release: Release, newer: Release, option
     local.apply(release, options, Silent())
     before = record(state)
     with Asking(options.port) as asking_all_the_time:
-        for mode, says, words in (
-            ("broken", "", "ended before it was ready"),
-            ("good", "123456789012345", "answers with bundle 123456789012"),
-            ("mute", "", "not ready after 1 s"),
+        for mode, says, words, limit_s in (
+            ("broken", "", "ended before it was ready", options.ready_timeout_s),
+            ("good", "123456789012345", "answers with bundle 123456789012", options.ready_timeout_s),
+            ("mute", "", "not ready after 1 s", 1),
         ):
-            short = options.model_copy(update={"ready_timeout_s": 1})
+            how = options.model_copy(update={"ready_timeout_s": limit_s})
             with pytest.raises(DeploymentError, match=words):
-                local.apply(replace(newer, server=SmallServer(mode, says)), short, Silent())
+                local.apply(replace(newer, server=SmallServer(mode, says)), how, Silent())
     # Only the one that is ready, and says so, may have answered.
     assert set(asking_all_the_time.found) - {"123456789012345"} == {release.sha256}
     assert record(state) == before
@@ -156,7 +157,7 @@ def test_a_command_that_goes_away_takes_its_service_along(
     with command(replace(newer, server=MUTE), options) as deploying, Asking(options.port) as asking_all_the_time:
         until(lambda: len(service_pids(state)) >= 4)
         os.kill(deploying.pid or 0, end)
-        deploying.join(20)
+        deploying.join(120)
         if end == signal.SIGINT:
             assert (record(state), service_pids(state)) == before, "the command waits until that is so"
         until(lambda: service_pids(state) == before[1])
@@ -310,7 +311,7 @@ def test_another_secret_is_another_service_and_is_nowhere_on_disk(
     for key in ("a-first-secret-key", "a-second-secret-key", "a-second-secret-key"):
         monkeypatch.setenv("KEYS", key)
         local.apply(locked, options, Silent())
-        seen.append((record(state).pid, readiness(f"http://127.0.0.1:{options.port}")["key"]))
+        seen.append((record(state).pid, readiness(f"http://127.0.0.1:{options.port}", 120)["key"]))
     assert [key for _, key in seen] == ["a-first-secret-key", "a-second-secret-key", "a-second-secret-key"]
     assert seen[0][0] != seen[1][0]
     assert seen[1] == seen[2]
@@ -342,8 +343,8 @@ def test_a_server_that_does_not_say_its_bundle_is_asked(
 
 def test_two_commands_queue(release: Release, newer: Release, options: local.Options, state: Path) -> None:
     with command(release, options) as one, command(newer, options) as two:
-        one.join(20)
-        two.join(20)
+        one.join(120)
+        two.join(120)
         assert (one.exitcode, two.exitcode) == (0, 0)
     assert local.status("amenities", options, state).state == "live"
     assert len(service_pids(state)) == 2

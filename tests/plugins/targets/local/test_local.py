@@ -15,11 +15,18 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pizzeria.contracts import Release
+from pizzeria.contracts import Release, Rendered
 from pizzeria.errors import BundleError, DeploymentError
 from pizzeria_plugins.targets import local, processes
 
 from .conftest import Silent, SmallServer, kill_all, record, token
+
+
+class Mute:
+    """A server that is never ready; a shell has said its word long before a Python would have started."""
+
+    def render(self, release: Release, host: str, port: int) -> Rendered:
+        return Rendered(commands=[["sh", "-c", "echo hello from the service; exec sleep 600"]])
 
 
 def test_a_service_comes_up_outlives_its_command_and_goes(
@@ -83,9 +90,9 @@ def test_a_service_that_ends_at_once_shows_the_end_of_its_log(
 def test_a_service_that_never_is_ready_is_given_up_and_ended(
     release: Release, options: local.Options, state: Path
 ) -> None:
-    short = options.model_copy(update={"ready_timeout_s": 0.5})
-    with pytest.raises(DeploymentError, match=r"(?s)not ready after 0\.5 s.*hello from the service"):
-        local.apply(replace(release, server=SmallServer("mute")), short, Silent())
+    short = options.model_copy(update={"ready_timeout_s": 1})
+    with pytest.raises(DeploymentError, match=r"(?s)not ready after 1 s.*hello from the service"):
+        local.apply(replace(release, server=Mute()), short, Silent())
     assert [one.pid for one in processes.others(state / "amenities")] == []
 
 
@@ -149,7 +156,7 @@ def test_another_process_with_the_same_id_is_left_alone(release: Release, option
     local.apply(release, options, Silent())
     path = state / "amenities" / "deployment.json"
     kill_all(state)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as stranger:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": stranger.pid, "keeper": stranger.pid}))
         assert local.status("amenities", options, state).state == "dead"
         local.remove("amenities", options, state)
@@ -168,7 +175,7 @@ def test_no_proxy_of_the_environment_stands_between(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert local.apply(release, options, Silent()).state == "live"
-    connection = http.client.HTTPConnection("127.0.0.1", options.port, timeout=2)
+    connection = http.client.HTTPConnection("127.0.0.1", options.port, timeout=120)
     with contextlib.closing(connection):
         connection.request("GET", "/readyz")
         assert connection.getresponse().status == 200
