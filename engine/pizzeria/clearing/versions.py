@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pizzeria.clearing.leftovers import Leftover
 from pizzeria.deployments.turn import holder
@@ -36,5 +37,6 @@ def _named(store: Store) -> set[tuple[str, str]]:
         for path in store.root.glob(pattern):
             if path.is_file():
                 own = (path.parents[1].name, path.parent.name)
-                found |= {one for one in _NAMED.findall(path.read_text(errors="replace")) if one != own}
+                with suppress(FileNotFoundError):  # of maintenance, which removed it just now and has its turn still
+                    found |= {one for one in _NAMED.findall(path.read_text(errors="replace")) if one != own}
     return found
