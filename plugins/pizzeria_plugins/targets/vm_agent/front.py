@@ -100,14 +100,14 @@ class Front:
                 f"nginx refuses its configuration: {tested.stdout.strip()}",
                 "where the deployment is not named there, it was broken before: nginx -t on the machine says so too",
             )
-        before = _workers()
+        workers = _workers()
         self._reload()
         generation = text.split(f"location = {FRONT} ", 1)[1].split('return 200 "', 1)[1].split(" ", 1)[0]
         sure, deadline = 0, time.monotonic() + self._wait_s
         while sure < _SURE:
             status, body = ask(self.address, FRONT, wait_s=2)
             said, _, worker = body.decode("latin-1").partition(" ")
-            taken_up = status == 200 and said == generation and not _still_accepting(before, worker)
+            taken_up = status == 200 and said == generation and not _still_accepting(workers, worker)
             sure = sure + 1 if taken_up else 0
             if sure:
                 continue

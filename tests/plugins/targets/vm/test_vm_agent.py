@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.shipment import content_hash
 from pizzeria_plugins.targets.vm_agent import environments, files
 from pizzeria_plugins.targets.vm_agent.conversation import Conversation, Failure, Gone
+from pizzeria_plugins.targets.vm_agent.front import FRONT, Front
 
 
 def test_an_environment_that_a_slot_may_need_is_never_pruned(tmp_path: Path) -> None:
@@ -81,6 +83,21 @@ def test_what_arrives_otherwise_is_refused(tmp_path: Path) -> None:
     archive.write_bytes(b"half")
     with pytest.raises(Failure, match="arrived otherwise than it was sent"):
         _send(archive, tmp_path / "folder", "0" * 64)
+
+
+def test_what_nginx_does_not_take_up_is_put_back(tmp_path: Path) -> None:
+    settings = {
+        "nginx_folder": str(tmp_path),
+        "name": "rooms",
+        "front": {"host": "127.0.0.1", "port": free_port()},
+        "ready_timeout_s": 0.1,
+        "nginx_program": "true",
+    }
+    front = Front(settings, Conversation(0, 1))
+    front.path.write_text("what was there")
+    with pytest.raises(Failure, match="does not take its new configuration up"):
+        front.take_up(f'location = {FRONT} {{ return 200 "ab12 $pid"; }}')
+    assert front.path.read_text() == "what was there"
 
 
 def _send(archive: Path, folder: Path, digest: str) -> None:
