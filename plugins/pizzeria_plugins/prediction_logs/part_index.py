@@ -154,10 +154,12 @@ class PartIndex:
     def _follow(self, kind: str, there: Sequence[str]) -> None:
         """Take up new parts, and forget those that are gone."""
         known = self._known(kind)
-        new, gone = sorted(set(there) - known), known - set(there)
-        for at in range(0, len(gone), _AT_ONCE):
+        new = sorted(set(there) - known)
+        while known - set(there):
             with transaction(self._connection):
-                self._forget(kind, sorted(gone)[at : at + _AT_ONCE])
+                there = self.store.parts(kind)  # another process may have taken up one that came since we looked
+                self._forget(kind, sorted(self._known(kind) - set(there))[:_AT_ONCE])
+            known = self._known(kind)
         for at in range(0, len(new), _AT_ONCE):
             with transaction(self._connection):
                 known = self._known(kind)  # another process may have been faster

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from pizzeria.errors import DataError, PluginError
 from pizzeria_plugins.prediction_logs import parquet
+from pizzeria_plugins.prediction_logs.part_index import PartIndex
+from pizzeria_plugins.prediction_logs.parts import Store
 
 from .conftest import record, small_disk
 
@@ -97,6 +99,21 @@ def test_parts_that_another_machine_adds_are_seen(tmp_path: Path) -> None:
         assert len(parquet.read(options, tmp_path)) == n + 1
     fsspec.filesystem("memory").rm("/shared", recursive=True)
     assert parquet.read(options, tmp_path).empty
+
+
+def test_a_part_that_another_process_took_up_meanwhile_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, looked = parquet.Options(), Store.parts
+    write = parquet.writer(options, tmp_path)
+    write([record(1)])
+    before = looked(Store.open(options.url, tmp_path), "predictions")
+    write([record(2)])
+    assert len(parquet.read(options, tmp_path)) == 2
+    looks = iter([before])
+    monkeypatch.setattr(Store, "parts", lambda store, kind: next(looks, None) or looked(store, kind))
+    with PartIndex.of(options.url, tmp_path, ["predictions"]) as index:
+        assert len(index.units(0, 2**62, None)) == 2
 
 
 def test_a_full_disk_leaves_no_part_and_takes_the_batch_later(tmp_path: Path) -> None:
