@@ -8,7 +8,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from uuid import uuid4
 
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.inference.records import new_prediction_id
 from pizzeria_plugins.prediction_logs import lines, parquet, postgresql, sqlite
 
@@ -56,9 +56,7 @@ class Server:
             os.chown(folder, user.pw_uid, user.pw_gid)
         (folder / "password").write_text(PASSWORD)
         (folder / "password").chmod(0o644)
-        with contextlib.closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()  # a test stops the server, and nobody else is to have the port meanwhile
         self._run("initdb", "-U", "pizzeria", "-A", "scram-sha-256", f"--pwfile={folder}/password", "-N")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -77,10 +75,10 @@ class Server:
                 stderr=log,
                 cwd=self.folder,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             try:
-                psycopg.connect(self.address, connect_timeout=2).close()
+                psycopg.connect(self.address, connect_timeout=20).close()
                 return
             except psycopg.OperationalError:
                 assert self.process.poll() is None, (self.folder / "log").read_text()
@@ -90,7 +88,7 @@ class Server:
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)  # "fast": sessions are ended
-            self.process.wait(60)
+            self.process.wait(240)
             self.process = None
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -61,9 +61,9 @@ def test_a_server_that_is_not_there_yet_is_no_reason_not_to_start(
 def test_a_table_that_is_locked_makes_a_batch_fail_in_time_and_not_hang(
     server: Server, database: postgresql.Options, tmp_path: Path
 ) -> None:
-    options = database.model_copy(update={"statement_timeout_s": 0.3})
+    options = database.model_copy(update={"statement_timeout_s": 4})
+    postgresql.writer(database, tmp_path)([record(1)])
     write = postgresql.writer(options, tmp_path)
-    write([record(1)])
     with psycopg.connect(server.address) as stranger:
         stranger.execute(sql.SQL("LOCK TABLE {}").format(sql.Identifier(options.schema_, options.table)))
         with pytest.raises(psycopg.errors.QueryCanceled):
