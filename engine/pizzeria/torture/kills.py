@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pizzeria.graph import stages
@@ -140,7 +141,8 @@ def one_try(case: Case, alone: Alone, name: str, at: str, *, real: bool) -> tupl
         where, problem = stands_at(case, alone, name), ""
     left = orphans(command.pid)
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, signal.SIGKILL)
     since = case.log(name).stat().st_size
     code = case.run(name, real=real)
     if code:

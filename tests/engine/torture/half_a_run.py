@@ -1,7 +1,9 @@
 """Stands in for `pizzeria run` of one stage, `train`, and is broken where it is told to be: for the tests of the trial
 `kills`.
 
-    python half_a_run.py STORE FAULT
+    python half_a_run.py STORE FAULT SECONDS
+
+It waits for so many seconds when half of its weights are written.
 
 `half`: takes what a killed try left of its weights for whole. `child`: starts a process that outlives it. `litter`:
 leaves a temporary file behind. `none`: does as Pizzeria does.
@@ -17,7 +19,7 @@ from pathlib import Path
 from pizzeria.runs.store import Result, Store
 
 
-def main(root: Path, fault: str) -> None:
+def main(root: Path, fault: str, seconds: float) -> None:
     store = Store(root)
     run = store.open_run("tiny-0123", "name: tiny\n")
     if fault == "child":
@@ -26,7 +28,7 @@ def main(root: Path, fault: str) -> None:
         weights = folder / "model.safetensors"
         if not weights.exists():
             weights.write_bytes(b"half of it")
-            time.sleep(0.5)
+            time.sleep(seconds)
             weights.write_bytes(b"half of it, and the other half")
         result = store.commit(folder, Result("train", "ab12", folder, {}, 0.5, "", {}, None))
     run.link(result)
@@ -35,4 +37,4 @@ def main(root: Path, fault: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))

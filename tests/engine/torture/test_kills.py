@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -17,21 +18,31 @@ from pizzeria.torture.commands import Case, Command
 from pizzeria.torture.kills import BEFORE, Alone, one_try
 from pizzeria.torture.warm import Warm
 
+_WAITS_S = 300.0
 _SCRIPT = Path(__file__).with_name("half_a_run.py")
 
 
 @dataclass(frozen=True)
 class _Broken(Case):
-    """A spec whose run is `half_a_run.py`; `gc` and `stop` do nothing."""
+    """A spec whose run is `half_a_run.py`; `gc` and `stop` do nothing.
+
+    A try waits with half of its weights when it is begun for the first time: it is killed there, however busy the
+    machine is.
+    """
 
     fault: str = "none"
 
     def start(self, name: str, *arguments: str, real: bool = False) -> Command:
-        work = [str(_SCRIPT), str(self.store(name)), self.fault] if not arguments else ["-c", ""]
+        waits = not arguments and name == "try" and not self.log(name).exists()
+        seconds = _WAITS_S if waits else 0
+        work = [str(_SCRIPT), str(self.store(name)), self.fault, str(seconds)] if not arguments else ["-c", ""]
         with open(self.log(name), "ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *work], env=self.environment(name), stdout=log, stderr=log, start_new_session=True
             )
+        weights = self.store(name) / ".cache" / "ab12.partial" / "model.safetensors"
+        while waits and not weights.exists() and process.poll() is None:
+            time.sleep(0.01)
         return Command(process.pid, process.wait)
 
 
