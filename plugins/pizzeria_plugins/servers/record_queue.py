@@ -219,6 +219,9 @@ class RecordQueue:
             _logger.warning("the prediction log works again after %.1f s", time.monotonic() - self._trouble_since)
             self._refusals = 0
         self._taken += 1
+        if self._suspects:  # where a record lay that is written now, another may lie later
+            for item in batch:
+                self._suspects.pop(id(item), None)
         self._release(batch)
         self._count("written", _predictions(batch))
         return None
