@@ -190,10 +190,14 @@ def _by_processes(packed: bytes, spans: Sequence[Span], count: int) -> Iterator[
                     break
             if not running:
                 break
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for one in done:
-                yield one.result()
+            for one in wait(running, return_when=FIRST_COMPLETED).done:
+                measured = one.result()
+                running.discard(one)
+                yield measured
     except BrokenProcessPool as error:
+        for one in running:  # all have ended with it, and some of them well before
+            if one.exception() is None:
+                yield one.result()
         raise PizzeriaError(
             "a process that measured chunks died; most likely it ran out of memory",
             hint="give the machine more memory, or set monitoring.workers: 1; what was measured is kept",
