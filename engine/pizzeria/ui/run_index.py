@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pizzeria.runs.store import Store
-from pizzeria.sqlite_files import is_damage, remove, use_wal
+from pizzeria.sqlite_files import is_damage, remove, transaction, use_wal
 from pizzeria.ui.run_facts import Facts, read_facts
 
 _VERSION = 1
@@ -188,10 +188,10 @@ class RunIndex:
             return self._connection.execute(query, values).fetchall()
 
     def _write(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self._lock:
-            self._connection.execute("begin")
+        if not rows:
+            return
+        with self._lock, transaction(self._connection):
             self._connection.executemany(query, rows)
-            self._connection.execute("commit")
 
     def _seen(self) -> Iterator[tuple[str, tuple[str, float]]]:
         with os.scandir(self._store.root) as entries:

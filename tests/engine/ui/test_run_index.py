@@ -110,6 +110,20 @@ def test_an_index_that_others_hold_is_left_to_them(store: Store, monkeypatch: py
         assert other.execute("select count(*) from runs").fetchone() == (1,)
 
 
+def test_it_goes_on_after_a_write_that_failed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another application over the store may be writing for longer than this one waits."""
+    make(store, "prices-01")
+    monkeypatch.setattr(run_index, "_WAIT_S", 0.05)
+    index = RunIndex(store)
+    (path,) = (store.root / ".ui").glob("*.sqlite")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            index.read_all()
+    index.read_all()
+    assert index.names() == {"prices": 1}
+
+
 def test_without_a_place_to_write_it_is_kept_in_memory(store: Store) -> None:
     make(store, "prices-01")
     (store.root / ".ui").write_text("a file is in the way")
