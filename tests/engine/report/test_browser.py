@@ -29,6 +29,7 @@ def browser() -> Iterator[Any]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     opened = webdriver.Chrome(options=options, service=Service(driver))
+    opened.set_script_timeout(120)  # a script waits for figures that are being drawn, on a machine that may be busy
     yield opened
     opened.quit()
 
@@ -64,7 +65,7 @@ def look(browser: Any, run: Path, *, width: int = 1280, scheme: str = "light") -
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get((run / "report.html").as_uri())
     undrawn = "return [...document.querySelectorAll('.draw')].filter(b => !b.querySelector('svg.main-svg')).length"
-    WebDriverWait(browser, 60).until(lambda b: b.execute_script(undrawn) == 0)
+    WebDriverWait(browser, 120).until(lambda b: b.execute_script(undrawn) == 0)
 
 
 def errors(browser: Any) -> list[str]:
@@ -113,4 +114,4 @@ def test_figures_follow_a_change_of_the_colour_scheme(browser: Any, runs: dict[s
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(browser, 20).until(lambda b: b.execute_script(colour) != before)
+    WebDriverWait(browser, 120).until(lambda b: b.execute_script(colour) != before)
