@@ -24,6 +24,7 @@ _NO_DAMAGE = frozenset(
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
         sqlite3.SQLITE_CONSTRAINT,
         sqlite3.SQLITE_MISUSE,
     }

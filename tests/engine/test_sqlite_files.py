@@ -40,6 +40,13 @@ def test_the_wait_has_an_end_and_a_lock_is_no_damage(locked: Path) -> None:
     assert not is_damage(caught.value)
 
 
+def test_a_race_for_a_lock_that_was_lost_for_seconds_is_no_damage() -> None:
+    """Of a write-ahead log, among many who read and write at once: see https://sqlite.org/rescode.html#protocol."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+    assert not is_damage(error)
+
+
 def test_what_is_no_database_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "some.sqlite"
     path.write_bytes(b"this is no database" * 100)
