@@ -46,8 +46,12 @@ def _take_room() -> None:
     """
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     for kind in _KINDS if folder else ():
-        with open(Path(folder, f"{kind}_{os.getpid()}.db"), "ab") as stream:
+        path = Path(folder, f"{kind}_{os.getpid()}.db")
+        # Other workers read what is there at any moment, and cannot read a file that is empty.
+        part = path if path.exists() else path.with_suffix(".part")
+        with open(part, "ab") as stream:
             os.posix_fallocate(stream.fileno(), 0, _ROOM)
+        part.rename(path)
 
 
 _take_room()

@@ -64,6 +64,24 @@ def test_a_killed_worker_waits_for_nothing_and_what_it_lost_stays_lost(tmp_path:
     assert 'pizzeria_prediction_records_total{outcome="dropped"} 2.0' in text
 
 
+def test_others_never_find_an_empty_file_of_a_worker_that_begins(tmp_path: Path) -> None:
+    program = (
+        "import json, os, pathlib, sys\n"
+        "found, allocate = [], os.posix_fallocate\n"
+        "def look(*given):\n"
+        "    found.extend(one.name for one in pathlib.Path(sys.argv[1]).glob('*.db') if not one.stat().st_size)\n"
+        "    allocate(*given)\n"
+        "os.posix_fallocate = look\n"
+        "os.environ['PROMETHEUS_MULTIPROC_DIR'] = sys.argv[1]\n"
+        "from pizzeria_plugins.servers import metrics\n"
+        "print(json.dumps([found, metrics.log_state()['waiting'], sorted(os.listdir(sys.argv[1])), os.getpid()]))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    empty, waiting, names, pid = json.loads(ended.stdout)
+    assert (empty, waiting) == ([], 0)
+    assert names == [f"{kind}_{pid}.db" for kind in ("counter", "gauge_livesum", "gauge_max", "histogram")]
+
+
 def test_a_worker_counts_on_when_the_disk_has_no_room_left(tmp_path: Path) -> None:
     if why := impossible(mounting(), tmp_path):
         pytest.skip(why)
