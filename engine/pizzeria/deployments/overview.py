@@ -54,7 +54,8 @@ def deployed(store: Store, progress: Progress, name: str | None = None) -> list[
         if name not in (None, one):
             continue
         note = look(one, store, progress)
-        entry = ledger.champion(one) or ledger.interrupted(one)
+        # Once more: what was under way at the first question may be live at the second.
+        entry = ledger.champion(one) or ledger.interrupted(one) or ledger.champion(one)
         if entry is not None:
             out.append(Deployed(one, entry, ask(entry, store), note, tuple(elsewhere(one, store))))
         elif note and name is not None:

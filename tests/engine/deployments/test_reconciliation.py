@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pizzeria.deployments.overview import deployed
 from pizzeria.deployments.places import placement
 from pizzeria.deployments.reconciliation import (
     INTERRUPTED,
@@ -21,7 +22,7 @@ from pizzeria.deployments.reconciliation import (
 )
 from pizzeria.deployments.turn import turn
 from pizzeria.loading import load_resolved
-from pizzeria.runs.ledger import Entry, Event
+from pizzeria.runs.ledger import Entry, Event, Ledger
 
 from .conftest import Stall
 
@@ -224,6 +225,22 @@ def test_a_look_closes_what_it_can_and_waits_for_nobody(stall: Stall) -> None:
     assert told == f"`pizzeria deploy` of {intent.at} was interrupted: nothing is live under the name prices"
     assert look("prices", stall.store, said) == ""  # type: ignore[arg-type]
     stall.agree()
+
+
+def test_what_goes_live_while_it_is_asked_for_is_deployed(stall: Stall, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve("b", stall)
+    said, begun, champion = Said(), [enter(stall, "deploying", "b")], Ledger.champion
+
+    def ends(ledger: Ledger, name: str) -> Entry | None:
+        found = champion(ledger, name)
+        if begun:
+            enter(stall, "promoted", "b", address=HERE, intent=begun.pop().id)
+        return found
+
+    monkeypatch.setattr(Ledger, "champion", ends)
+    with turn("prices", "deploy prices-b", stall.store, said):  # type: ignore[arg-type]
+        [found] = deployed(stall.store, said, "prices")  # type: ignore[arg-type]
+    assert (found.entry.event, found.well) == ("promoted", True)
 
 
 def test_a_status_is_plain_data() -> None:
