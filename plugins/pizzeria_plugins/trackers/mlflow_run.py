@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - MLflow would import it when it is first used
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pytorch_lightning.loggers import MLFlowLogger
 
@@ -49,13 +52,16 @@ def open_run(uri: str | None, folder: Path, experiment: str, run: str) -> Mlflow
     """The run with the tag, on the server or in the folder's SQLite file."""
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each step in which a new file is laid out
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    artifacts = None
-    if uri is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        uri, artifacts = f"sqlite:///{folder}/mlflow.db", (folder / "artifacts").as_uri()
+    if uri is not None:
+        return _opened(uri, None, experiment, run)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _turn(folder / ".lock"):
+        return _opened(f"sqlite:///{folder}/mlflow.db", (folder / "artifacts").as_uri(), experiment, run)
+
+
+def _opened(uri: str, artifacts: str | None, experiment: str, run: str) -> MlflowRun:
     client = MlflowClient(uri)
-    found = client.get_experiment_by_name(experiment)
-    number = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+    number = _experiment(client, experiment, artifacts)
     runs = client.search_runs([number], filter_string=f"tags.`{TAG}` = '{run}'", max_results=1)
     known, steps = None, 0
     if runs:
@@ -64,3 +70,24 @@ def open_run(uri: str | None, folder: Path, experiment: str, run: str) -> Mlflow
         steps = max((point.step for point in client.get_metric_history(known, "train_loss")), default=0)
     logger = MLFlowLogger(experiment, run, tracking_uri=uri, tags={TAG: run}, run_id=known)
     return MlflowRun(logger, client, f"{uri}, experiment {experiment}, run {logger.run_id}", steps)
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Its number; it is made where there is none, unless another run makes it at the same moment."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """One run at a time: MLflow lays out a new file in many steps, and two that do so at once break it."""
+    with open(path, "ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -129,6 +129,49 @@ def test_mlflow_goes_on_with_the_same_run(tmp_path: Path, spec: Path) -> None:
     assert Path(client.download_artifacts(run.info.run_id, "spec.yaml", str(tmp_path))).read_text() == "name: rooms\n"
 
 
+BEGINS = """
+import sys
+from pizzeria_plugins.trackers import mlflow
+
+mlflow.prepare()
+print("ready", flush=True)
+sys.stdin.readline()
+run = mlflow.begin(mlflow.Options(folder="ml"), "rooms", sys.argv[1])
+run.metrics({"train_loss": 0.5}, 1)
+run.close("finished")
+"""
+
+
+def test_two_runs_may_begin_at_once_with_an_mlflow_that_is_new(tmp_path: Path) -> None:
+    """As members of a sweep do; each of them would lay out the file."""
+    from mlflow.tracking import MlflowClient
+
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", BEGINS, name],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("rooms-1", "rooms-2")
+    ]
+    for one in both:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    told = [one.communicate(timeout=300)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    client = MlflowClient(f"sqlite:///{tmp_path}/ml/mlflow.db")
+    [experiment] = client.search_experiments(filter_string="name = 'rooms'")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(one.data.tags["pizzeria.run"] for one in runs) == ["rooms-1", "rooms-2"]
+
+
 NOBODY_IS_ASKED = """
 import sys
 from pathlib import Path
