@@ -105,7 +105,7 @@ def _send(client: httpx.Client, photos: dict[str, Path], progress: Progress) -> 
         client.post("/predict", files=parts).raise_for_status()
 
 
-def _wait_for_log(spec: Spec, store: Store, since: datetime, count: int, patience_s: float = 10) -> None:
+def _wait_for_log(spec: Spec, store: Store, since: datetime, count: int, patience_s: float = 60) -> None:
     """The service writes its log behind its answers; wait until all are there."""
     if spec.serving.log is None:
         return
