@@ -187,7 +187,7 @@ print(json.dumps({"said": cut.progress.lines, "then": resumed.progress.lines, "f
 
 def test_out_of_memory_cuts_the_batch_and_leaves_the_step_as_it_is(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MEMORY, str(Path(__file__).parent), str(tmp_path), "400"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     seen = json.loads(done.stdout)
     parts = seen["facts"]["batch_parts"]
