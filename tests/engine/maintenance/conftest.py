@@ -171,7 +171,7 @@ class Place:
         mark = self.folder / "stopped"
         mark.unlink(missing_ok=True)
         process = self.popen(point, command)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 400
         while not mark.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         assert mark.exists(), f"it never came to {point}: {process.communicate()[0]}"

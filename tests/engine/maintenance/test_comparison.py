@@ -34,7 +34,7 @@ def values(rows: int, error: float, seed: int, shift: float = 0.0) -> tuple[Answ
 def test_the_interval_is_that_of_scipy() -> None:
     old, truth = values(300, 3.0, 1)
     new, _ = values(300, 2.5, 2)
-    found = compare(Comparison(resamples=4000), problem("tabular_regression"), old, new, truth)
+    found = compare(Comparison(resamples=4000), problem("tabular_regression"), old, new, truth, seconds=600)
     a, b, t = (np.asarray(one.values, np.float64) for one in (old.predictions, new.predictions, truth))
 
     def gain(a: Any, b: Any, t: Any, axis: int = -1) -> Any:
@@ -167,7 +167,8 @@ def test_time_that_is_up_makes_fewer_draws_and_says_so() -> None:
     found = compare(rule, of, old, new, truth, seconds=0)
     assert (found.resamples, found.plain()["resamples"], found.plain()["asked"]) == (100, 100, 2000)
     assert "by 100 of 2000 draws: time was up" in decide(rule, of, {"window": found}).why
-    assert "time was up" not in decide(rule, of, {"window": compare(rule, of, old, new, truth)}).why
+    whole = compare(rule, of, old, new, truth, seconds=600)
+    assert "time was up" not in decide(rule, of, {"window": whole}).why
 
 
 def test_a_model_against_itself_has_no_reason_to_take_over() -> None:
