@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 KEY = "row_id"
 NEIGHBOURS = 10
+_NOW = "now() at time zone 'UTC'"
 _COMPARED = ((12, 20_000), (60, 5_000))  # so many features, so many rows: seconds
 
 
@@ -80,7 +81,8 @@ def derive_view(connection: duckdb.DuckDBPyConnection, table: str, problem: Prob
     comparable += [column for column, kind in kinds.items() if kind.startswith("DECIMAL") and column != KEY]
     features = [column for column in comparable if column not in {target, "split", *times}]
     new: dict[str, str] = {
-        f"age_days_of_{column}": f"date_diff('second', {quoted(column)}::timestamp, now()::timestamp) / 86400.0"
+        # A time without a zone is one of UTC, whatever the zone of this machine is.
+        f"age_days_of_{column}": f"date_diff('second', {_in_utc(column, kinds[column])}, {_NOW}) / 86400.0"
         for column in times
     }
     joins = []
@@ -106,6 +108,10 @@ def derive_view(connection: duckdb.DuckDBPyConnection, table: str, problem: Prob
     wide = f"select t.*, {', '.join(named)} from {quoted(table)} t {' '.join(joins)}"  # noqa: S608 - names are quoted
     connection.execute(f"create view {quoted(view)} as {wide}")
     return view
+
+
+def _in_utc(column: str, kind: str) -> str:
+    return f"{quoted(column)} at time zone 'UTC'" if kind.endswith("TIME ZONE") else f"{quoted(column)}::timestamp"
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, name: str, what: str, table: str, having: str) -> None:
