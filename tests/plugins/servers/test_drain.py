@@ -45,8 +45,8 @@ def until_refused(service: Service) -> None:
             time.sleep(0.02)
 
 
-def test_everything_begun_is_answered(slow_bundle: Path, start: Start) -> None:
-    service = start(slow_bundle, workers=1, unlogged=True)
+def test_everything_begun_is_answered(slower_bundle: Path, start: Start) -> None:
+    service = start(slower_bundle, workers=1, parallel=2, unlogged=True, timeout_s=100)
     body = photo()
     with contextlib.ExitStack() as stack:
         working, pipelining, uploading, idle, fresh, silent = (stack.enter_context(service.connect()) for _ in range(6))
@@ -72,7 +72,7 @@ def test_everything_begun_is_answered(slow_bundle: Path, start: Start) -> None:
         assert len(answers) == 3
         assert [b"connection: close" in answer for answer in answers] == [False, False, True]
         assert silent.recv(1) == b"", "it had its time"
-        service.process.wait(20)
+        service.process.wait(120)
     assert "Traceback" not in service.output.read_text()
 
 
@@ -82,7 +82,7 @@ def test_a_client_that_keeps_its_connection_loses_nothing(detection_bundle: Path
     ready = threading.Barrier(7)
 
     def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
         with contextlib.closing(connection):
             connection.connect()
             ready.wait()
@@ -107,7 +107,7 @@ def test_a_client_that_keeps_its_connection_loses_nothing(detection_bundle: Path
     service.process.send_signal(signal.SIGTERM)
     for client in clients:
         client.join()
-    service.process.wait(20)
+    service.process.wait(120)
     assert lost == []
     assert set(answered) <= {200, 429}
     assert len(service.logged()) == answered.count(200), "what was answered last is logged, too"

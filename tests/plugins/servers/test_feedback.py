@@ -59,7 +59,7 @@ def test_a_label_is_there_before_the_answer_and_outlives_kill_9(start: Start, de
         answer = client.post("/feedback", json={"prediction_id": name, "boxes": [box], "source": "Anna"})
         for process in (service.worker, service.process):
             os.kill(process.pid, signal.SIGKILL)
-    service.process.wait(20)
+    service.process.wait(60)
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
     [label] = sqlite.labels(sqlite.Options(), service.release.log_folder)
     assert (label.name, label.source) == (name, "feedback: Anna")

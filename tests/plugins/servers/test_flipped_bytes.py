@@ -113,7 +113,7 @@ def test_a_service_refuses_to_start_and_names_the_file(
         env={**os.environ, **rendered.environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     said = ended.stdout + ended.stderr

@@ -197,7 +197,7 @@ def test_half_open_heads_keep_nobody_out(service: Any) -> None:
 
 def test_slow_bodies_take_no_place(start: Any, detection_bundle: Path) -> None:
     """Forty bodies that come byte by byte, where four requests may be at work: others are served, and they get 408."""
-    service = start(detection_bundle, max_concurrency=4, timeout_s=4)
+    service = start(detection_bundle, max_concurrency=4, timeout_s=10)
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(service.connect()) for _ in range(40)]
         for one in slow:
@@ -217,7 +217,7 @@ def test_overload_is_answered_with_200_and_429_alone(start: Any, slow_bundle: Pa
 
     async def drive() -> None:
         limits = httpx.Limits(max_connections=80)
-        async with httpx.AsyncClient(base_url=service.url, timeout=30, trust_env=False, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=service.url, timeout=120, trust_env=False, limits=limits) as client:
             until = time.monotonic() + 3
 
             async def ask() -> None:

@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -27,6 +26,8 @@ from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import local, processes
 
+from ...ports import held_port
+
 pytestmark = pytest.mark.slow
 
 KINDS = ("keep-alive", "one connection for each request")
@@ -38,10 +39,9 @@ class Silent:
 
 
 @pytest.fixture
-def options() -> local.Options:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return local.Options(port=probe.getsockname()[1])
+def options() -> Iterator[local.Options]:
+    with held_port() as port:
+        yield local.Options(port=port)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ class Load:
             thread.join()
 
     def _ask(self, kind: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         with contextlib.closing(connection):
             while not self._done.is_set():
                 try:
@@ -131,7 +131,7 @@ def test_no_request_is_lost_while_bundles_take_turns(
     def logged() -> dict[str, int]:
         return dict(sqlite.read(sqlite.Options(), tmp_path / "log")["sha256"].value_counts())
 
-    deadline = time.monotonic() + 10  # the one that serves writes its records a little later
+    deadline = time.monotonic() + 60  # the one that serves writes its records a little later
     while logged() != dict(load.found) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert logged() == dict(load.found), "every answer is logged, each with its bundle"

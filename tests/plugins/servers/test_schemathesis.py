@@ -48,7 +48,7 @@ def test_schemathesis_finds_nothing(start: Any, request: pytest.FixtureRequest, 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=540,
         check=False,
     )
     assert found.returncode == 0, found.stdout[:6_000] + found.stderr[-2_000:]

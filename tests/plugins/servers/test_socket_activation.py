@@ -45,7 +45,7 @@ class Manager:
 
     def start(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notices.settimeout(60)
+        notices.settimeout(180)
         path = str(self._folder / f"notices-{len(self.started)}")
         notices.bind(path)
         rendered = bentoml.render(self._release, "127.0.0.1", 1)
@@ -63,7 +63,7 @@ class Manager:
         for process, notices in self.started:
             notices.close()
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_services_come_and_go_on_one_socket(manager: tuple[Manager, Release]) ->
     keeper, release = manager
     first, said = keeper.start()
     # The socket takes connections from the start; they wait.
-    early = socket.create_connection(("127.0.0.1", keeper.port), timeout=60)
+    early = socket.create_connection(("127.0.0.1", keeper.port), timeout=180)
     early.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     told = dict(line.split("=", 1) for line in said.recv(4096).decode().splitlines())
     assert told["READY"] == "1"
@@ -90,15 +90,15 @@ def test_services_come_and_go_on_one_socket(manager: tuple[Manager, Release]) ->
     with early, early.makefile("rb") as answer:
         assert json.loads(answer.read().split(b"\r\n\r\n")[1])["sha256"] == release.sha256
     url = f"http://127.0.0.1:{keeper.port}/readyz"
-    assert httpx.get(url, trust_env=False).json()["sha256"] == release.sha256
+    assert httpx.get(url, trust_env=False, timeout=60).json()["sha256"] == release.sha256
     second, also_said = keeper.start()
     assert b"READY=1" in also_said.recv(4096)
     first.send_signal(signal.SIGTERM)
     assert said.recv(4096) == b"STOPPING=1"
     while first.poll() is None:
-        assert httpx.get(url, trust_env=False).status_code == 200
+        assert httpx.get(url, trust_env=False, timeout=60).status_code == 200
     second.send_signal(signal.SIGTERM)
-    second.wait(30)
+    second.wait(120)
     # The socket is there still.
     with socket.create_connection(("127.0.0.1", keeper.port), timeout=5):
         pass
@@ -117,7 +117,7 @@ def test_a_service_that_cannot_answer_is_never_ready(
     release = make_release(detection_bundle, tmp_path, log=log)
     with contextlib.closing(Manager(tmp_path, release)) as keeper:
         process, said = keeper.start()
-        process.wait(60)
+        process.wait(180)
         said.setblocking(False)
         heard = []
         with contextlib.suppress(BlockingIOError):
@@ -167,9 +167,9 @@ def test_systemd_itself_may_pass_the_socket(
         env={**os.environ, **rendered.environment},
     )
     try:
-        with httpx.Client(trust_env=False, timeout=60, transport=httpx.HTTPTransport(retries=8)) as client:
+        with httpx.Client(trust_env=False, timeout=180, transport=httpx.HTTPTransport(retries=8)) as client:
             answer = client.get(f"http://127.0.0.1:{port}/readyz")
         assert answer.json()["sha256"] == release.sha256
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
