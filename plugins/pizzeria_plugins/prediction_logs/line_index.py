@@ -2,8 +2,8 @@
 wants them by time, piece by piece, and again and again.
 
 It follows the files: what was added to one, and new ones, are taken up; when one is gone or is another one now, all is
-read anew. It may be deleted at any time. Where it cannot be written (see `index_place`), it is made anew in a
-temporary folder for the one look.
+read anew. It may be deleted at any time when nobody looks at it. Where it cannot be written (see `index_place`), or all
+must be read anew while others look at it, it is made in a temporary folder for the one look.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,23 +47,23 @@ def following(folder: Path, files: Sequence[Seen], entries: Entries) -> Iterator
             yield Path(empty)
         return
     place = index_folder(folder)
-    try:
-        if place is None:
-            raise OSError("nowhere to write")
-        with _alone(place):
+    with ExitStack() as look:
+        try:
+            if place is None:
+                raise OSError("nowhere to write")
+            with _alone(place):
+                _follow(place, files, entries)
+                look.enter_context(_locked(place, "looks", fcntl.LOCK_SH))
+        except (OSError, sqlite3.Error):
+            place = Path(look.enter_context(tempfile.TemporaryDirectory(prefix="pizzeria-")))
             _follow(place, files, entries)
-    except (OSError, sqlite3.Error):
-        with tempfile.TemporaryDirectory(prefix="pizzeria-") as other:
-            _follow(Path(other), files, entries)
-            yield Path(other)
-        return
-    yield place
+        yield place
 
 
 def forget(folder: Path) -> None:
-    """Delete the index."""
+    """Delete the index; where somebody looks at it just now, the next look does."""
     if (folder / FILE).exists():
-        with _alone(folder):
+        with suppress(BlockingIOError), _alone(folder):
             _delete(folder)
 
 
@@ -133,12 +133,19 @@ def _write(folder: Path, entries: Iterator[Entry | None]) -> int:
 
 
 def _delete(folder: Path) -> None:
-    for end in ("", "-wal", "-shm"):
-        (folder / f"{FILE}{end}").unlink(missing_ok=True)
+    """Raises BlockingIOError where somebody looks at it: who opens it by its name again would find another one."""
+    with _locked(folder, "looks", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        for end in ("", "-wal", "-shm"):
+            (folder / f"{FILE}{end}").unlink(missing_ok=True)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Nobody else brings it up to date, or deletes it."""
+    return _locked(folder, "lock", fcntl.LOCK_EX)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    with open(folder / f"{FILE}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _locked(folder: Path, name: str, how: int) -> Iterator[None]:
+    with open(folder / f"{FILE}.{name}", "a") as lock:
+        fcntl.flock(lock, how)
         yield

@@ -245,7 +245,8 @@ def prune(options: Options, folder: Path, before: datetime) -> int:
                 dropped += 1
         if dropped:
             write_bytes(path, b"".join(kept))
-            line_index.forget(folder)
+    if dropped:
+        line_index.forget(folder)  # the file is let go before: who follows it has the index, and waits for the file
     return went
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import subprocess
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from pizzeria import clock
 from pizzeria.inference.truth import Label
 from pizzeria.monitoring.traffic import LoggedTraffic
-from pizzeria_plugins.prediction_logs import lines, parquet, rows, sqlite
+from pizzeria_plugins.prediction_logs import line_files, line_index, lines, parquet, rows, sqlite
 
 from .conftest import Log, record
 
@@ -252,3 +254,34 @@ def test_lines_are_followed_where_files_grow_and_read_anew_where_they_change(tmp
     assert traffic(read).counts([at(0), at(9)]) == [1]
     (tmp_path / "two.jsonl").write_text(text + added)
     assert traffic(read).counts([at(0), at(9)]) == [2], "a line that was there by half"
+
+
+def test_a_look_at_lines_keeps_what_it_has_while_they_are_pruned(tmp_path: Path) -> None:
+    log = Log(lines, lines.Options(path="one.jsonl"), tmp_path)
+    log.write([record(1), record(5), record(6)])
+    with lines._index(log.options, tmp_path) as place:
+        assert log.prune(at(3).isoformat()) == 1
+        assert traffic(log).counts([at(0), at(9)]) == [2], "who looks now sees what there is now"
+        assert list(sqlite.counts(line_index.OPTIONS, place, [at(0), at(9)])) == [3]
+    assert traffic(log).counts([at(0), at(9)]) == [2]
+
+
+def test_who_prunes_lines_and_who_follows_them_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    log = Log(lines, lines.Options(path="one.jsonl"), tmp_path)
+    log.write([record(1), record(5)])
+    assert traffic(log).counts([at(0), at(9)]) == [2]
+    file = tmp_path / "one.jsonl"
+    before, patience = file.stat().st_ino, time.monotonic() + 120
+    with line_index._alone(tmp_path):  # as who follows them has it, and reads them then
+        pruning = threading.Thread(target=log.prune, args=(at(3).isoformat(),), daemon=True)
+        pruning.start()
+        while file.stat().st_ino == before:
+            assert time.monotonic() < patience
+            time.sleep(0.01)
+        found = line_files.lines_of("one.jsonl", tmp_path, {str(file): 0})
+        reading = threading.Thread(target=lambda: list(found), daemon=True)
+        reading.start()
+        reading.join(120)
+        assert not reading.is_alive()
+    pruning.join()
+    assert traffic(log).counts([at(0), at(9)]) == [1]
