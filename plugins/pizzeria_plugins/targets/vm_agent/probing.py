@@ -9,6 +9,9 @@ import ssl
 import time
 from typing import Any
 
+_READY_S = 10.0
+"""A busy machine takes a second or two; by this answer it is decided whether nginx has what it was told."""
+
 
 def ask(
     address: dict[str, Any],
@@ -45,7 +48,7 @@ def ask(
 
 def readiness(address: dict[str, Any]) -> dict[str, Any]:
     """What `/readyz` says when it is ready; nothing otherwise."""
-    status, body = ask(address, "/readyz", wait_s=2)
+    status, body = ask(address, "/readyz", wait_s=_READY_S)
     if status != 200:
         return {}
     try:
