@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import socket
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release, Rendered
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.spec.stages import PredictionLog, Serving
@@ -62,15 +62,6 @@ class SmallServer:
         return Rendered(commands=[argv])
 
 
-def free_port() -> int:
-    """One that the system gives to nobody else's outgoing connection before it is used here: those begin at 32768."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_768)
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 class Lines:
     """Progress that remembers."""
 
@@ -104,6 +95,7 @@ class Machine:
             "port": self.ssh_port,
             "key": self.key,
             "known_hosts": self.known_hosts,
+            "connect_timeout_s": 60,
             "root": str(self.folder / "opt"),
             "python": sys.executable,
             "python_environment": sys.prefix,
@@ -117,7 +109,7 @@ class Machine:
             "listen": "127.0.0.1",
             "listen_port": free_port(),
             "slot_ports": (free_port(), free_port()),
-            "ready_timeout_s": 60,
+            "ready_timeout_s": 180,
             "stop_timeout_s": 35,
         }
         return vm.Options(**(values | changes))
@@ -227,7 +219,7 @@ def small(release_of: Callable[..., Release]) -> Callable[..., Release]:
     return lambda bundle, name: replace(release_of(bundle, name), server=SmallServer())
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 60) -> None:
+def until(condition: Callable[[], Any], timeout_s: float = 240) -> None:
     """Wait for it."""
     deadline = time.monotonic() + timeout_s
     while not condition():

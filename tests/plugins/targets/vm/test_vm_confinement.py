@@ -20,6 +20,7 @@ from typing import get_args
 
 import pytest
 
+from pizzeria.conformance.asking import free_port
 from pizzeria.conformance.corpus import differences, over_http, record
 from pizzeria.conformance.tiny_bundles import OLDER
 from pizzeria.contracts import Release
@@ -28,7 +29,7 @@ from pizzeria_plugins.targets import vm
 from pizzeria_plugins.targets.vm_agent.probing import readiness
 from pizzeria_plugins.targets.vm_texts.units import timer_unit
 
-from .conftest import free_port, until
+from .conftest import until
 
 if not shutil.which("systemd-analyze"):
     pytest.skip("systemd-analyze is not installed: units are not tested", allow_module_level=True)
@@ -155,7 +156,7 @@ def test_the_service_lives_with_the_system_calls_and_memory_that_its_unit_allows
         assert differences(record(OLDER, release.serving), over_http(f"http://127.0.0.1:{port}")) == []
     finally:
         process.terminate()
-        process.wait(40)
+        process.wait(120)
         manager.close()
     said = output.read_text()
     assert "Traceback" not in said
