@@ -105,7 +105,7 @@ def check_sample(address: str, release: Release, headers: Headers, progress: Pro
         raise DeploymentError(f"{address} does not repeat the golden answer: {difference}")
 
 
-def status_of(kept: Kept | None, headers: Headers, timeout_s: float = 5) -> DeploymentStatus:
+def status_of(kept: Kept | None, headers: Headers, timeout_s: float = 30) -> DeploymentStatus:
     """How a function is, from what it answers now."""
     if kept is None:
         return DeploymentStatus("absent")

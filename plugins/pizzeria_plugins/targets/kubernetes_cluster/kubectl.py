@@ -25,7 +25,7 @@ from pizzeria_plugins.targets.kubernetes_objects.identity import MANAGER
 from pizzeria_plugins.targets.kubernetes_objects.options import Options
 from pizzeria_plugins.targets.kubernetes_objects.workload import Object
 
-_START_S = 15
+_START_S = 60
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
