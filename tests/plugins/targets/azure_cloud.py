@@ -25,7 +25,9 @@ from urllib.parse import urlsplit
 import certifi
 import pytest
 
-from .function_places import CACHE, Front, Place, free_port
+from pizzeria.conformance.asking import free_port
+
+from .function_places import CACHE, Front, Place
 from .kubernetes_tls import with_tls
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -101,7 +103,7 @@ class AzureCloud:
             },
         )
         self._environment.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from pizzeria.conformance.asking import free_port
+
 PYTHON = f"3.{sys.version_info.minor}"
 _BASE = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"
 _WORKER = ("azure-functions-runtime==1.3.0", "azurefunctions-extensions-base==1.2.0", "protobuf")
@@ -95,7 +97,7 @@ class Place:
                 command, cwd=self.app, env=own, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
             )
 
-    def wait(self, timeout_s: float = 60) -> bool:
+    def wait(self, timeout_s: float = 240) -> bool:
         """Whether it listens; False when it ended instead."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -109,7 +111,7 @@ class Place:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -136,7 +138,7 @@ class Front:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while True:
             place = self.place
             if self.broken:
@@ -149,7 +151,7 @@ class Front:
                 return
             if place is not None:
                 with contextlib.suppress(OSError):
-                    there = socket.create_connection(("127.0.0.1", place.port), timeout=20)
+                    there = socket.create_connection(("127.0.0.1", place.port), timeout=120)
                     break
             if time.monotonic() > deadline or self._server.fileno() < 0:
                 client.close()
@@ -181,12 +183,6 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -195,9 +195,10 @@ class GoogleCloud:
             function["state"] = "FAILED"
             self._done(operation, {"error": {"code": 3, "message": f"Could not create or update: {error}"}})
             return
+        # Last, as then the next command comes: it may ask the function, or delete it with its front.
+        self.fronts[name].switch(place)
         function["state"] = "ACTIVE"
         self._done(operation, {"response": {"@type": _TYPE, **function}})
-        self.fronts[name].switch(place)
 
     def _start(self, function: dict[str, Any]) -> Place:
         build, service = function["buildConfig"], function["serviceConfig"]

@@ -223,7 +223,7 @@ def _handler(api: Api) -> type[socketserver.BaseRequestHandler]:
     return Handler
 
 
-def until(condition: Any, timeout_s: float = 20) -> None:
+def until(condition: Any, timeout_s: float = 120) -> None:
     """Wait for something that happens by itself."""
     deadline = time.monotonic() + timeout_s
     while not condition():

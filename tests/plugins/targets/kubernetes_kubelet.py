@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pizzeria.conformance.asking import free_port
 from pizzeria_plugins.targets.container_image import inside
 from pizzeria_plugins.targets.kubernetes_objects import places
 
@@ -51,7 +51,7 @@ class Process:
         return self.ready
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answered:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)) as connection:
             connection.request(method, target, body or None, {**headers, "Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -64,7 +64,7 @@ class Process:
             time.sleep(0.2)  # as preStop does: requests on their way still come
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(30)
+                self.process.wait(120)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
@@ -86,9 +86,7 @@ class RealKubelet:
         (home / "scratch").mkdir(parents=True)
         sha256 = template["metadata"]["annotations"]["pizzeria/bundle-sha256"]
         shutil.copytree(self.bundles[sha256], home / "payload" / "bundle")
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         program = Path(inside.__file__).with_name("healthy.py")
         here = {
             str(places.PAYLOAD): str(home / "payload"),

@@ -118,6 +118,11 @@ class Store:
                 and (selector or {}).items() <= (each["metadata"].get("labels") or {}).items()
             ]
 
+    def all_in(self, namespace: str) -> list[tuple[str, str]]:
+        """Kind and name of every object of a namespace, pods too."""
+        with self.lock:
+            return [(kind, name) for kind, where, name in sorted(self.objects) if where == namespace]
+
     def apply(
         self, plural: str, namespace: str, name: str, document: dict[str, Any], manager: str, force: bool
     ) -> tuple[dict[str, Any], bool]:

@@ -52,7 +52,7 @@ class TestAzureFunctions(TargetSuite):
 
     @classmethod
     def option_values(cls) -> Mapping[str, Any]:
-        return {**cls._cloud.options, "python": PYTHON, "ready_timeout_s": 60}
+        return {**cls._cloud.options, "python": PYTHON, "ready_timeout_s": 240}
 
     @classmethod
     def serving(cls) -> Serving:
@@ -88,7 +88,7 @@ def ready(cloud: AzureCloud, tmp_path: Path) -> Iterator[Callable[..., tuple[Rel
             task="object_detection",
             schedule=Schedule(**changes.pop("schedule", {})),
         )
-        made.append(Options(**{**cloud.options, "python": PYTHON, "ready_timeout_s": 60, **changes}))
+        made.append(Options(**{**cloud.options, "python": PYTHON, "ready_timeout_s": 240, **changes}))
         return release, made[-1]
 
     yield make

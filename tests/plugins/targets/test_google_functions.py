@@ -59,7 +59,7 @@ class TestGoogleFunctions(TargetSuite):
             "bucket": "pizzeria-test",
             "python": PYTHON,
             "api_endpoint": cls._cloud.address,
-            "ready_timeout_s": 60,
+            "ready_timeout_s": 240,
         }
 
     @classmethod
@@ -86,7 +86,7 @@ def ready(cloud: GoogleCloud, tmp_path: Path) -> Iterator[Callable[..., tuple[Re
         schedule = changes.pop("schedule", None)
         if schedule is not None:
             release = replace(release, schedule=Schedule(**schedule))
-        given = {"project": "my-project", "bucket": "pizzeria-test", "python": PYTHON, "ready_timeout_s": 60}
+        given = {"project": "my-project", "bucket": "pizzeria-test", "python": PYTHON, "ready_timeout_s": 240}
         options = Options(**{**given, "api_endpoint": cloud.address, **changes})
         made.append((release, options))
         return made[-1]

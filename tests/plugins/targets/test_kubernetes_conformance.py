@@ -54,7 +54,7 @@ class TestKubernetes(TargetSuite):
             "min_replicas": 1,
             "max_replicas": 1,
             "gateway": {"name": "front", "hostnames": ["rooms.example.com"]},
-            "rollout_timeout_s": 90,
+            "rollout_timeout_s": 240,
         }
 
     @classmethod

@@ -88,10 +88,10 @@ def test_connections_change_over(services: list[_Echo], file: Path, front: tuple
     old, new = services
     process, port = front
     _point(file, old.address)
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as first:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as first:
         assert _say(first, b"a\n") == b"old a\n"
         _point(file, new.address)
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as second:
+        with socket.create_connection(("127.0.0.1", port), timeout=120) as second:
             assert _say(second, b"b\n") == b"new b\n"
             assert _say(first, b"c\n") == b"old c\n"
             second.shutdown(socket.SHUT_WR)  # it is told, and can still answer
@@ -99,7 +99,7 @@ def test_connections_change_over(services: list[_Echo], file: Path, front: tuple
             assert second.recv(100) == b""
         process.send_signal(signal.SIGTERM)
         assert _say(first, b"d\n") == b"old d\n"  # what is open is not cut off
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
 
 
 def test_a_service_that_is_being_started_is_waited_for(
@@ -109,7 +109,7 @@ def test_a_service_that_is_being_started_is_waited_for(
     _, port = front
     old.close()
     _point(file, old.address)
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(b"a\n")
         _point(file, new.address)
         assert connection.recv(100) == b"new a\n"
@@ -122,10 +122,10 @@ def test_a_large_answer_to_a_client_that_goes(
     _, port = front
     _point(file, new.address)
     line = b"x" * 1_000_000 + b"\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(line)
         with connection.makefile("rb") as lines:
             assert lines.readline() == b"new " + line
         connection.sendall(line)  # and nobody reads the answer
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         assert _say(connection, b"b\n") == b"new b\n"
