@@ -66,7 +66,6 @@ _SCHEMA = f"""
 create table if not exists ledger(
     id integer primary key, at text not null, event text not null, name text not null,
     run text not null, sha256 text not null, detail text not null, digest text not null default '') strict;
-pragma user_version = {_VERSION};
 {_NO_UPDATE}
 create trigger if not exists no_delete before delete on ledger
     begin select raise(abort, 'the ledger is append-only'); end;
@@ -277,7 +276,7 @@ def _begin(path: Path) -> None:
     try:
         with _connected(work) as connection:
             connection.execute("pragma journal_mode = memory")  # no second file
-            connection.executescript(_SCHEMA)
+            connection.executescript(f"{_SCHEMA} pragma user_version = {_VERSION};")
         with suppress(FileExistsError):
             os.link(work, path)
         atomic.sync(path.parent)

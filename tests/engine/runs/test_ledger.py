@@ -165,6 +165,12 @@ def test_another_ledger_in_the_same_place_is_read_anew(ledger: Ledger, tmp_path:
     assert Ledger(tmp_path).count("c") == 70
 
 
+def test_whoever_reads_waits_for_nobody_who_writes(ledger: Ledger, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as writer:
+        writer.execute("begin immediate")
+        assert Ledger(tmp_path).entries() == ledger.entries()  # or it would say after 30 s that the file is locked
+
+
 def test_many_write_at_once(tmp_path: Path) -> None:
     text = "import sys; from pathlib import Path; from pizzeria.runs.ledger import Ledger\n"
     text += "for i in range(15): Ledger(Path(sys.argv[1])).add('promoted', 'a', run=f'{sys.argv[2]}-{i}')"
