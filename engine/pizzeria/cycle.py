@@ -34,6 +34,7 @@ DEFAULT_S: Mapping[Kind, float] = {"monitor": 3600, "maintain": 86400}
 _MADE: Mapping[Kind, Event] = {"monitor": "monitored", "maintain": "decided"}
 _OUTCOMES = {0: "done", 10: "alert", 11: "undecided", 130: "interrupted"}
 _PATIENCE_S = 30.0
+_LOOK_S = 0.5
 _SHOWN = 300
 
 
@@ -97,7 +98,8 @@ def go_round(name: str, store: Store, every_s: Mapping[Kind, float], say: Callab
                 first += timedelta(milliseconds=10 * i)  # in the order given
                 scheduler.add_job(passes.make, "interval", (kind,), id=kind, seconds=seconds, next_run_time=first)
             scheduler.start()
-            told.wait()
+            while not told.is_set():  # no wait without an end: a signal that comes as it begins is heard after it
+                time.sleep(_LOOK_S)
         passes.end()
         scheduler.shutdown(wait=True)
         say(f"{now()}  the cycle of {name} ends")

@@ -89,15 +89,21 @@ def within(seconds: float) -> Iterator[None]:
         yield
         return
 
+    over = False
+
     def give_up(_signal: int, _frame: FrameType | None) -> None:
-        raise TookTooLong
+        if not over:
+            raise TookTooLong
 
     begun = time.monotonic()
     handler = signal.signal(signal.SIGALRM, give_up)
     # Again and again: whoever swallows it once is told once more.
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
-        yield
+        try:
+            yield
+        finally:
+            over = True  # an alarm that comes only now would leave the timer as it is
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
