@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from ..ports import held_port
 
 PIZZERIA = (sys.executable, "-m", "pizzeria.cli")
 
@@ -44,11 +47,13 @@ class Kitchen:
         return run
 
 
+_PORTS = ExitStack()
+atexit.register(_PORTS.close)
+
+
 def open_kitchen(folder: Path) -> Kitchen:
-    """A folder whose own config group moves the service to a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """A folder whose own config group moves the service to a port that is its own, however long the training lasts."""
+    port = _PORTS.enter_context(held_port())
     (folder / "conf" / "deployment").mkdir(parents=True)
     (folder / "conf" / "deployment" / "local.yaml").write_text(f"use: local\nport: {port}\n")
     return Kitchen(folder, port)

@@ -30,7 +30,7 @@ def test_it_says_what_it_promises(kitchen: Kitchen) -> None:
 
 
 def test_the_service_is_the_bundle_of_the_run(kitchen: Kitchen) -> None:
-    ready = httpx.get(f"{kitchen.address}/readyz").json()
+    ready = httpx.get(f"{kitchen.address}/readyz", timeout=60).json()
     package = json.loads((kitchen.only_run / "stages" / "package" / "result.json").read_text())
     assert ready["sha256"] == package["facts"]["sha256"]
     champion = Ledger(kitchen.folder / "runs").champion("amenities")
@@ -76,7 +76,7 @@ def test_every_prediction_was_logged_with_the_model_that_made_it(kitchen: Kitche
     from pizzeria_plugins.prediction_logs import sqlite
 
     log = sqlite.read(sqlite.Options(), kitchen.folder / "runs" / ".predictions" / "amenities")
-    ready = httpx.get(f"{kitchen.address}/readyz").json()
+    ready = httpx.get(f"{kitchen.address}/readyz", timeout=60).json()
     assert set(log["sha256"]) == {ready["sha256"]}
     assert {name.split("_")[0] for name in log["input_id"]} >= {"none", "all"}
 

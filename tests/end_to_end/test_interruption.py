@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -59,6 +60,17 @@ def _wait_for_checkpoint(folder: Path, process: subprocess.Popen[str], beyond: S
     pytest.fail("no checkpoint was seen while the training ran")
 
 
+def _wait_until_it_runs(process: subprocess.Popen[str]) -> None:
+    """Python is up, and the command takes care of signals: before that, Ctrl-C ends Python itself."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        [caught] = re.findall(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{process.pid}/status").read_text(), re.M)
+        if int(caught, 16) >> signal.SIGTERM - 1 & 1:
+            return
+        time.sleep(0.02)
+    pytest.fail("the command did not come so far as to take care of signals")
+
+
 def _weights(folder: Path) -> str:
     [path] = (folder / "runs").glob("small-*/stages/train/model.safetensors")
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -84,7 +96,8 @@ def test_kill_and_ctrl_c_leave_a_run_that_resumes_with_equal_weights(tmp_path: P
     assert "told to end by SIGTERM; the same command goes on" in out
     assert "Traceback" not in out
     interrupted = _start(tmp_path / "cut")
-    time.sleep(1.5)  # anywhere: reading the spec, or importing a library, or training
+    _wait_until_it_runs(interrupted)
+    time.sleep(1)  # anywhere: reading the spec, or importing a library, or training
     interrupted.send_signal(signal.SIGINT)
     out, _ = interrupted.communicate(timeout=600)
     assert interrupted.returncode in (130, 0), out

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 
 from pizzeria.runs.ledger import Ledger
+from pizzeria_plugins.prediction_logs import sqlite
 
 from .conftest import Kitchen, open_kitchen
 
@@ -58,13 +60,26 @@ def _write(path: Path, rows: list[dict[str, float]]) -> None:
 def _ask(place: Kitchen, rows: list[dict[str, float]], *, labelled: bool) -> None:
     """Ask the service, and say what is true."""
     asked = [{key: row[key] for key in ("area", "age")} for row in rows]
-    answers = httpx.post(f"{place.address}/predict", json={"rows": asked}).raise_for_status().json()["predictions"]
+    answers = (
+        httpx.post(f"{place.address}/predict", json={"rows": asked}, timeout=60)
+        .raise_for_status()
+        .json()["predictions"]
+    )
     labels = [
         {"prediction_id": answer["prediction_id"], "value": row["price"], "source": "owner"}
         for answer, row in zip(answers, rows, strict=True)
     ]
     if labelled:
-        assert httpx.post(f"{place.address}/feedback", json={"labels": labels}).status_code == 202
+        assert httpx.post(f"{place.address}/feedback", json={"labels": labels}, timeout=60).status_code == 202
+    names = {answer["prediction_id"] for answer in answers}
+    until = time.monotonic() + 60
+    while not names <= set(_log(place)["prediction_id"]):  # the log is written behind the answers
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _log(place: Kitchen) -> pd.DataFrame:
+    return sqlite.read(sqlite.Options(), place.folder / "runs" / ".predictions" / "prices")
 
 
 def _decided(place: Kitchen) -> list[str]:
@@ -78,16 +93,12 @@ def test_drift_labels_a_challenger_and_the_way_back(tmp_path: Path) -> None:
     done = place.run("run", "prices.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     try:
-        first = httpx.get(f"{place.address}/readyz").json()["sha256"]
+        first = httpx.get(f"{place.address}/readyz", timeout=60).json()["sha256"]
         assert "has not been monitored yet" in place.run("maintain", "prices").stdout
 
         _ask(place, _rows(120, **FAR, seed=2), labelled=False)
         time.sleep(1)
         monitored = place.run("monitor", "prices")
-        for _ in range(20):  # the log is written behind the answers
-            if monitored.returncode == 10:
-                break
-            monitored = place.run("monitor", "prices")
         assert monitored.returncode == 10, monitored.stdout + monitored.stderr
         assert "area" in monitored.stdout
         lacking = place.run("maintain", "prices").stdout
@@ -99,14 +110,14 @@ def test_drift_labels_a_challenger_and_the_way_back(tmp_path: Path) -> None:
         maintained = place.run("maintain", "prices")
         assert maintained.returncode == 0, maintained.stderr
         assert "promoted: mae " in maintained.stdout
-        second = httpx.get(f"{place.address}/readyz").json()["sha256"]
+        second = httpx.get(f"{place.address}/readyz", timeout=60).json()["sha256"]
         assert second != first
 
         _ask(place, _rows(100, **FAR, seed=4), labelled=True)  # and all is as before
         time.sleep(1)
         back = place.run("maintain", "prices")
         assert "rolled back: on probation since" in back.stdout, back.stdout + back.stderr
-        assert httpx.get(f"{place.address}/readyz").json()["sha256"] == first
+        assert httpx.get(f"{place.address}/readyz", timeout=60).json()["sha256"] == first
         champion = Ledger(tmp_path / "runs").champion("prices")
         assert champion is not None
         assert (champion.event, champion.sha256) == ("rolled_back", first)

@@ -49,7 +49,7 @@ class Clean:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIZZERIA"))}
         return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=550, check=False
         )
 
     def pizzeria(self, *arguments: str) -> str:
@@ -128,7 +128,7 @@ def test_it_deploys_answers_and_goes(clean: Clean) -> None:
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
         assert wanted[:12] in said
-        with urllib.request.urlopen(f"{address}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=60) as answer:
             assert json.load(answer)["sha256"] == wanted
         _, photo = open_bundle(tiny_bundles.OLDER).sample_request()
         (clean.folder / "photo.jpg").write_bytes(photo)
@@ -138,7 +138,7 @@ def test_it_deploys_answers_and_goes(clean: Clean) -> None:
     finally:
         clean.pizzeria("stop", "rooms")
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"{address}/readyz", timeout=10)
+        urllib.request.urlopen(f"{address}/readyz", timeout=60)
 
 
 @pytest.mark.slow

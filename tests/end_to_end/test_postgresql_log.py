@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import random
+import time
 from pathlib import Path
 
 import pytest
+
+from pizzeria_plugins.prediction_logs import postgresql
 
 from ..plugins.prediction_logs import conftest as prediction_logs
 from ..plugins.prediction_logs.conftest import ADDRESS, Server
@@ -47,6 +50,11 @@ def test_from_the_spec_to_monitoring(tmp_path: Path, server: Server, monkeypatch
         monkeypatch.setenv(ADDRESS, server.address)
         run("deploy", "rows")
         run("predict", "--url", place.address, "today.csv", "--out", "answers.csv")
+        kept = postgresql.Options(dsn_from=ADDRESS, schema="kitchen")
+        until = time.monotonic() + 60
+        while len(postgresql.read(kept, Path())) < 80:  # the log is written behind the answers
+            assert time.monotonic() < until
+            time.sleep(0.1)
         assert "80 predictions judged" in run("monitor", "rows")
         assert "live" in run("status")
     finally:

@@ -24,7 +24,7 @@ machine = machines.machine
 
 
 def _answer(address: str) -> str:
-    return str(httpx.get(f"{address}/readyz", trust_env=False).json()["sha256"])
+    return str(httpx.get(f"{address}/readyz", trust_env=False, timeout=60).json()["sha256"])
 
 
 def _steps(stall: Stall) -> list[dict[str, object]]:
@@ -60,7 +60,7 @@ def test_a_bundle_takes_over_goes_back_and_is_killed_on_the_way(stall: Stall, ma
         assert f"{b[:12]} keeps serving at" in done.stderr
         assert {_answer(address) for _ in range(10)} == {b} == {stall.champion()}
 
-        process = stall.popen("promote", "prices-a", there, "--steps", "50,60", "--step-time", "2s")
+        process = stall.popen("promote", "prices-a", there, "--steps", "50,60", "--step-time", "5s")
         while len(_steps(stall)) < 3:
             assert process.poll() is None
             time.sleep(0.05)

@@ -114,7 +114,7 @@ def _run(command: str, url: str, folder: Path) -> subprocess.CompletedProcess[st
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
     }
     return subprocess.run(
-        ["bash", "-euc", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-euc", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -171,7 +171,7 @@ def test_programs_run(block: Block, addresses: dict[str, str], folder: Path) -> 
     program = block.text.replace("http://127.0.0.1:3000", addresses[block.model])
     assert addresses[block.model] in program
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") >= program.count("print(") - program.count("except ")
