@@ -45,7 +45,9 @@ def _take_room() -> None:
         OSError: there is no room.
     """
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    for kind in _KINDS if folder else ():
+    if not folder:
+        return
+    for kind in _KINDS:
         path = Path(folder, f"{kind}_{os.getpid()}.db")
         # Other workers read what is there at any moment, and cannot read a file that is empty.
         part = path if path.exists() else path.with_suffix(".part")
