@@ -145,7 +145,7 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b and str(a) == str(b)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(a=json_values, b=json_values)
 def test_a_digest_is_of_the_value_and_not_of_its_order(a: Any, b: Any) -> None:
     assert digest(a) == digest(in_another_order(a))

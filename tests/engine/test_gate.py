@@ -298,7 +298,7 @@ figures = st.floats(-2, 2).map(lambda x: round(x, 1)) | st.floats(allow_nan=True
 bounds = st.none() | st.floats(-2, 2).map(lambda x: round(x, 1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     value=figures,
     interval=st.none() | st.tuples(figures, figures),

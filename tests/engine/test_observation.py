@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pizzeria.errors import DeploymentError
@@ -121,14 +121,12 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         Service(address)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_may_be_where_metrics_should_be(text: str) -> None:
     read_counts(text)
     read_counts("pizzeria_requests_total{" + text + "} 1\npizzeria_request_seconds_bucket{" + text)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=15), st.floats(0.01, 1))
 def test_a_quantile_lies_in_its_bucket(counts: list[int], share: float) -> None:
     limits = [0.001 * 2**i for i in range(len(counts) - 1)] + [math.inf]

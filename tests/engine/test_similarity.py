@@ -32,7 +32,7 @@ def _photos(draw: st.DrawFn) -> np.ndarray:
     return hashes
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_photos(), st.integers(0, 12))
 def test_the_same_as_by_comparing_each_with_each(hashes: np.ndarray, distance: int) -> None:
     found, force = near_pairs(hashes, distance, most=10**6), _by_force(hashes, distance)

@@ -14,7 +14,7 @@ from pizzeria.inference.bands import VERDICTS, band_faults, band_of, verdict_of,
 shares = st.floats(0, 1)
 sizes = st.integers(1, 200)
 bands = st.tuples(shares, shares).map(sorted)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 def fitted(low: float, high: float, usual: float | None = 5) -> dict[str, Any]:

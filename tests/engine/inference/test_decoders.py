@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pizzeria.errors import RequestError
@@ -37,7 +37,7 @@ def detector(make_predictor: Callable[..., Predictor]) -> Contract:
     return Contract(make_predictor("object_detection"), Limits(max_body=200_000, max_megapixels=1))
 
 
-often = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(max_examples=300)
 
 
 @st.composite

@@ -210,7 +210,7 @@ def test_of_equal_photos_the_first_is_the_evidence_and_zero_is_no_evidence() -> 
 shares = st.floats(0, 1, width=32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     photos=st.lists(st.tuples(shares, shares, shares), min_size=1, max_size=6),
     band=st.tuples(shares, shares).map(sorted),

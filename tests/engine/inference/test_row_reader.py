@@ -69,7 +69,6 @@ good_rows = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(rows=good_rows, bare=st.booleans(), ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
 def test_both_ways_read_good_rows_alike(rows: Any, bare: bool, ascii_only: bool, indent: int | None) -> None:
     value = rows if bare else {"rows": rows}
@@ -93,7 +92,7 @@ bodies = st.tuples(
 ).map(lambda made: (made[1] % ", ".join(made[0])).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=bodies)
 @example(body=b"")
 @example(body=b'{"rows": 3}')
@@ -102,7 +101,7 @@ def test_both_ways_judge_hostile_rows_alike(body: bytes) -> None:
     agree(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     at=st.integers(0, 400),
     cut=st.integers(0, 3),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -279,7 +279,7 @@ NAMES = st.sampled_from(["bed", "couch", "settee", "tv", "dog"])
     limits=st.lists(st.none() | st.integers(1, 4), min_size=1, max_size=2),
     task=st.sampled_from(["object_detection", "multilabel_classification"]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_any_mixture_balances(tmp_path_factory, photos, boxes, repair, limits, task) -> None:
     folder = tmp_path_factory.mktemp("mixture")
     content = {name: (USED | BROKEN)[name][0] for name in photos}

@@ -128,7 +128,7 @@ def test_where_the_meaning_has_changed_the_window_decides(
 ends = st.tuples(*[st.floats(-0.3, 0.3).map(lambda x: round(x, 2))] * 2).map(sorted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(frozen=st.none() | ends, window=st.none() | ends, classes=st.lists(ends, max_size=2))
 def test_it_takes_over_exactly_where_it_is_better_somewhere_and_surely_worse_nowhere(
     frozen: list[float] | None, window: list[float] | None, classes: list[list[float]]

@@ -39,7 +39,7 @@ drawn = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     drawn,
     st.floats(0.05, 0.9),

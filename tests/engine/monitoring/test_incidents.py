@@ -250,7 +250,7 @@ def test_time_is_the_one_that_a_simulation_is_at(store: Store) -> None:
     assert Ledger(store.root).entries(NAME)[0].at.startswith("1998-05-01")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.text(alphabet="x.?", min_size=1, max_size=12), st.data())
 def test_however_passes_cut_the_time_the_incidents_are_the_same(
     tmp_path_factory: pytest.TempPathFactory, states: str, data: st.DataObject

@@ -73,7 +73,7 @@ def test_labels_of_a_log_that_cannot_tell_when_they_came() -> None:
     assert len(list(Sieve(mark).news(lambda _: (("", one) for one in labels)))) == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 9.9)), max_size=4), min_size=1, max_size=6))
 def test_none_is_lost_whose_clock_is_within_the_bounds(looks: list[list[tuple[int, float]]]) -> None:
     """Each comes at the time of the look, less what its clock is behind: up to ten minutes."""

@@ -169,7 +169,7 @@ _NAMES = st.text(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         _NAMES.filter(bool), st.one_of(_NAMES, st.integers(), st.booleans(), st.none(), st.lists(_NAMES)), min_size=1

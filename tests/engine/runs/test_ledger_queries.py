@@ -37,7 +37,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger, list[Entry]
 some = st.none() | st.integers(0, 90)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     name=st.none() | st.sampled_from("abcd"),
     events=st.none() | st.sampled_from(EVENTS) | st.sets(st.sampled_from(EVENTS)).map(tuple),

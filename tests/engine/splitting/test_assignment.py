@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pizzeria.errors import DataError
@@ -19,7 +19,7 @@ from pizzeria.splitting.iterative import deviation, stratified
 from pizzeria.tables import Tables
 
 SIDES = ("train", "validation", "test")
-property_test = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+property_test = settings(max_examples=8)
 
 
 def assign(tables: Tables, split: Split, problem: Problem | None = None, distance: int = 8) -> pd.Series[str]:
@@ -194,7 +194,7 @@ def test_boxes_are_stratified_better_than_by_chance() -> None:
     assert np.mean(evenly) < 0.6 * np.mean(by_chance)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.floats(0.1, 0.5))
 def test_iterative_stratification_keeps_near_the_shares(seed: int, share: float) -> None:
     random = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria.errors import DataError
@@ -34,7 +34,7 @@ def settled(file: Path, sides: dict[str, str]) -> Path:
     return file
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(listings, st.lists(st.integers(0, 40).map(lambda i: f"L{i}"), max_size=40))
 def test_nothing_of_the_test_is_ever_learnt_from(tmp_path: Path, first: list[str], later: list[str]) -> None:
     split = Split(group_by="listing_id", validation=0.2, test=0.2)

@@ -29,7 +29,7 @@ def told(pairs: list[tuple[int, bool]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(EXAMPLES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_threshold_has_a_higher_f1(pairs: list[tuple[int, bool]]) -> None:
     probabilities, true = told(pairs)
     chosen = choose(probabilities, true, EACH_BEST).threshold
@@ -39,7 +39,7 @@ def test_no_threshold_has_a_higher_f1(pairs: list[tuple[int, bool]]) -> None:
 
 
 @given(EXAMPLES, st.sampled_from(["precision", "recall"]), st.integers(1, 20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_wish_is_kept_by_the_best_threshold_or_nearly(pairs: list[tuple[int, bool]], name: str, least: int) -> None:
     probabilities, true = told(pairs)
     choice = choose(probabilities, true, Wish(**{name: least / 20}))

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.plugins.features.test_columns import problem
 
@@ -107,7 +107,7 @@ def built(rows: list[dict[str, Any]], folder: Path, progress: Any, options: dict
     return dataset
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(rows=rows_of, options=options_of)
 def test_a_request_gives_bit_for_bit_what_training_saw(
     tmp_path: Path, progress: Any, rows: list[dict[str, Any]], options: dict[str, Any]

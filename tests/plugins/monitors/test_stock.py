@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria.errors import DamagedError
@@ -72,7 +72,7 @@ def test_by_size_with_a_request_of_many_rows_at_one_moment(tmp_path: Path) -> No
     assert read(more, stock) == {"1": [0, 1, 2], "2": [3, 4, 5], "3": [6, 7, 8], "4": [9]}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     gaps=st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=1, max_size=60),
     size=st.integers(1, 9),

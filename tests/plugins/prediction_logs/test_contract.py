@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .conftest import Log, record
@@ -222,7 +222,7 @@ def test_a_huge_record_is_kept(log: Log) -> None:
         max_size=4,
     )
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_no_values_stop_the_log(log: Log, values: list[dict[str, Any]]) -> None:
     name = f"{threading.get_ident()}-{datetime.now(UTC).timestamp()}"
     log.write([record(n, sha256=name) | one for n, one in enumerate(values)])

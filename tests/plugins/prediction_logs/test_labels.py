@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria.inference.truth import Label, LabelCounts, check_truth, latest
@@ -237,7 +237,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 @given(labels=LABELS, data=st.data())
 def test_any_order_and_repetition_of_batches_gives_the_same_frame(
     tmp_path: Path, kind: str, labels: list[Label], data: st.DataObject

@@ -16,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria import clock
@@ -134,7 +134,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("few_at_once")
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 @given(batches=MOMENTS, low=st.integers(0, 4), high=st.integers(0, 4))
 def test_records_of_one_moment_keep_their_order(
     tmp_path: Path, kind: str, batches: Sequence[Sequence[int]], low: int, high: int

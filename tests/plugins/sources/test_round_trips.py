@@ -139,7 +139,7 @@ def data_sets(draw):
     return classes, photos
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(sorted(FORMATS)), data=data_sets())
 def test_any_boxes_come_back(name, data, tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
@@ -155,7 +155,7 @@ def test_any_boxes_come_back(name, data, tmp_path_factory):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     text=st.lists(st.lists(st.sampled_from(["0", "1", "7", "-1", "0.5", "1.2", "nan", "x", "1e9", ".3"]), max_size=8))
 )

@@ -9,7 +9,7 @@ import json
 import duckdb
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria.account import Account
@@ -265,7 +265,7 @@ def test_what_is_recognised(tmp_path):
 _CELLS = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(st.lists(st.tuples(_CELLS, st.integers(-(2**62), 2**62)), min_size=1, max_size=20))
 def test_whatever_is_written_is_read(read, tmp_path, cells):
     """Every text comes back as it was; the first row keeps the column text."""

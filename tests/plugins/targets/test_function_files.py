@@ -70,7 +70,7 @@ def evaluated(text: str) -> str:
     return text.replace("$${", "${").replace("%%{", "%{")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(environment=st.dictionaries(NAMES, VALUES, max_size=4))
 def test_variables_come_through_to_google_as_they_are(environment: dict[str, str]) -> None:
     environment = {name: value for name, value in environment.items() if value.isprintable()}
@@ -87,7 +87,7 @@ def test_variables_come_through_to_google_as_they_are(environment: dict[str, str
         assert flags == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(environment=st.dictionaries(NAMES, VALUES, max_size=4))
 def test_variables_come_through_to_azure_as_they_are(environment: dict[str, str]) -> None:
     environment = {name: value for name, value in environment.items() if value.isprintable()}
@@ -103,7 +103,7 @@ def test_variables_come_through_to_azure_as_they_are(environment: dict[str, str]
     ast.parse(rendered.files["function_app.py"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_hostile_options_are_refused_or_harmless(data: st.DataObject) -> None:
     target, given_options = data.draw(st.sampled_from(BOTH))

@@ -392,7 +392,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_fro
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,20}", fullmatch=True), VALUES, max_size=4))
 def test_any_environment_is_read_back_exactly(environment: dict[str, str]) -> None:
     names = {f"MY_{name}": value for name, value in environment.items()}
@@ -404,7 +404,7 @@ def test_any_environment_is_read_back_exactly(environment: dict[str, str]) -> No
     assert found == settings_of(release_of(), options, identity_of("room_types", options))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.recursive(
         TEXTS | AWKWARD | st.integers() | st.booleans(),

@@ -26,7 +26,7 @@ def photos(seed: int) -> list[tuple[np.ndarray, Boxes]]:
     return made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), size=st.sampled_from([(64, 96), (96, 64), (128, 128)]))
 def test_boxes_of_a_mosaic_stay_on_what_they_show(seed: int, size: tuple[int, int]) -> None:
     image, boxes = mosaic(photos(seed), "flip", np.random.default_rng(seed), size)

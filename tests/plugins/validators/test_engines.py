@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pizzeria.contracts import Expectation
@@ -211,7 +211,7 @@ def test_what_runs_in_memory_alone_is_undecided_on_a_large_table(
     assert in_memory_only() >= {"expect_column_values_to_be_increasing", "expect_column_values_to_be_json_parseable"}
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4)
 @given(data=st.data())
 def test_any_small_table_is_judged_alike(data: st.DataObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = data.draw(st.integers(1, 12))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -30,7 +30,7 @@ _ESCAPED = re.compile(r'\\([\\"$])')
 _PAIR = re.compile(r'([A-Za-z_][A-Za-z0-9_.]*)="((?:[^"\\$]|\\[\\"$])*)"')
 _VARIABLE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
 _LINE = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" "), max_size=60)
-_QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_QUICK = settings(max_examples=40)
 
 
 def instructions(text: str) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -79,7 +79,7 @@ def options(draw: st.DrawFn) -> vm.Options | None:
 
 
 @given(options())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_whatever_is_accepted_is_safe_everywhere(release_of: Callable[..., Release], found: vm.Options | None) -> None:
     if found is None:
         return
@@ -124,7 +124,7 @@ def test_variables_are_read_as_systemd_reads_them(variables: dict[str, str]) -> 
 
 
 @given(st.lists(FREE, min_size=1, max_size=8), st.lists(FREE.filter(lambda word: "\x00" not in word), max_size=4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_a_shell_reads_the_same(tmp_path: Path, values: list[str], words: list[str]) -> None:
     variables = {f"V{number}": value for number, value in enumerate(values)}
     folder = tmp_path / "a 'folder' $x"
