@@ -13,8 +13,9 @@ import json
 import logging
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ Entries = Callable[[Mapping[str, int]], Iterator[Entry | None]]
 _logger = logging.getLogger(__name__)
 FILE = ".lines-index.sqlite"
 _AT_ONCE = 1_000
+_PATIENCE_S = 2.0
 OPTIONS = sqlite.Options(path=FILE)
 """Of the SQLite log that the index is."""
 
@@ -61,10 +63,16 @@ def following(folder: Path, files: Sequence[Seen], entries: Entries) -> Iterator
 
 
 def forget(folder: Path) -> None:
-    """Delete the index; where somebody looks at it just now, the next look does."""
-    if (folder / FILE).exists():
-        with suppress(BlockingIOError), _alone(folder):
-            _delete(folder)
+    """Delete the index; where somebody looks at it for longer than `_PATIENCE_S`, the next look does."""
+    until = time.monotonic() + _PATIENCE_S
+    while (folder / FILE).exists():
+        try:
+            with _alone(folder):
+                _delete(folder)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return
+            time.sleep(0.05)
 
 
 def _follow(folder: Path, files: Sequence[Seen], entries: Entries) -> None:

@@ -256,7 +256,10 @@ def test_lines_are_followed_where_files_grow_and_read_anew_where_they_change(tmp
     assert traffic(read).counts([at(0), at(9)]) == [2], "a line that was there by half"
 
 
-def test_a_look_at_lines_keeps_what_it_has_while_they_are_pruned(tmp_path: Path) -> None:
+def test_a_look_at_lines_keeps_what_it_has_while_they_are_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_index, "_PATIENCE_S", 0.1)
     log = Log(lines, lines.Options(path="one.jsonl"), tmp_path)
     log.write([record(1), record(5), record(6)])
     with lines._index(log.options, tmp_path) as place:
@@ -264,6 +267,25 @@ def test_a_look_at_lines_keeps_what_it_has_while_they_are_pruned(tmp_path: Path)
         assert traffic(log).counts([at(0), at(9)]) == [2], "who looks now sees what there is now"
         assert list(sqlite.counts(line_index.OPTIONS, place, [at(0), at(9)])) == [3]
     assert traffic(log).counts([at(0), at(9)]) == [2]
+
+
+def test_who_prunes_lines_waits_for_a_look_and_deletes_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_index, "_PATIENCE_S", 120)
+    log = Log(lines, lines.Options(path="one.jsonl"), tmp_path)
+    log.write([record(1), record(5)])
+    before = (tmp_path / "one.jsonl").stat().st_ino
+    patience = time.monotonic() + 120
+    with lines._index(log.options, tmp_path):
+        pruning = threading.Thread(target=log.prune, args=(at(3).isoformat(),), daemon=True)
+        pruning.start()
+        while (tmp_path / "one.jsonl").stat().st_ino == before:
+            assert time.monotonic() < patience
+            time.sleep(0.01)
+        assert (tmp_path / line_index.FILE).exists()
+    pruning.join(120)
+    assert not (tmp_path / line_index.FILE).exists(), "what was pruned is nowhere any more"
 
 
 def test_who_prunes_lines_and_who_follows_them_do_not_wait_for_each_other(tmp_path: Path) -> None:
