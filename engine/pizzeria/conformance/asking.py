@@ -1,10 +1,7 @@
-"""What the suites work with: a client that asks while a target deploys, a free port, a progress that says nothing."""
+"""What the suites work with: a client that asks while a target deploys, a progress that says nothing."""
 
 from __future__ import annotations
 
-import contextlib
-import random
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,7 +10,6 @@ from pizzeria.conformance.corpus import Case, Send
 from pizzeria.errors import DeploymentError, PizzeriaError
 
 _PAUSE_S = 0.05
-_given: set[int] = set()
 
 
 class Quiet:
@@ -86,18 +82,3 @@ class Asker:
             return error.message
         # A busy service may turn a request away; it answered.
         return "" if status in (200, 429) else f"status {status}: {body[:200]!r}"
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nobody listens on; another one each time.
-
-    It lies below those that systems give to outgoing connections, and to servers that take any: those begin at 32768,
-    and one of them may be somebody else's before it is used here.
-    """
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_768)
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
-                return port

@@ -30,7 +30,7 @@ from pydantic import ValidationError
 
 from pizzeria import registry
 from pizzeria.conformance import tiny_bundles
-from pizzeria.conformance.asking import Asker, Quiet, free_port
+from pizzeria.conformance.asking import Asker, Quiet
 from pizzeria.conformance.corpus import Send, differences, over_http, record
 from pizzeria.conformance.plugins import PluginSuite
 from pizzeria.conformance.purity import touches
@@ -46,6 +46,7 @@ from pizzeria.conformance.structure import (
 from pizzeria.contracts import DeploymentStatus, Release, Rendered
 from pizzeria.errors import DeploymentError, PluginError
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.ports import free_port
 from pizzeria.shipment import content_hash
 from pizzeria.spec.stages import PredictionLog, Serving
 

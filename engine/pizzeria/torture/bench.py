@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -71,16 +70,3 @@ class Bench:
                 stderr=out,
                 start_new_session=True,
             )
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on, out of the range that the kernel gives to clients."""
-    for _ in range(100):
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port was found between 20000 and 32000")

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pizzeria.ports import free_port
 from pizzeria.runs.ledger import CLOSING
 from pizzeria.runs.store import Store
 from pizzeria.torture import shelf
-from pizzeria.torture.bench import Bench, free_port
+from pizzeria.torture.bench import Bench
 from pizzeria.torture.trial import Tally
 from pizzeria.torture.warm import Warm, warm
 

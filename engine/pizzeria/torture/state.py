@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pizzeria.ports import free_port
 from pizzeria.runs.ledger import Ledger
 from pizzeria.runs.store import Store
 from pizzeria.torture import shelf, workplace
-from pizzeria.torture.bench import Bench, free_port
+from pizzeria.torture.bench import Bench
 from pizzeria.torture.leaks import living
 from pizzeria.torture.trial import Tally
 from pizzeria.torture.warm import Warm, warm

@@ -6,7 +6,7 @@ import csv
 import random
 from pathlib import Path
 
-from pizzeria.torture.bench import free_port
+from pizzeria.ports import free_port
 
 _ROWS = """\
 defaults:

@@ -20,8 +20,8 @@ from uuid import uuid4
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.inference.records import new_prediction_id
+from pizzeria.ports import free_port
 from pizzeria_plugins.prediction_logs import lines, parquet, postgresql, sqlite
 
 PASSWORD = "s3cr3t-" + secrets.token_hex(8)

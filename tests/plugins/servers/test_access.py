@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.errors import DeploymentError, RequestError
 from pizzeria.inference.contract import Reply
+from pizzeria.ports import free_port
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.servers.cors import Cors
 from pizzeria_plugins.servers.headers import SECURITY, encode

@@ -22,9 +22,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.ports import free_port
 from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.servers import bentoml

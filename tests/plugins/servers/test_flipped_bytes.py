@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.errors import BundleError
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.ports import free_port
 from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.servers.settings import Settings
 from pizzeria_plugins.servers.worker import Worker

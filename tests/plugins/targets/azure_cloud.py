@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import certifi
 import pytest
 
-from pizzeria.conformance.asking import free_port
+from pizzeria.ports import free_port
 
 from .function_places import CACHE, Front, Place
 from .kubernetes_tls import with_tls

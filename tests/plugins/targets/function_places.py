@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from pizzeria.conformance.asking import free_port
+from pizzeria.ports import free_port
 
 PYTHON = f"3.{sys.version_info.minor}"
 _BASE = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"

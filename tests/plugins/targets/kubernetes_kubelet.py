@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pizzeria.conformance.asking import free_port
+from pizzeria.ports import free_port
 from pizzeria_plugins.targets.container_image import inside
 from pizzeria_plugins.targets.kubernetes_objects import places
 

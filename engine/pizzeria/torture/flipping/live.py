@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from pizzeria.errors import DamagedError
+from pizzeria.ports import free_port
 from pizzeria.runs.store import Run, Store
 from pizzeria.torture import workplace
-from pizzeria.torture.bench import Bench, free_port
+from pizzeria.torture.bench import Bench
 from pizzeria.torture.commands import Case
 from pizzeria.torture.flipping.damage import damaged
 from pizzeria.torture.trial import Tally

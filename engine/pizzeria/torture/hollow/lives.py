@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pizzeria.ports import free_port
 from pizzeria.torture import workplace
-from pizzeria.torture.bench import Bench, free_port
+from pizzeria.torture.bench import Bench
 from pizzeria.torture.commands import Case
 from pizzeria.torture.trial import Tally
 from pizzeria.torture.warm import Warm, warm

@@ -10,8 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from pizzeria.ports import free_port
 from pizzeria.torture import workplace
-from pizzeria.torture.bench import Bench, free_port
+from pizzeria.torture.bench import Bench
 from pizzeria.torture.hostile_archives.photos import contents
 from pizzeria.torture.trial import Tally
 

@@ -15,9 +15,9 @@ from unittest.mock import patch
 from pizzeria import registry
 from pizzeria.conformance.asking import Quiet
 from pizzeria.deployments import champion, packed, put_live, stop
+from pizzeria.ports import free_port
 from pizzeria.spec.check import check
 from pizzeria.spec.compose import Composed, Origins
-from pizzeria.torture.bench import free_port
 from pizzeria.torture.poisoning.shop import NAME, Shop
 
 _VARIABLE, _KEY = "TORTURE_SHOP_KEYS", "a-key-that-is-made-for-a-trial"

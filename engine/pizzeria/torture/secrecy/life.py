@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pizzeria.torture.bench import free_port
+from pizzeria.ports import free_port
 from pizzeria.torture.warm import Warm
 
 ASK = "pizzeria.torture.secrecy.asking"

@@ -11,6 +11,7 @@ from pathlib import Path
 from pizzeria import atomic
 from pizzeria.contracts import Progress, Release
 from pizzeria.errors import DeploymentError
+from pizzeria.ports import free_port
 from pizzeria.shipment import keeps_local_files
 from pizzeria_plugins.targets.container_engine import commands, service
 from pizzeria_plugins.targets.container_engine.kept import Kept, label_of, save
@@ -41,7 +42,7 @@ class Change:
 
     def take_over(self, old: Kept | None, content: str) -> Kept:
         new = self._name("service")
-        port = service.free_port()
+        port = free_port()
         try:
             self._start(new, f"127.0.0.1:{port}")
             self.progress.say(f"waiting for {new}")

@@ -19,13 +19,6 @@ _TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".js
 _LOG_LINES = 20
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def check_port(host: str, port: int) -> None:
     """That the port is free.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
+from pizzeria.ports import free_port
 from pizzeria_plugins.targets.container_image import inside
 
 _FRONT = Path(inside.__file__).parent / "front.py"

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release, Rendered
 from pizzeria.inference.bundle import open_bundle, write_bundle
+from pizzeria.ports import free_port
 from pizzeria.spec.stages import Serving
 from pizzeria_plugins.targets import local, processes
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
 from pizzeria.observation import readiness
+from pizzeria.ports import free_port
 from pizzeria.spec.stages import Serving
 from pizzeria_plugins.targets import local, processes
 from pizzeria_plugins.targets.local_keeper import asking, listener

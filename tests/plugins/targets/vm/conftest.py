@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.contracts import Release, Rendered
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.ports import free_port
 from pizzeria.spec.stages import PredictionLog, Serving
 from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.servers import bentoml

@@ -21,12 +21,12 @@ import httpx
 import psutil
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.conformance.corpus import differences, over_http, record
 from pizzeria.conformance.tiny_bundles import NEWER, OLDER, answers_otherwise, unable_to_start
 from pizzeria.contracts import Release
 from pizzeria.errors import BundleError, DeploymentError
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.ports import free_port
 from pizzeria.spec.deployment import Schedule
 from pizzeria_plugins.prediction_logs import sqlite
 from pizzeria_plugins.targets import vm

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
+from pizzeria.ports import free_port
 from pizzeria.shipment import content_hash
 from pizzeria_plugins.targets.vm_agent import environments, files
 from pizzeria_plugins.targets.vm_agent.conversation import Conversation, Failure, Gone

@@ -20,10 +20,10 @@ from typing import get_args
 
 import pytest
 
-from pizzeria.conformance.asking import free_port
 from pizzeria.conformance.corpus import differences, over_http, record
 from pizzeria.conformance.tiny_bundles import OLDER
 from pizzeria.contracts import Release
+from pizzeria.ports import free_port
 from pizzeria.spec.deployment import Interval
 from pizzeria_plugins.targets import vm
 from pizzeria_plugins.targets.vm_agent.probing import readiness
