@@ -26,6 +26,8 @@ _LOOK_S = 0.5
 """Looking through all processes of the machine takes time; known ones are looked at more often."""
 _LOAD_S = 10.0
 _THREADS_S = 10.0
+_VSIZE, _ENV_END = 20, 48
+"""Places in `/proc/<pid>/stat` behind the name."""
 _started: list[subprocess.Popen[bytes]] = []
 """What this process started: it must collect their exit status, or they stay as zombies."""
 
@@ -155,8 +157,22 @@ def _all() -> Iterator[psutil.Process]:
 def _variable(process: psutil.Process, name: str) -> str | None:
     import psutil
 
+    deadline, loads = time.monotonic() + _LOAD_S, True
     # A process that just ended, and one of another user, have no environment to read.
     with contextlib.suppress(psutil.Error, OSError):
-        if process.status() != psutil.STATUS_ZOMBIE:
-            return process.environ().get(name)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            found = process.environ()
+            if found or not loads or time.monotonic() > deadline:
+                return found.get(name)
+            if loads := _loads(process.pid):
+                time.sleep(0.001)
     return None
+
+
+def _loads(pid: int) -> bool:
+    """Whether its program is being loaded: it has memory then, and no environment yet, not even an empty one."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return len(words) > _ENV_END and words[_VSIZE] != b"0" and words[_ENV_END] == b"0"

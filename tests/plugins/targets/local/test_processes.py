@@ -55,6 +55,17 @@ def test_a_process_is_found_as_soon_as_it_is_started(tmp_path: Path) -> None:
         os.close(write)
 
 
+def test_a_process_is_found_while_its_program_is_loaded(tmp_path: Path) -> None:
+    """It may have been started by a service, or by its keeper; whoever stops them must not take it for gone."""
+    missed = 0
+    for _ in range(150):
+        token = uuid4().hex
+        with subprocess.Popen(["sleep", "600"], env=os.environ | processes.marks(token, tmp_path)) as process:
+            missed += processes._variable(psutil.Process(process.pid), "PIZZERIA_DEPLOYMENT") != token
+            process.kill()
+    assert missed == 0
+
+
 def test_a_program_that_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
     read, write = os.pipe()
     token = uuid4().hex
