@@ -33,7 +33,7 @@ from pizzeria_plugins.targets.local_keeper.deployment import LOG, PROTOCOL, Depl
 if TYPE_CHECKING:
     import psutil
 
-_ANSWER_S = 5.0
+_ANSWER_S = 8.0
 _SETTLE_S = 30.0
 _SLACK_S = 60.0
 
@@ -101,9 +101,26 @@ def apply(release: Release, options: Options, progress: Progress) -> DeploymentS
 def status(name: str, options: Options, state: Path) -> DeploymentStatus:
     """How it is now: from its keeper, its processes and `/readyz`."""
     deployment = load(state / name)
-    if deployment is None:
-        return DeploymentStatus("absent")
-    log = state / name / LOG
+    while deployment is not None:
+        found = _status(deployment, state / name / LOG)
+        looked_at, deployment = deployment, load(state / name)
+        if deployment == looked_at:  # and no other service took over meanwhile
+            return found
+    return DeploymentStatus("absent")
+
+
+def remove(name: str, options: Options, state: Path) -> None:
+    """Stop the service and forget it, its log included; the prediction log stays."""
+    if not (state / name).is_dir():
+        return
+    with locked(state, name) as folder:
+        old = load(folder)
+        processes.stop(lambda: _left(old, folder), options.stop_timeout_s)
+        _forget_control(old, folder)
+        shutil.rmtree(folder)
+
+
+def _status(deployment: Deployment, log: Path) -> DeploymentStatus:
     kept = asking.state(deployment.control)
     if kept and not kept["ready"]:
         detail = f"{kept['trouble'] or 'it ended'}; started again {kept['restarts']} times; {log} may say why"
@@ -118,17 +135,6 @@ def status(name: str, options: Options, state: Path) -> DeploymentStatus:
         return DeploymentStatus("live", deployment.address, answer, detail)
     detail = f"/readyz says {answer[:12]} instead of {deployment.sha256[:12]}" if answer else "no answer at /readyz yet"
     return DeploymentStatus("starting", deployment.address, answer, detail)
-
-
-def remove(name: str, options: Options, state: Path) -> None:
-    """Stop the service and forget it, its log included; the prediction log stays."""
-    if not (state / name).is_dir():
-        return
-    with locked(state, name) as folder:
-        old = load(folder)
-        processes.stop(lambda: _left(old, folder), options.stop_timeout_s)
-        _forget_control(old, folder)
-        shutil.rmtree(folder)
 
 
 def _wanted(release: Release, options: Options) -> Deployment:
@@ -153,7 +159,9 @@ def _is_at(old: Deployment, wanted: Deployment) -> bool:
     return (old.host, old.port) == (wanted.host, wanted.port)
 
 
-def _new_keeper(old: Deployment | None, wanted: Deployment, folder: Path, options: Options, progress: Progress) -> str:
+def _new_keeper(
+    old: Deployment | None, wanted: Deployment, folder: Path, options: Options, progress: Progress
+) -> tuple[str, str]:
     """A keeper with the socket for this address. What serves now goes on, where the socket can be had beside it."""
     found = None
     if old is None:  # what a first command left that was killed: a keeper without a service, which holds the port

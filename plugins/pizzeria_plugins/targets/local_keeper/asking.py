@@ -27,7 +27,7 @@ _STATE_S = 20.0
 
 
 def start(folder: Path, listener: socket.socket) -> tuple[str, str]:
-    """Start a keeper, which takes the listening socket; without an order it ends after some seconds.
+    """Start a keeper, which takes the listening socket; without an order it ends after half a minute.
 
     Returns:
         Where it listens for commands, and the token of its process.

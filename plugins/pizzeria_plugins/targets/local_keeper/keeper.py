@@ -28,7 +28,7 @@ _TRIES = 8
 """Starts in a row of a service that does not stay up, after which it is given up."""
 _STAYS_S = 60.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
-_IDLE_S = 10.0
+_IDLE_S = 30.0
 """How long a keeper without a service waits for an order."""
 _MAX_REQUEST = 16_000_000
 
