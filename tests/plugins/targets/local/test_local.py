@@ -23,7 +23,7 @@ from .conftest import Silent, SmallServer, kill_all, record, token
 
 
 class Mute:
-    """A server that is never ready; a shell has said its word long before a Python would have started."""
+    """A server that is never ready; a shell says its word at once, and a busy machine has seconds for it."""
 
     def render(self, release: Release, host: str, port: int) -> Rendered:
         return Rendered(commands=[["sh", "-c", "echo hello from the service; exec sleep 600"]])
@@ -90,8 +90,8 @@ def test_a_service_that_ends_at_once_shows_the_end_of_its_log(
 def test_a_service_that_never_is_ready_is_given_up_and_ended(
     release: Release, options: local.Options, state: Path
 ) -> None:
-    short = options.model_copy(update={"ready_timeout_s": 1})
-    with pytest.raises(DeploymentError, match=r"(?s)not ready after 1 s.*hello from the service"):
+    short = options.model_copy(update={"ready_timeout_s": 6})
+    with pytest.raises(DeploymentError, match=r"(?s)not ready after 6 s.*hello from the service"):
         local.apply(replace(release, server=Mute()), short, Silent())
     assert [one.pid for one in processes.others(state / "amenities")] == []
 
