@@ -291,8 +291,8 @@ BAD_DEPLOYING = {
     ),
     "stops the old one first": (
         changed(
-            "    with socket.create_server",
-            "    if old is not None:\n        _stop(old)\n    with socket.create_server",
+            "    port = free_port()",
+            "    if old is not None:\n        _stop(old)\n    port = free_port()",
         ),
         "test_a_newer_bundle_takes_over",
     ),
