@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ KINDS = {
     "trackers": ("Options", "begin"),
 }
 """Each kind with what `pizzeria.contracts` asks of its plugins."""
+_importing: dict[str, threading.RLock] = {}
+"""By module of a file: held by the thread that imports it, as Python does for packages."""
 
 
 @dataclass(frozen=True)
@@ -123,20 +126,21 @@ def broken(kind: str) -> Iterator[str]:
 def _import_file(kind: str, found: Found) -> ModuleType:
     assert found.file is not None
     name = f"pizzeria_local.{kind}.{found.name}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and loaded.__file__ == str(found.file):
-        return loaded
-    spec = importlib.util.spec_from_file_location(name, found.file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    with _importing.setdefault(name, threading.RLock()):  # or another thread would take the half of it that is there
+        loaded = sys.modules.get(name)
+        if loaded is not None and loaded.__file__ == str(found.file):
+            return loaded
+        spec = importlib.util.spec_from_file_location(name, found.file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
 
 
 def module_of(plugin: Any) -> ModuleType:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,26 @@ def test_plugins_load_outside_the_main_thread_too(working_folder: Path) -> None:
     thread.start()
     thread.join()
     assert found == ["bell"]
+
+
+def test_a_thread_waits_for_a_plugin_that_another_one_imports(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pages of `pizzeria ui` do: half of a module lacks what its kind asks for."""
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # which two imports at once may leave watched
+    waits = "import time\nfrom pathlib import Path\nPath('begun').touch()\nwhile not Path('go').exists():\n"
+    _plugin(working_folder, "alerts", "slow", f"{waits}    time.sleep(0.01)\n{GOOD}")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(registry.load, "alerts", "slow")
+        while not Path("begun").exists():
+            assert not first.done()
+            time.sleep(0.01)
+        second = pool.submit(registry.load, "alerts", "slow")
+        try:
+            assert not wait([second], timeout=0.3).done
+        finally:
+            Path("go").touch()
+        assert first.result() == second.result()
 
 
 def _target(folder: Path, change: str) -> plugin_guard.Guarded:
