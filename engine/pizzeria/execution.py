@@ -98,7 +98,7 @@ def _executed(
             with disk_trouble_told():
                 for step in steps:
                     stage = next(stage for stage in stages() if step.name == stage.NAME)
-                    result = step.result or _fetched(stage, step, spec, progress, store)
+                    result = step.result or _fetched(stage, step, spec, progress, store, wait)
                     if result is None:
                         result = _run_stage(stage, step, spec, results, progress, run, store, wait)
                         ran.append(step.name)
@@ -144,12 +144,17 @@ def _upstream(name: str) -> set[str]:
     return wanted
 
 
-def _fetched(stage: Stage, step: Step, spec: Spec, progress: Progress, store: Store) -> Result | None:
-    """What another machine has left of a stage; None where there is nothing, or it does not hold here."""
+def _fetched(stage: Stage, step: Step, spec: Spec, progress: Progress, store: Store, wait: bool) -> Result | None:
+    """What another machine has left of a stage; None where there is nothing, or it does not hold here, or another
+    process of this machine has left it meanwhile."""
     if store.artifacts is None or not getattr(stage, "SHARED", True):
         return None
     try:
-        found = store.fetch(step.fingerprint)
+        # As if it were run: a process that runs or fetches it at the same time would put its own in the place of this.
+        with store.partial(step.fingerprint, keep=True, wait=_waiting(stage, progress, wait)):
+            if _standing(stage, step, spec, store) is not None:
+                return None
+            found = store.fetch(step.fingerprint)
     except PizzeriaError as error:
         progress.say(f"{stage.NAME}: not fetched: {error.message}")
         return None
@@ -181,10 +186,9 @@ def _run_stage(
     wait: bool,
 ) -> Result:
     progress.say(f"{stage.NAME}: {step.why}")
-    told = partial(progress.say, f"{stage.NAME}: another process is at it; waiting") if wait else None
-    with store.partial(step.fingerprint, keep=stage.RESUMES, wait=told) as folder:
-        standing = store.load(step.fingerprint)
-        if standing is not None and not (hasattr(stage, "expired") and stage.expired(spec, standing, store)):
+    with store.partial(step.fingerprint, keep=stage.RESUMES, wait=_waiting(stage, progress, wait)) as folder:
+        standing = _standing(stage, step, spec, store)
+        if standing is not None:
             progress.say(f"{stage.NAME}: another process has done it")
             return standing
         started, clock = now(), time.perf_counter()
@@ -201,6 +205,18 @@ def _run_stage(
         result = store.commit(folder, result)
     progress.say(f"{stage.NAME}: done in {seconds:.1f} s{_summary(facts)}")
     return result
+
+
+def _waiting(stage: Stage, progress: Progress, wait: bool) -> Callable[[], object] | None:
+    return partial(progress.say, f"{stage.NAME}: another process is at it; waiting") if wait else None
+
+
+def _standing(stage: Stage, step: Step, spec: Spec, store: Store) -> Result | None:
+    """A result that another process has left since it was planned."""
+    found = store.load(step.fingerprint)
+    if found is None or (hasattr(stage, "expired") and stage.expired(spec, found, store)):
+        return None
+    return found
 
 
 def _summary(facts: dict[str, Any]) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from click.testing import CliRunner
@@ -92,6 +95,35 @@ def test_a_damaged_stage_is_run_again_and_mended(run, tmp_path: Path) -> None:
     assert second.ran == ("split",)
     assert any(line.startswith("split: not fetched: ") and "is damaged" in line for line in said)
     assert run("three", address)[0].ran == (), "the second machine has put it there anew"
+
+
+def test_two_runs_of_one_machine_fetch_a_stage_once(
+    run, tmp_path: Path, working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not get a stage runs it, and would put its own in the place of the one that the other works with."""
+    address = f"{tmp_path}/shared"
+    run("one", address)
+    store, lines, began, go = Store(working_folder / "two", Artifacts.of_environment()), Lines(), Event(), Event()
+    fetch, fetched = Artifacts.fetch, []
+
+    def slowly(artifacts: Artifacts, fingerprint: str, folder: Path) -> int:
+        fetched.append(fingerprint)
+        began.set()
+        assert go.wait(300)
+        return fetch(artifacts, fingerprint, folder)
+
+    monkeypatch.setattr(Artifacts, "fetch", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(execute, load_spec(["prices.yaml"]), store, Lines(), until="collect", wait=True)
+        assert began.wait(300)
+        second = pool.submit(execute, load_spec(["prices.yaml"]), store, lines, until="collect", wait=True)
+        while "collect: another process is at it; waiting" not in lines.said and not second.done():
+            time.sleep(0.01)
+        go.set()
+        assert first.result().ran == ()
+        assert first.result().results["collect"] == second.result().results["collect"]
+    assert len(fetched) == 1
+    assert lines.said[-1] == "collect: another process has done it"
 
 
 def test_a_stage_that_was_half_sent_is_not_there(run, tmp_path: Path) -> None:
