@@ -76,7 +76,7 @@ class Jobs:
                     del self._jobs[old], self._threads[old]
             thread = threading.Thread(target=_work, args=(job, work), name=title, daemon=True)
             self._threads[job.id] = thread
-        thread.start()
+            thread.start()  # before anybody can wait for it
         return job
 
     def get(self, id: str) -> Job | None:
@@ -84,7 +84,8 @@ class Jobs:
 
     def at_work(self, name: str) -> Job | None:
         """The action that is at work on a name."""
-        return next((job for job in self._jobs.values() if job.name == name and job.state == "at work"), None)
+        jobs = list(self._jobs.values())  # a copy: another page may begin one meanwhile
+        return next((job for job in jobs if job.name == name and job.state == "at work"), None)
 
     def wait(self) -> None:
         """Until all have ended: a change of what is live is not to be cut off."""

@@ -165,13 +165,15 @@ class RunIndex:
         """Data that runs of a name were made of, the newest first: the newest run of each, how many there are, and when
         the first of them was run; and how many such versions there are in all."""
         query = """
-            select data, count(*), min(touched), max(touched) from runs where name = ? and data <> ''
-            group by data order by min(touched) desc limit ? offset ?
-        """
-        out = []
-        for data, count, first, last in self._rows(query, [name, limit, offset]):
-            newest = "select * from runs where name = ? and data = ? and touched = ? limit 1"
-            out.append((_facts(self._rows(newest, [name, data, last])[0]), int(count), float(first)))
+            select runs.*, made.count, made.first from (
+                select data, count(*) as count, min(touched) as first from runs where name = ? and data <> ''
+                group by data order by first desc limit ? offset ?
+            ) as made join runs on id = (
+                select id from runs where name = ? and data = made.data order by touched desc limit 1
+            ) order by made.first desc
+        """  # one question: a run may be taken up again between two
+        rows = self._rows(query, [name, limit, offset, name])
+        out = [(_facts(row[:-2]), int(row[-2]), float(row[-1])) for row in rows]
         [(total,)] = self._rows("select count(distinct data) from runs where name = ? and data <> ''", [name])
         return out, int(total)
 

@@ -79,7 +79,8 @@ class Shop:
         entry = project.champion
         live = entry is not None and entry.run == run
         key = (run, str(entry.id) if live and entry is not None else self.run(project.name, run).changed)
-        if key not in self._specs:
+        found = self._specs.get(key)
+        if found is None:
             if live and entry is not None:
                 found = spec_of(entry, self.store)
             else:
@@ -87,7 +88,7 @@ class Shop:
             self._specs[key] = found
             for old in list(self._specs)[:-_SPECS]:
                 self._specs.pop(old, None)
-        return self._specs[key]
+        return found  # as it was found: another page may have pushed it out by now
 
 
 def shop_of(request: Any) -> Shop:
