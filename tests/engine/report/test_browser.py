@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pizzeria.ports import free_port
 from pizzeria.report import render
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ def browser() -> Iterator[Any]:
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
+    opened = webdriver.Chrome(options=options, service=Service(driver, port=free_port()))
     opened.set_script_timeout(120)  # a script waits for figures that are being drawn, on a machine that may be busy
     yield opened
     opened.quit()

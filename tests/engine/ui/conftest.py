@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pizzeria.ports import free_port
 from pizzeria.runs.store import Store
 from pizzeria.ui.access import Access
 from pizzeria.ui.app import make_app
@@ -111,6 +112,6 @@ def browser() -> Iterator[Any]:
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
+    opened = webdriver.Chrome(options=options, service=Service(driver, port=free_port()))
     yield opened
     opened.quit()
