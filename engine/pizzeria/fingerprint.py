@@ -147,15 +147,15 @@ class FileHashes:
         return digest(entries + [(path, "") for path in paths if isinstance(path, str)])
 
     def _one(self, known: sqlite3.Connection, file: Path, read: list[tuple[str, int, int, str]]) -> str:
-        stat = file.stat()
+        stat, looked = file.stat(), time.time()
         key = str(file.absolute())
         row = known.execute("select size, mtime, sha256 from file where path = ?", (key,)).fetchone()
         if row is not None and row[:2] == (stat.st_size, stat.st_mtime_ns):
             return str(row[2])
         with open(file, "rb") as stream:
             sha = hashlib.file_digest(stream, "sha256").hexdigest()
-        # A file changed a moment ago may change again within the clock's step, so it is not remembered yet.
-        if time.time() - stat.st_mtime > _RACY_S:
+        # A file changed a moment before may change again within the clock's step, so it is not remembered yet.
+        if looked - stat.st_mtime > _RACY_S:
             read.append((key, stat.st_size, stat.st_mtime_ns, sha))
         return sha
 

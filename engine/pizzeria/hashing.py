@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +32,12 @@ def sha256_of(path: Path) -> str:
         OSError: it cannot be read.
     """
     with open(path, "rb") as stream:
-        stat = path.stat()
+        stat, looked = os.fstat(stream.fileno()), time.time_ns()  # of what is read, whatever has its name by now
         state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         found = _known.get(state)
         if found is None:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
-            # A file changed a moment ago may change again within the clock's step, so it is not remembered yet.
-            if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY_NS:
+            # A file changed a moment before may change again within the clock's step, so it is not remembered yet.
+            if looked - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY_NS:
                 _known[state] = found
     return found

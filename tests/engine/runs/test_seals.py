@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,24 @@ def test_a_file_is_read_once_as_long_as_it_stays_the_same(stage: Path, monkeypat
     found = hashing.sha256_of(path)
     monkeypatch.setattr(seals.hashlib, "file_digest", None)
     assert hashing.sha256_of(path) == found
+
+
+def test_a_file_that_takes_the_place_of_one_that_is_read_is_not_taken_for_it(
+    stage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, newer = stage / "model.safetensors", stage / "newer"
+    old, new = path.read_bytes(), b"another one"
+    newer.write_bytes(new)
+
+    def beaten(*given: Any) -> Any:
+        stream = open(*given)
+        if newer.exists():
+            newer.replace(path)
+        return stream
+
+    monkeypatch.setattr(hashing, "_RACY_NS", 0)
+    monkeypatch.setattr(hashing, "open", beaten, raising=False)
+    assert [hashing.sha256_of(path) for _ in range(2)] == [hashlib.sha256(data).hexdigest() for data in (old, new)]
 
 
 @pytest.fixture
