@@ -92,7 +92,8 @@ _AT_ONCE = 1_000
 """Records, of up to thousands of rows each, that are read in one transaction."""
 _QUICKLY_CHECKED = 1 << 26
 """Bytes up to which a process checks the whole of a file before it reads it for the first time; `check` always does."""
-_checked: set[int] = set()
+_checked: set[tuple[Path, int]] = set()
+"""By path and inode: another file gets the inode of one that is gone."""
 _SLICE = 5_000
 """Records that `prune` deletes in one transaction, so that no writer waits long."""
 
@@ -461,9 +462,10 @@ def _reading(options: Options, folder: Path) -> Iterator[sqlite3.Connection | No
     try:
         with _connect(f"{path.resolve().as_uri()}?mode=ro", options) as connection:
             stat = path.stat()
-            if stat.st_ino not in _checked and stat.st_size <= _QUICKLY_CHECKED:
+            known = path.absolute(), stat.st_ino
+            if known not in _checked and stat.st_size <= _QUICKLY_CHECKED:
                 _check(connection)
-                _checked.add(stat.st_ino)
+                _checked.add(known)
             yield connection
     except (sqlite3.Error, ValueError) as error:
         raise DataError(

@@ -52,7 +52,8 @@ def test_a_record_of_before_has_no_sum_and_is_read(file: Path) -> None:
     assert len(log.read(OPTIONS, file.parent)) == 41
 
 
-def test_an_index_that_lacks_records_is_told(file: Path) -> None:
+def lose_records(file: Path) -> None:
+    """Let the index by time lack some."""
     with closing(sqlite3.connect(file)) as connection, connection:
         page, size = connection.execute(
             "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master"
@@ -63,10 +64,23 @@ def test_an_index_that_lacks_records_is_told(file: Path) -> None:
     count = int.from_bytes(data[start + 3 : start + 5])
     data[start + 3 : start + 5] = (count - 3).to_bytes(2)
     file.write_bytes(data)
+
+
+def test_an_index_that_lacks_records_is_told(file: Path) -> None:
+    lose_records(file)
     with pytest.raises(DataError, match="predictions_by_time"):
         log.read(OPTIONS, file.parent)
     with pytest.raises(DataError, match="predictions_by_time"):
         log.check(OPTIONS, file.parent)
+
+
+def test_a_file_is_checked_whose_inode_was_that_of_another_one(file: Path, tmp_path: Path) -> None:
+    assert len(log.read(OPTIONS, file.parent)) == 40
+    (tmp_path / "later").mkdir()
+    later = file.rename(tmp_path / "later" / file.name)
+    lose_records(later)
+    with pytest.raises(DataError, match="predictions_by_time"):
+        log.read(OPTIONS, later.parent)
 
 
 def test_no_flipped_bit_is_read_as_if_it_were_true(file: Path) -> None:
