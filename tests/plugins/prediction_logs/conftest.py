@@ -127,7 +127,8 @@ def server() -> Iterator[Server]:
 def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[postgresql.Options]:
     """Options with a schema that is not there yet; the server runs again when a test has stopped it."""
     monkeypatch.setenv(ADDRESS, server.address)
-    yield postgresql.Options(dsn_from=ADDRESS, schema=f"log {uuid4().hex[:8]}")
+    patient = {"connect_timeout_s": 120, "statement_timeout_s": 120}  # a busy machine is no server that is gone
+    yield postgresql.Options(dsn_from=ADDRESS, schema=f"log {uuid4().hex[:8]}", **patient)
     if server.process is None:
         server.start()
 

@@ -61,7 +61,7 @@ def test_a_server_that_is_not_there_yet_is_no_reason_not_to_start(
 def test_a_table_that_is_locked_makes_a_batch_fail_in_time_and_not_hang(
     server: Server, database: postgresql.Options, tmp_path: Path
 ) -> None:
-    options = database.model_copy(update={"statement_timeout_s": 4})
+    options = database.model_copy(update={"statement_timeout_s": 10})
     postgresql.writer(database, tmp_path)([record(1)])
     write = postgresql.writer(options, tmp_path)
     with psycopg.connect(server.address) as stranger:
