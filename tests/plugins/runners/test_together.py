@@ -32,6 +32,34 @@ from pizzeria_plugins.trainers import checkpoint_io, lightning
 
 from ..trainers.synthetic import Recorder
 
+PATIENT = '''
+"""Lightning's trainer, whose processes wait in the third epoch until one of them is killed."""
+
+import time
+from dataclasses import replace
+
+from pizzeria_plugins.trainers import lightning
+from pizzeria_plugins.trainers.lightning import Options, check, predict, together
+
+
+class Patient:
+    def __init__(self, job):
+        self.job = job
+
+    def __getattr__(self, name):
+        return getattr(self.job.progress, name)
+
+    def update(self, label, done, total, **figures):
+        self.job.progress.update(label, done, total, **figures)
+        until = time.monotonic() + 300
+        while (label, done) == ("train", 3) and not (self.job.folder / "killed").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def train(job):
+    return lightning.train(replace(job, progress=Patient(job)))
+'''
 SGD = {"optimizer": "sgd", "schedule": "constant", "accelerator": "cpu", "batch_size": 600, "learning_rate": 0.05}
 
 
@@ -154,7 +182,12 @@ def test_torchrun_starts_below_the_first_process_and_not_without_its_own(
 
 
 @pytest.mark.slow
-def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(job: TrainJob, ray_cluster: Any) -> None:
+def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(
+    job: TrainJob, ray_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugins" / "trainers").mkdir(parents=True)
+    (tmp_path / "plugins" / "trainers" / "patient.py").write_text(PATIENT)
+    monkeypatch.chdir(tmp_path)
     job = replace(
         job,
         model_options=tabular_network.Options(hidden=256, blocks=4, dropout=0),
@@ -166,7 +199,7 @@ def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(job: Trai
     killed: list[int] = []
     threading.Thread(target=_kill_a_worker, args=(two.folder, killed), daemon=True).start()
     interrupt = signal.getsignal(signal.SIGINT)
-    facts = by_ray.train(by_ray.Options(workers=2), trainer(), two)
+    facts = by_ray.train(by_ray.Options(workers=2), registry.load("trainers", "patient"), two)
     assert signal.getsignal(signal.SIGINT) == interrupt
     assert killed
     [again] = [line for line in two.progress.lines if line.startswith("going on after epoch")]
@@ -177,12 +210,13 @@ def test_ray_train_has_the_weights_of_one_process_though_a_worker_dies(job: Trai
 
 
 def _kill_a_worker(folder: Path, killed: list[int]) -> None:
-    """As soon as there is a checkpoint to go on from; which, is not certain: the newest two are kept alone."""
+    """As soon as there is a checkpoint to go on from; they wait for it, however quick they are."""
     while not any((folder / "checkpoints").glob("epoch-*")):
         time.sleep(0.01)
     workers = [one for one in psutil.Process().children(recursive=True) if _is_worker(one)]
     workers[-1].send_signal(signal.SIGKILL)
     killed.append(workers[-1].pid)
+    (folder / "killed").touch()
 
 
 def _is_worker(process: psutil.Process) -> bool:
