@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -78,12 +80,19 @@ def environment(conversation: Conversation, folder: Path, piece: str, digest: st
         conversation.say(f"the environment is there after {time.monotonic() - begun:.0f} s")
 
 
-def prune(folder: Path, used: set[str], keep: int) -> None:
-    """Remove all children of a folder but those that are used and the newest few others."""
-    others = [one for one in folder.glob("*") if one.is_dir() and one.name not in used]
-    others.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    for one in others[max(0, keep - len(used)) :]:
-        clear(one)
+def prune(folder: Path, used: set[str], keep: int, spared_s: float = -math.inf) -> None:
+    """Remove all children of a folder but those that are used, those that were changed in the last so many seconds, and
+    the newest few others. Another deployment may be at work there, and remove some of them, too."""
+    others = []
+    for one in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            changed = one.stat().st_mtime
+            if one.is_dir() and one.name not in used and time.time() - changed >= spared_s:
+                others.append((changed, one))
+    others.sort(reverse=True)
+    for _, one in others[max(0, keep - len(used)) :]:
+        with contextlib.suppress(FileNotFoundError):
+            clear(one)
 
 
 def _fresh(work: Path) -> None:

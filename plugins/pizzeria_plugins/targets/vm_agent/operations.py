@@ -46,6 +46,7 @@ def _turn(request: dict[str, Any], conversation: Conversation) -> Iterator[Takeo
     settings = request["settings"]
     lock = Path(settings["deployment"]).with_name(f".{settings['name']}.lock")
     with locked(lock, conversation, lambda: conversation.say("waiting for another command that works on it")):
+        conversation.check()  # after a killed command, another one may have said already what is live
         takeover = Takeover(request, conversation)
         takeover.mend()
         yield takeover

@@ -98,6 +98,7 @@ class Takeover:
         Raises:
             Failure: it does not; everything goes where it went before.
         """
+        self.conversation.check()
         sha256 = self.record.slots[slot]["sha256"]
         old = self.front.path.read_text(encoding="utf-8") if self.front.path.exists() else None
         self.record.switching = True
@@ -162,9 +163,8 @@ class Takeover:
         keep = int(self.settings["keep"])
         used = {slot["content"][:16] for slot in self.record.slots.values()}
         environments.prune(self.folder / "releases", used, keep)
-        folder = Path(self.settings["root"]) / "environments"
-        old = {one.name for one in folder.glob("*") if time.time() - one.stat().st_mtime < 86_400}
-        environments.prune(folder, environments.used_by(self.folder.parent) | old, 0)
+        made = Path(self.settings["root"]) / "environments"
+        environments.prune(made, environments.used_by(self.folder.parent), 0, spared_s=86_400)
 
     def key(self) -> dict[str, str]:
         """The header that opens the service, where it asks for a key."""

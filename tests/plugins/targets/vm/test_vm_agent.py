@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from pizzeria.ports import free_port
 from pizzeria.shipment import content_hash
-from pizzeria_plugins.targets.vm_agent import environments, files
+from pizzeria_plugins.targets.vm_agent import environments, files, operations
 from pizzeria_plugins.targets.vm_agent.conversation import Conversation, Failure, Gone
 from pizzeria_plugins.targets.vm_agent.front import FRONT, Front
 
@@ -35,6 +36,15 @@ def test_the_newest_releases_stay(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     environments.prune(tmp_path, {"used"}, 2)
     assert {one.name for one in tmp_path.iterdir()} == {"newest", "used"}
+
+
+def test_an_environment_that_another_deployment_makes_meanwhile_stays(tmp_path: Path) -> None:
+    for name, changed in (("new", time.time()), ("old", 1e9)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (changed, changed))
+    (tmp_path / "gone").symlink_to(tmp_path / "removed")  # listed, and not there any more when it is looked at
+    environments.prune(tmp_path, set(), 0, spared_s=86_400)
+    assert {one.name for one in tmp_path.iterdir()} == {"new", "gone"}
 
 
 def test_the_agent_hashes_as_the_workstation(tmp_path: Path) -> None:
@@ -61,6 +71,18 @@ def test_a_workstation_that_is_gone_is_noticed_until_all_is_settled() -> None:
     conversation.say("no matter")
     os.close(reading)
     os.close(sink)
+
+
+def test_what_a_killed_command_asked_for_is_not_done_when_its_turn_comes_later(tmp_path: Path) -> None:
+    """Another command may have looked meanwhile, and have written down what is live."""
+    request = {"settings": {"deployment": str(tmp_path / "deployments" / "rooms"), "name": "rooms"}}
+    reading, writing = os.pipe()
+    os.close(writing)
+    try:
+        with pytest.raises(Gone), operations._turn(request, Conversation(reading, 1)):
+            pass
+    finally:
+        os.close(reading)
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "link"])
