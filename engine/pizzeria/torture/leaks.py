@@ -83,8 +83,9 @@ def living(store: Path) -> list[psutil.Process]:
     import psutil
 
     found = []
-    for process in psutil.process_iter():
+    for pid in psutil.pids():  # `process_iter` remembers whom it has seen, also under an id that is another one's now
         try:
+            process = psutil.Process(pid)
             ours = process.environ().get("PIZZERIA_STORE") == str(store)
             if ours and process.status() != psutil.STATUS_ZOMBIE and "pizzeria.cli" not in process.cmdline():
                 found.append(process)
