@@ -48,7 +48,12 @@ def files_of(address: str, folder: Path) -> list[Seen]:
     system, names = _elsewhere(address)
     out = []
     for name in names:
-        facts = system.info(name)
+        try:
+            facts = system.info(name)
+        except FileNotFoundError:  # gone just now
+            continue
+        except (OSError, ValueError) as error:
+            raise DataError(f"{name} cannot be read: {error}") from error
         told = {
             key: str(facts[key]) for key in ("ETag", "etag", "md5Hash", "mtime", "created", "updated") if key in facts
         }
