@@ -27,7 +27,7 @@ def test_a_page_does_not_wait_for_what_hangs() -> None:
     assert asker.ask(("fast",), lambda: "fast", wait_s=40).value == "fast"
     assert time.monotonic() - begun < 50
     go.set()
-    assert asker.ask(("slow",), lambda: "never asked", wait_s=60).value == "there"
+    assert asker.ask(("slow",), lambda: "never asked", fresh_s=600, wait_s=60).value == "there"
 
 
 def test_what_goes_wrong_is_told() -> None:
