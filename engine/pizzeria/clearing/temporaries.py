@@ -29,7 +29,7 @@ def temporaries(root: Path, leave: Callable[[Path], bool] = lambda _: False) -> 
     for at, folders, files in os.walk(root):
         found = [name for name in (*folders, *files) if _NAME.fullmatch(name)]
         for path in (Path(at) / name for name in found):
-            if not leave(path) and abandoned(path):
+            if not leave(path) and abandoned(path) and not _in_held(path, root):
                 yield Leftover.at(path, WHAT)
         into = [name for name in folders if name not in found]
         folders[:] = [name for name in into if not leave(Path(at) / name) and not is_held(Path(at) / name)]
@@ -41,6 +41,11 @@ def abandoned(path: Path) -> bool:
     if young > 0:
         time.sleep(min(young, _SETTLED_S))
     return os.path.lexists(path) and not is_held_within(path)
+
+
+def _in_held(path: Path, root: Path) -> bool:
+    """Whether somebody holds a folder that it lies in by now; it may be long since that was looked at on the way."""
+    return any(is_held(folder) for folder in path.parents if root in folder.parents)
 
 
 def in_temporary_folder(older_than_s: float | None) -> Iterator[Leftover]:

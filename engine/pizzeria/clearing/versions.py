@@ -16,15 +16,12 @@ _NAMED = re.compile(r"\.collected/([^/\s'\"]+)/(\d+)(?!\d)")
 
 def unused_versions(store: Store) -> Iterator[Leftover]:
     """Those that no run's spec names, nor what maintenance has begun; the newest stays, whose number counts on."""
-    roots = [path for path in store.root.glob(".collected/*") if path.is_dir()]
-    if not roots:
-        return
-    named = _named(store)
-    for root in roots:
+    for root in [path for path in store.root.glob(".collected/*") if path.is_dir()]:
         with held_if_free(root) as free:
             if not free or holder(root.name, store, of="maintain") is not None:
                 continue
             found = sorted((path for path in root.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+            named = _named(store) if len(found) > 1 else set()  # only now: maintenance that comes later waits
             for path in found[:-1]:
                 if (root.name, path.name) not in named:
                     yield Leftover.at(path, "data version that no run has")

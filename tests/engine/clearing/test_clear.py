@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from click.testing import Result as CommandResult
 
 from pizzeria import atomic
 from pizzeria.cache_folder import cache_folder, using_caches
-from pizzeria.clearing import clear
+from pizzeria.clearing import clear, temporaries, versions
 from pizzeria.cli import main
 from pizzeria.holding import held
 from pizzeria.runs.ledger import Ledger
@@ -225,6 +226,41 @@ def test_versions_of_data_go_when_no_run_names_them(store: Store) -> None:
     shutil.rmtree(store.root / "prices-1")
     begun.write_text(json.dumps({"parts": f"{root / '1'}/parts.parquet"}))
     assert gone(store) == []
+
+
+def test_a_version_that_a_run_takes_up_just_now_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, look = store.root / ".collected" / "prices", versions.held_if_free
+    for number in (1, 2):
+        (root / str(number)).mkdir(parents=True)
+
+    def late(path: Path) -> AbstractContextManager[bool]:
+        store.open_run("prices-1", f"data:\n  path: {root / '1'}/rows.parquet\n")
+        return look(path)
+
+    monkeypatch.setattr(versions, "held_if_free", late)
+    assert gone(store) == []
+
+
+def test_what_is_taken_up_while_others_are_looked_at_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`maintain` holds the folder in which it makes a version of the data."""
+    folders = [store.root / ".collected" / name for name in ("prices", "rooms")]
+    for folder in folders:
+        (folder / ".1.partial").mkdir(parents=True)
+    aged(store.root, 1)
+    look = temporaries.abandoned
+    with ExitStack() as begun:
+
+        def looks(path: Path) -> bool:
+            found = look(path)
+            if path.parent in folders:
+                folders.remove(path.parent)
+                for other in folders:
+                    begun.enter_context(held(other))
+            return found
+
+        monkeypatch.setattr(temporaries, "abandoned", looks)
+        assert gone(store) == [".1.partial"]
+    assert len(list(store.root.glob(".collected/*/.1.partial"))) == 1
 
 
 def test_caches_go_when_asked_for_and_not_used_for_long(store: Store) -> None:
