@@ -7,6 +7,7 @@ written (see `index_place`), it is made anew in memory for the one look.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
@@ -260,7 +261,7 @@ def _lasting(folder: Path, store: Store) -> Iterator[sqlite3.Connection]:
     place = index_folder(folder)
     connection: sqlite3.Connection | None = None
     if place is not None:
-        with suppress(sqlite3.OperationalError):
+        with suppress(OSError, sqlite3.OperationalError):
             connection = _opened(place / _FILE, store)
     if connection is None:
         connection = _made(":memory:", store)
@@ -269,20 +270,23 @@ def _lasting(folder: Path, store: Store) -> Iterator[sqlite3.Connection]:
 
 
 def _opened(file: Path, store: Store) -> sqlite3.Connection:
-    """One that is broken, of another version or of another log is made anew."""
-    connection = _made(str(file), store)
-    try:
-        version = connection.execute("pragma user_version").fetchone()[0]
-        if version == _VERSION and connection.execute("select root from store").fetchall() == [(store.root,)]:
-            return connection
-    except sqlite3.OperationalError:
+    """One that is broken, of another version or of another log is made anew; by one process, or the next would delete
+    what it has just made."""
+    with open(file.with_name(f"{file.name}.lock"), "a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        connection = _made(str(file), store)
+        try:
+            version = connection.execute("pragma user_version").fetchone()[0]
+            if version == _VERSION and connection.execute("select root from store").fetchall() == [(store.root,)]:
+                return connection
+        except sqlite3.OperationalError:
+            connection.close()
+            raise
+        except sqlite3.DatabaseError:
+            pass
         connection.close()
-        raise
-    except sqlite3.DatabaseError:
-        pass
-    connection.close()
-    file.unlink(missing_ok=True)
-    return _made(str(file), store)
+        file.unlink(missing_ok=True)
+        return _made(str(file), store)
 
 
 def _made(file: str, store: Store) -> sqlite3.Connection:

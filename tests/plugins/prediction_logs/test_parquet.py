@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from pizzeria.errors import DataError, PluginError
-from pizzeria_plugins.prediction_logs import parquet
+from pizzeria_plugins.prediction_logs import parquet, part_index
 from pizzeria_plugins.prediction_logs.part_index import PartIndex
 from pizzeria_plugins.prediction_logs.parts import Store
 
@@ -114,6 +118,31 @@ def test_a_part_that_another_process_took_up_meanwhile_is_not_forgotten(
     monkeypatch.setattr(Store, "parts", lambda store, kind: next(looks, None) or looked(store, kind))
     with PartIndex.of(options.url, tmp_path, ["predictions"]) as index:
         assert len(index.units(0, 2**62, None)) == 2
+
+
+def test_an_index_of_an_earlier_pizzeria_is_made_anew_by_one_of_those_that_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite knows a file by its name: whoever deletes one that another has just begun takes its journal from it."""
+    options = parquet.Options()
+    parquet.writer(options, tmp_path)([record(1)])
+    assert len(parquet.read(options, tmp_path)) == 1
+    with closing(sqlite3.connect(tmp_path / ".parquet-index.sqlite")) as connection:
+        connection.execute("pragma user_version = 1")
+    made, gone = part_index._made, []
+
+    def slowly(*arguments: Any) -> sqlite3.Connection:
+        found = made(*arguments)
+        time.sleep(0.2)  # all would have seen the old one by then
+        return found
+
+    monkeypatch.setattr(part_index, "_made", slowly)
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **how: (gone.append(path.name), unlink(path, **how)))
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda _: len(parquet.read(options, tmp_path)), range(4)))
+    assert counts == [1] * 4
+    assert gone.count(".parquet-index.sqlite") == 1
 
 
 def test_a_full_disk_leaves_no_part_and_takes_the_batch_later(tmp_path: Path) -> None:
