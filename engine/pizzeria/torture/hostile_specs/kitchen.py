@@ -23,7 +23,7 @@ from typing import Any
 from pizzeria.torture.forked import in_a_fork
 from pizzeria.torture.hostile_specs import CANARY, SECRET_FILE
 
-LIMIT = 20
+LIMIT = 120
 """Seconds of the clock after which a child is killed."""
 _MEMORY = 3 << 30
 _DEEDS = (
