@@ -111,7 +111,7 @@ def test_a_new_plugin_passes_its_tests_as_written(working_folder: Path, kind: st
     assert not [file for file in files if "plugin-name" in (package / file).read_text()]
     for check in (["-m", "pytest", "-q"], *RUFF):
         tried = subprocess.run(
-            [sys.executable, *check], cwd=package, capture_output=True, text=True, timeout=300, check=False
+            [sys.executable, *check], cwd=package, capture_output=True, text=True, timeout=500, check=False
         )
         assert tried.returncode == 0, tried.stdout + tried.stderr
     assert "use: fly_io\n" in (package / "README.md").read_text()
