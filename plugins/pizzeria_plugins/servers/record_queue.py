@@ -202,7 +202,7 @@ class RecordQueue:
         before = self._suspects.setdefault(id(item), self._taken)
         if before == self._taken:
             return False
-        del self._suspects[id(item)]
+        self._suspects.pop(id(item), None)  # whoever drops records may have forgotten all suspects meanwhile
         return True
 
     def _try(self, batch: list[_Item]) -> Exception | None:

@@ -224,6 +224,26 @@ def test_a_new_record_is_not_taken_for_one_that_was_refused_before(log: Log, mon
     assert log.counted["dropped"] == 0
 
 
+def test_suspects_may_be_forgotten_while_one_is_judged(log: Log) -> None:
+    """Whoever puts records forgets all suspects when he drops some; the thread went down with a KeyError then."""
+
+    class Forgotten(dict[int, int]):
+        def setdefault(self, key: int, default: int) -> int:  # type: ignore[override]
+            before = super().setdefault(key, default)
+            if before != default:
+                self.clear()
+            return before
+
+    log.refuses = {0}
+    queue = queue_of(log)
+    queue._suspects = Forgotten()
+    queue.put(records(range(3)))
+    until(lambda: log.counted["dropped"] == 1)
+    queue.put(records([3]))
+    until(lambda: log.numbers == [1, 2, 3])
+    queue.close()
+
+
 def test_close_gives_up_a_log_that_refuses(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.error = OSError("gone")
     queue = queue_of(log)
