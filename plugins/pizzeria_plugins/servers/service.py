@@ -59,17 +59,21 @@ class Pizzeria:
 def _end_supervisor() -> None:
     """BentoML would start a broken worker again and again. That one of the first ones is broken means that the service
     cannot run; it did run before a later one, and may again."""
-    if (bentoml.server_context.worker_index or 0) <= _settings.processes:
+    if (bentoml.server_context.worker_index or 0) <= _settings.processes and _has_supervisor():
         os.kill(os.getppid(), signal.SIGTERM)
 
 
 def _follow_supervisor() -> None:
     """End this worker when its supervisor is killed: nobody would be left to end it, and it holds the port."""
-    supervisor = os.environ[_SUPERVISOR]
-    while str(os.getppid()) == supervisor:
+    while _has_supervisor():
         time.sleep(0.5)
     _logger.error("the supervisor is gone; stopping")
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_supervisor() -> bool:
+    """Whether the parent is the supervisor still: where that was killed, it is whoever takes orphans, such as init."""
+    return str(os.getppid()) == os.environ[_SUPERVISOR]
 
 
 class _Service(Service[Pizzeria]):
