@@ -193,6 +193,22 @@ def test_an_api_that_is_away(api: Api, options: Options, release: Callable[..., 
         kubernetes.apply(release(NEW), options, Lines())
 
 
+def test_an_api_that_is_away_when_the_pods_are_ready(
+    api: Api, release: Callable[..., Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, away = rollout.readiness, [True]
+
+    def once(*given: Any) -> dict[str, Any]:
+        if away:
+            away.clear()
+            raise cluster_api.Unreachable("the Kubernetes API cannot be reached")
+        return answers(*given)
+
+    monkeypatch.setattr(rollout, "readiness", once)
+    assert kubernetes.apply(release(), options_of(api), Lines()).state == "live"
+    assert not away
+
+
 def test_a_user_who_may_only_read(api: Api, options: Options, release: Callable[..., Release]) -> None:
     weak = options.model_copy(update={"kubeconfig": api.weak_kubeconfig})
     with pytest.raises(DeploymentError, match="forbidden") as caught:

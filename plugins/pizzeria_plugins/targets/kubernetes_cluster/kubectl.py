@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import http.client
 import json
+import os
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pizzeria.errors import DeploymentError
@@ -63,7 +65,7 @@ class KubectlCluster(Cluster):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=partial(_die_with_parent, os.getpid()) if sys.platform == "linux" else None,
             )
         begun = time.monotonic()
         while not self._socket.exists():
@@ -147,6 +149,8 @@ def _unreachable(why: str) -> Unreachable:
     )
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Runs in the child: a deploy that is killed must leave no open way into the cluster behind."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+    if os.getppid() != parent:  # it was killed before this was asked for
+        os._exit(1)

@@ -77,7 +77,12 @@ def check_hash(cluster: Cluster, service: str, port: int, sha256: str, patience_
     """
     deadline = time.monotonic() + patience_s
     while True:
-        found = str(readiness(cluster, service, port).get("sha256", ""))
+        try:
+            found = str(readiness(cluster, service, port).get("sha256", ""))
+        except Unreachable:  # an API that is away for a moment says nothing of the service
+            if time.monotonic() > deadline:
+                raise
+            found = ""
         if found == sha256:
             return
         if time.monotonic() > deadline:
