@@ -61,7 +61,7 @@ class Process:
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            time.sleep(0.2)  # as preStop does: requests on their way still come
+            time.sleep(1)  # as preStop does, there for 5 s: requests on their way still come
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(120)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import tempfile
 from functools import lru_cache
@@ -17,6 +18,7 @@ from pizzeria.conformance.corpus import Case, Send
 from pizzeria.conformance.targets import TargetSuite
 from pizzeria.contracts import DeploymentStatus
 from pizzeria.deployments.rollout import roll_out
+from pizzeria.errors import DeploymentError
 from pizzeria.inference.bundle import open_bundle
 from pizzeria.spec.deployment import Rollout
 from pizzeria_plugins.targets import kubernetes
@@ -92,6 +94,8 @@ class TestKubernetes(TargetSuite):
                 )
             except Refused as refused:
                 return refused.status, json.dumps(refused.body).encode()
+            except (OSError, http.client.HTTPException) as error:
+                raise DeploymentError(f"a pod gives no answer to {case.name!r}: {error!r}") from error
 
         return send
 
