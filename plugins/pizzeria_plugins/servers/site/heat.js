@@ -7,6 +7,7 @@ export function heat(explanation, opacity) {
   if (!canvas) {
     canvas = document.createElement("canvas");
     canvas.className = "heat";
+    canvas.width = 0; // until there is something on it
     drawnMaps.set(explanation, canvas);
     void draw(canvas, explanation.image);
   }

@@ -54,11 +54,14 @@ export function useKey(key) {
 export async function ask(path, body, type) {
   for (let tries = 1; ; tries += 1) {
     const begun = performance.now();
+    const {key} = service;
     const {status, headers, answer} = await send(path, body, type);
     if (status === 429 && tries < TRIES) {
       await pause((Number(headers.get("Retry-After")) || 1) * Math.min(tries, 5));
     } else if (status === 200) {
       return {answer, trip: performance.now() - begun, server: ownTime(headers)};
+    } else if (status === 401 && key !== service.key) {
+      // another key was given while this was on its way: ask with that one
     } else {
       if (status === 401) service.refusedKey = sentence(answer.error.message);
       throw new Refusal(status, answer.error);

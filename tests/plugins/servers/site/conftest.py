@@ -23,7 +23,13 @@ from pizzeria.inference.bundle import draft_bundle, open_bundle, write_bundle
 from pizzeria.inference.predictor import Predictor
 from pizzeria.inference.sample import answer_sample
 
-PATIENCE_S = 60
+PATIENCE_S = 120
+SEEN = """
+const texts = new Set(), css = arguments[0];
+const look = () => document.querySelectorAll(css).forEach(one => texts.add(one.textContent));
+new MutationObserver(look).observe(document.body, {childList: true, characterData: true, subtree: true});
+window.textsSeen = texts;
+"""
 
 
 class Page:
@@ -58,6 +64,14 @@ class Page:
 
     def texts(self, css: str) -> list[str]:
         return [found.text for found in self.all(css)]
+
+    def watch(self, css: str) -> None:
+        """Keep what these elements say from now on, for `seen`: some say it for a moment only."""
+        self.script(SEEN, css)
+
+    def seen(self) -> list[str]:
+        """All that was said while this page was watched."""
+        return list(self.script("return [...window.textsSeen]"))
 
     def until(self, condition: Callable[[], Any]) -> Any:
         ignored = (Exception,) if condition.__name__ == "<lambda>" else ()

@@ -166,8 +166,9 @@ def test_the_documentation_is_complete_and_copies_its_lines(page: Any, service: 
     assert f"SERVICE={service.url}" in text
     granted = {"permissions": ["clipboardReadWrite"], "origin": service.url}
     page.browser.execute_cdp_cmd("Browser.grantPermissions", granted)
+    page.watch("button.copy")
     page.all("button.copy")[1].click()
-    page.until(lambda: "Copied" in page.texts("button.copy"))
+    page.until(lambda: "Copied" in page.seen())
     line = page.script("return await navigator.clipboard.readText()")
     assert line == "curl $SERVICE/predict -H 'Content-Type: image/jpeg' --data-binary @photo.jpg"
     page.one("summary").click()

@@ -23,6 +23,15 @@ MOVE = """
 arguments[0].value = arguments[1];
 arguments[0].dispatchEvent(new Event("input", {bubbles: true}));
 """
+COUNTED = """
+const fetched = window.fetch;
+window.begun = window.ended = 0;
+window.fetch = (...given) => {
+  window.begun += 1;
+  return fetched(...given).finally(() => { window.ended += 1; });
+};
+"""
+COUNTS = "return [window.begun, window.ended]"
 
 
 def test_a_photo_gets_its_boxes_and_its_presence(page: Any, service: Any, rooms: Rooms) -> None:
@@ -145,9 +154,11 @@ def test_a_photo_is_dropped_and_pasted(page: Any, service: Any) -> None:
 def test_a_busy_service_is_asked_again(page: Any, start: Any, slow_bundle: Path, rooms: Rooms) -> None:
     page.expected = {429}
     page.open(start(slow_bundle, max_concurrency=1).url)
+    page.one(".welcome")
+    page.watch(".banner")
     page.upload(*rooms(3))
-    page.until(lambda: "is busy" in page.one(".banner").text)
     page.until(lambda: len(page.all("li.answered")) == 3)
+    assert [said for said in page.seen() if "is busy" in said]
     assert page.all("li.refused") == []
 
 
@@ -156,11 +167,15 @@ def test_a_service_that_is_gone_is_said_plainly(page: Any, start: Any, detection
     page.open(running.url)
     page.one(".welcome")
     running.stop()
+    page.script(COUNTED)
     page.upload(*rooms(2))
     page.until(lambda: "does not answer" in page.one(".banner").text)
+    page.until(lambda: len(page.all(".tile img")) == 2)
     assert page.all("li.refused") == [], "the photos wait"
+    begun, _ = page.script(COUNTS)
     page.one(".banner button").click()
-    page.until(lambda: "does not answer" in page.one(".banner").text)
+    page.until(lambda: (now := page.script(COUNTS))[0] == now[1] > begun)  # only then is the console complete
+    assert "does not answer" in page.one(".banner").text
     told = page.browser.get_log("browser")
     assert told
     assert all("ERR_CONNECTION_REFUSED" in one["message"] for one in told)

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 def write(page: Any, text: str) -> None:
     area = page.one("#json")
+    page.until(lambda: area.get_attribute("value"))  # the sample, which would come between the keys
     area.send_keys(Keys.CONTROL + "a")
     area.send_keys(text)
     page.one("#predict").click()
