@@ -33,6 +33,9 @@ from pizzeria_plugins.servers import bentoml
 
 from ...ports import held_port
 
+LONGEST_IDLE_S = 2.0
+"""A connection that a test left idle for longer, as it was held up itself, may be closed by now: a service closes one
+after 5 s, and after 3 s while it drains."""
 SIZE = 32
 CLASSES = ["bed", "sofa"]
 

@@ -124,10 +124,7 @@ def test_a_large_body_is_refused_whether_its_length_is_declared_or_not(service: 
 
 
 def test_a_declared_length_is_refused_before_the_body_comes(service: Any) -> None:
-    import socket
-
-    host, port = service.url.removeprefix("http://").split(":")
-    with closing(socket.create_connection((host, int(port)), timeout=5)) as connection:
+    with service.connect() as connection:
         head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 5000000000\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
@@ -277,8 +274,8 @@ def test_sigterm_answers_what_is_at_work_and_writes_the_log(start: Any, slower_b
 
 def test_workers_follow_a_killed_supervisor_and_keep_what_they_logged(start: Any, detection_bundle: Path) -> None:
     service = start(detection_bundle, workers=2)
-    workers = [one for one in psutil.Process(service.process.pid).children(recursive=True) if "--fd" in one.cmdline()]
-    assert len(workers) == 2
+    _until(lambda: len(_workers(service)) == 2)  # it is ready when the first one is
+    workers = _workers(service)
     with service.client as client:
         client.post("/predict?input_id=one", content=picture(), headers=JPEG)
     os.kill(service.process.pid, signal.SIGKILL)
@@ -311,20 +308,18 @@ def test_two_workers_count_together(start: Any, detection_bundle: Path) -> None:
 
 
 def test_a_log_out_of_order_costs_no_answer(start: Any, detection_bundle: Path, tmp_path: Path) -> None:
-    log = tmp_path / "log.sqlite"
+    log, written = tmp_path / "log.sqlite", 'pizzeria_prediction_records_total{outcome="written"'
     service = start(detection_bundle, log=PredictionLog(options=sqlite.Options(path=str(log), busy_timeout_s=0.1)))
     with service.client as client:
         client.post("/predict", content=picture(), headers=JPEG)
-        _until(log.exists)
-        time.sleep(0.6)
-        with closing(sqlite3.connect(log)) as stranger:
+        _until(lambda: figure(client.get("/metrics").text, written) == 1)
+        with closing(sqlite3.connect(log, timeout=60)) as stranger:
             stranger.execute("BEGIN EXCLUSIVE")
             assert client.post("/predict", content=picture(), headers=JPEG).status_code == 200
             _until(
                 lambda: figure(client.get("/metrics").text, 'pizzeria_prediction_records_total{outcome="failed"') > 0
             )
             stranger.rollback()
-        written = 'pizzeria_prediction_records_total{outcome="written"'
         _until(lambda: figure(client.get("/metrics").text, written) == 2)
 
 
@@ -382,6 +377,14 @@ def _release(bundle: Path, folder: Path) -> Release:
         log_folder=folder / "log",
         state=folder / "state",
     )
+
+
+def _workers(service: Any) -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process(service.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found += [one] if "--fd" in one.cmdline() else []
+    return found
 
 
 def _alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:

@@ -9,12 +9,14 @@ import json
 import os
 import random
 import socket
+import time
 from collections import Counter
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+from .conftest import LONGEST_IDLE_S
 from .mutations import Request, good, mutated
 
 pytestmark = pytest.mark.slow
@@ -33,9 +35,12 @@ class Wire:
         self._service = service
         self._socket: socket.socket | None = None
         self._left = b""
+        self._idle_since = 0.0
 
     def ask(self, request: bytes) -> tuple[int, Any]:
         """Status and JSON of the answer."""
+        if time.monotonic() - self._idle_since > LONGEST_IDLE_S:
+            self.close()
         if self._socket is None:
             self._socket, self._left = self._service.connect(), b""
         self._socket.sendall(request)
@@ -51,6 +56,7 @@ class Wire:
         assert headers["content-type"] == "application/json"
         if headers.get("connection") == "close":
             self.close()
+        self._idle_since = time.monotonic()
         return int(status.split()[1]), json.loads(body)
 
     def close(self) -> None:

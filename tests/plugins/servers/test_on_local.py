@@ -27,6 +27,7 @@ from pizzeria_plugins.servers import bentoml
 from pizzeria_plugins.targets import local, processes
 
 from ...ports import held_port
+from .conftest import LONGEST_IDLE_S
 
 pytestmark = pytest.mark.slow
 
@@ -91,8 +92,11 @@ class Load:
 
     def _ask(self, kind: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+        answered = time.monotonic()
         with contextlib.closing(connection):
             while not self._done.is_set():
+                if time.monotonic() - answered > LONGEST_IDLE_S:
+                    connection.close()
                 try:
                     connection.request("POST", "/predict", self._body, {"Content-Type": "image/jpeg"})
                     answer = connection.getresponse()
@@ -104,6 +108,7 @@ class Load:
                 except (OSError, http.client.HTTPException, ValueError) as error:
                     self.failures.append(f"{kind}: {error!r}")
                     connection.close()
+                answered = time.monotonic()
                 if kind != KINDS[0]:
                     connection.close()
                 time.sleep(0.03)

@@ -88,7 +88,8 @@ class Server:
     """uvicorn in a thread of its own."""
 
     def __init__(self, loop: Any) -> None:
-        config = uvicorn.Config(echo, http=Quick, loop=loop, log_config=None, lifespan="off", server_header=False)
+        how = {"http": Quick, "loop": loop, "log_config": None, "lifespan": "off", "server_header": False}
+        config = uvicorn.Config(echo, **how, timeout_keep_alive=120)
         self.uvicorn = uvicorn.Server(config)
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))

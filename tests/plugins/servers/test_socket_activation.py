@@ -19,6 +19,7 @@ import pytest
 
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
+from pizzeria.ports import free_port
 from pizzeria.spec.stages import PredictionLog
 from pizzeria_plugins.servers import activation, bentoml
 
@@ -159,8 +160,7 @@ def test_systemd_itself_may_pass_the_socket(
 ) -> None:
     release = make_release(detection_bundle, tmp_path)
     rendered = bentoml.render(release, "127.0.0.1", 1)
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     names = [f"--setenv={name}" for name in (*os.environ, *rendered.environment)]
     process = subprocess.Popen(
         ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", *names, *rendered.commands[0]],
