@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from pizzeria.contracts import Release, Rendered
 from pizzeria.errors import BundleError, DeploymentError
 from pizzeria_plugins.targets import local, processes
+from pizzeria_plugins.targets.local_keeper import asking
 
 from .conftest import Silent, SmallServer, kill_all, record, token
 
@@ -66,6 +68,22 @@ def test_a_newer_bundle_replaces_the_older(
     assert local.apply(newer, options, Silent()).sha256 == newer.sha256
     assert local.status("amenities", options, state).sha256 == newer.sha256
     assert processes.marked(before) == []
+
+
+def test_status_is_that_of_the_service_that_took_over_while_it_looked(
+    release: Release, newer: Release, options: local.Options, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.apply(release, options, Silent())
+    ask = asking.state
+
+    def change(control: str) -> dict[str, Any]:
+        monkeypatch.setattr(asking, "state", ask)
+        local.apply(newer, options, Silent())
+        return ask(control)
+
+    monkeypatch.setattr(asking, "state", change)
+    now = local.status("amenities", options, state)
+    assert (now.state, now.sha256) == ("live", newer.sha256)
 
 
 def test_a_newer_one_that_fails_changes_nothing(
