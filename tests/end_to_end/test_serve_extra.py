@@ -208,7 +208,7 @@ def _input_ids(folder: Path) -> set[str]:
     if not logged:
         return set()
     [database] = logged
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
             return set()
         return {row[0] for row in connection.execute("SELECT input_id FROM predictions")}
