@@ -177,7 +177,7 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -8,6 +8,7 @@ App Service, so that azure-identity itself gets them.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -43,17 +44,19 @@ _CACHE = CACHE / "azurite"
 def azurite() -> Path:
     """Azurite's program; installed once with npm, outside the repository."""
     program = _CACHE / "node_modules" / ".bin" / "azurite-blob"
-    if program.exists():
-        return program
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed, so Azurite (Azure's Blob Storage for tests) cannot be had")
     _CACHE.mkdir(parents=True, exist_ok=True)
-    (_CACHE / "package.json").write_text('{"private": true}')
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", _AZURITE]
-    ran = subprocess.run(command, cwd=_CACHE, capture_output=True, text=True, check=False, timeout=300)
-    if ran.returncode or not program.exists():
-        pytest.skip(f"npm cannot install Azurite: {ran.stderr[-300:]}")
-    return program
+    with open(_CACHE / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # this user may test twice at once
+        if program.exists():
+            return program
+        if shutil.which("npm") is None:
+            pytest.skip("npm is not installed, so Azurite (Azure's Blob Storage for tests) cannot be had")
+        (_CACHE / "package.json").write_text('{"private": true}')
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", _AZURITE]
+        ran = subprocess.run(command, cwd=_CACHE, capture_output=True, text=True, check=False, timeout=300)
+        if ran.returncode or not program.exists():
+            pytest.skip(f"npm cannot install Azurite: {ran.stderr[-300:]}")
+        return program
 
 
 class AzureCloud:

@@ -6,6 +6,7 @@ kept in ~/.cache/pizzeria-tests between runs, by what they are made of.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -110,17 +111,19 @@ def _driver(folder: Path) -> str:
 
 
 def _kept(name: str, make: Callable[[Path], None]) -> Path:
-    """A file or folder of the cache, made whole or not at all."""
+    """A file or folder of the cache, made whole or not at all, by one at a time: this user may test twice at once."""
     path = CACHE / name
-    if not path.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        partial = CACHE / f".{os.getpid()}.{name}"
-        try:
-            make(partial)
-            partial.rename(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.unlink(missing_ok=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / f".{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            partial = CACHE / f".{os.getpid()}.{name}"
+            try:
+                make(partial)
+                partial.rename(path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.unlink(missing_ok=True)
     return path
 
 
