@@ -10,6 +10,7 @@ import httpx
 import pytest
 import yaml
 
+from pizzeria.ports import free_port
 from pizzeria.runs.ledger import Ledger
 
 from .conftest import Kitchen
@@ -102,7 +103,9 @@ def test_the_report_opens_without_an_error_and_shows_the_figures(kitchen: Kitche
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService("/usr/bin/chromedriver", port=free_port())
+    )
     try:
         driver.get((kitchen.only_run / "report.html").as_uri())
         text = driver.find_element("tag name", "body").text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pizzeria.errors import GateError, PizzeriaError
+from pizzeria.ports import free_port
 from pizzeria.runs.store import Store
 from pizzeria.sweeping.best import write_best
 from pizzeria.sweeping.comparing import Comparison, of_sweep
@@ -118,7 +119,7 @@ def test_the_page_draws_in_both_schemes_fits_a_phone_and_keeps_names_inert(tmp_p
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(driver))
+    browser = webdriver.Chrome(options=options, service=Service(driver, port=free_port()))
     lines = "return document.querySelectorAll('.draw .scatterlayer .trace').length"
     try:
         for scheme, width in (("light", 1280), ("dark", 390)):
