@@ -136,7 +136,7 @@ BAD_RENDERING = {
         "reads /etc/hostname",
     ),
     "asks": (
-        rendering("socket.create_server(('127.0.0.1', 0)).close(); return Rendered({'a': 'b'})"),
+        rendering("import socket; socket.create_server(('127.0.0.1', 0)).close(); return Rendered({'a': 'b'})"),
         "test_render_is_pure",
         "socket.bind",
     ),

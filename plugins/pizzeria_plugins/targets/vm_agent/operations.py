@@ -176,6 +176,8 @@ def _status(request: dict[str, Any], conversation: Conversation) -> dict[str, An
         detail.append("the slot answers, and nginx before it does not")
     else:
         state = "starting"
+    if record.switching:
+        detail.append("a command switches nginx, or was cut off while it did; the next one says again what is live")
     log = direct.get("log")
     if isinstance(log, dict):
         if log.get("trouble"):

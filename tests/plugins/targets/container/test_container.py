@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 import pytest
 
 from pizzeria.conformance import tiny_bundles
-from pizzeria.conformance.asking import Quiet, free_port
+from pizzeria.conformance.asking import Quiet
 from pizzeria.conformance.corpus import differences, over_http, record
 from pizzeria.conformance.targets import TargetSuite
 from pizzeria.contracts import Release
 from pizzeria.errors import DeploymentError
 from pizzeria.inference.bundle import open_bundle
+from pizzeria.ports import free_port
 from pizzeria_plugins.targets import container
 from pizzeria_plugins.targets.container_engine import commands, service
 from pizzeria_plugins.targets.container_engine.kept import label_of, load
