@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+import fcntl
+import os
 import random
 import socket
-import sys
+import tempfile
 from contextlib import closing, suppress
+from functools import cache
+from pathlib import Path
 
 _given: set[int] = set()
 
@@ -35,21 +38,20 @@ def _is_free(port: int) -> bool:
 
 
 def _reserve(port: int) -> bool:
-    """Take it for this process until that ends, so that no other one of this machine is given it before it is used.
-
-    Linux alone has names that go with the process; elsewhere it is only not given twice here.
-    """
+    """Take it for this process until that ends, so that no other one is given it before it is used: a lock on one byte
+    of a file for each port, which goes with the process."""
     if port in _given:
         return False
-    if sys.platform == "linux":
-        name = socket.socket(socket.AF_UNIX)
+    with suppress(OSError):  # without a folder for it, ports differ in this process alone
         try:
-            name.bind(f"\0pizzeria-port-{port}")
-        except OSError as error:
-            name.close()
-            if error.errno == errno.EADDRINUSE:
-                return False
-        else:
-            name.detach()  # it stays open
+            fcntl.lockf(_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except BlockingIOError:
+            return False
     _given.add(port)
     return True
+
+
+@cache
+def _file() -> int:
+    name = Path(tempfile.gettempdir(), f".pizzeria-ports-{os.getuid()}")
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

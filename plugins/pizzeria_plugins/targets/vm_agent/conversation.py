@@ -75,8 +75,9 @@ class Conversation:
         """
         if self.settled:
             return
-        ready, _, _ = select.select([self._source], [], [], 0)
-        if ready:
+        look = select.poll()  # `select` takes no handle above 1023
+        look.register(self._source, select.POLLIN)
+        if look.poll(0):
             self._fill()
 
     def _fill(self) -> None:
