@@ -54,6 +54,14 @@ def held(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold a file that is there for this alone, and is made where it is not; others that want it wait."""
+    with open(path, "ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def held_if_free(path: Path) -> Iterator[bool]:
     """Hold a file or folder alone if nobody holds it; yields whether that is so. What is not there is free."""
     try:

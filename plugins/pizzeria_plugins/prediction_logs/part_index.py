@@ -7,7 +7,6 @@ written (see `index_place`), it is made anew in memory for the one look.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
@@ -17,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pizzeria.holding import in_turn
 from pizzeria.inference.truth import Label
 from pizzeria.sqlite_files import transaction
 from pizzeria_plugins.prediction_logs.index_place import index_folder
@@ -272,8 +272,7 @@ def _lasting(folder: Path, store: Store) -> Iterator[sqlite3.Connection]:
 def _opened(file: Path, store: Store) -> sqlite3.Connection:
     """One that is broken, of another version or of another log is made anew; by one process, or the next would delete
     what it has just made."""
-    with open(file.with_name(f"{file.name}.lock"), "a") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with in_turn(file.with_name(f"{file.name}.lock")):
         connection = _made(str(file), store)
         try:
             version = connection.execute("pragma user_version").fetchone()[0]

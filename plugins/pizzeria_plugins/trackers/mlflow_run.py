@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,8 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - MLflow would impor
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from pytorch_lightning.loggers import MLFlowLogger
+
+from pizzeria.holding import in_turn
 
 TAG = "pizzeria.run"
 
@@ -55,7 +55,7 @@ def open_run(uri: str | None, folder: Path, experiment: str, run: str) -> Mlflow
     if uri is not None:
         return _opened(uri, None, experiment, run)
     folder.mkdir(parents=True, exist_ok=True)
-    with _turn(folder / ".lock"):
+    with in_turn(folder / ".lock"):  # MLflow lays out a new file in many steps, and two that do so at once break it
         return _opened(f"sqlite:///{folder}/mlflow.db", (folder / "artifacts").as_uri(), experiment, run)
 
 
@@ -83,11 +83,3 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
             if found is None:
                 raise
     return str(found.experiment_id)
-
-
-@contextlib.contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """One run at a time: MLflow lays out a new file in many steps, and two that do so at once break it."""
-    with open(path, "ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
