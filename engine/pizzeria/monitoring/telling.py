@@ -8,7 +8,6 @@ same key.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -26,6 +25,7 @@ from pizzeria import registry
 from pizzeria.clock import now, utcnow
 from pizzeria.contracts import Alarm, Judged, Notice, Standing
 from pizzeria.errors import PizzeriaError
+from pizzeria.holding import in_turn
 from pizzeria.monitoring.history import History, folder_of
 from pizzeria.monitoring.incidents import Changes, Incident, open_incidents, prepare
 from pizzeria.row_sums import checked, keep_sums
@@ -462,6 +462,5 @@ def _history(store: Store, name: str) -> History | None:
 @contextmanager
 def _alone(history: History) -> Iterator[None]:
     """One process at a time sends for a deployment; the kernel gives the lock back when it ends."""
-    with open(history.path.with_name(".sending"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with in_turn(history.path.with_name(".sending")):
         yield

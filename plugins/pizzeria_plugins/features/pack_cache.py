@@ -7,12 +7,11 @@ pack is there when it is whole, so a kill costs no more than the pack that was b
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from pizzeria.cache_folder import cache_folder
 from pizzeria.contracts import Progress
 from pizzeria.errors import DataError, PizzeriaError
+from pizzeria.holding import in_turn
 from pizzeria.inference.predictor import usable_cores
 from pizzeria.packs import SUFFIX, Pack, open_pack, write_pack
 
@@ -88,7 +88,7 @@ class PackCache:
         self._look(set(wanted))
         tried: set[str] = set()
         while missing := [key for key in wanted if key not in self._places and key not in tried]:
-            with _turn(self.folder / ".lock"):
+            with in_turn(self.folder / ".lock"):
                 self._look(set(missing))
                 chunk = [key for key in missing if key not in self._places][:at_once]
                 tried.update(chunk)
@@ -189,14 +189,6 @@ def _intact(pack: Pack) -> bool:
         return pack.intact()
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """One process at a time; a killed one leaves no lock behind."""
-    with open(path, "ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def stacked(places: Sequence[Place]) -> NDArray[Any]:

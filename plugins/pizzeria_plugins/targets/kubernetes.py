@@ -6,7 +6,6 @@ so. The image is built and pushed before: `pizzeria deploy RUN --out DIR` writes
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from pizzeria.contracts import DeploymentStatus, Observation, Progress, Release, Rendered
 from pizzeria.errors import DeploymentError
+from pizzeria.holding import in_turn
 from pizzeria.shipment import secret_names, values_of
 from pizzeria_plugins.targets.container_image.context import context_files, write_context, write_monitor_context
 from pizzeria_plugins.targets.container_image.dockerfile import dockerfile, monitor_dockerfile
@@ -210,7 +210,5 @@ def _changing(name: str, options: Options, state: Path) -> Iterator[tuple[Cluste
     """The cluster, with every other command of this machine that would change the deployment kept waiting."""
     who = identity_of(name, options)
     state.mkdir(parents=True, exist_ok=True)
-    with open(state / f".{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with open_cluster(options) as cluster:
-            yield cluster, who
+    with in_turn(state / f".{name}.lock"), open_cluster(options) as cluster:
+        yield cluster, who

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from pizzeria.atomic import write_json
 from pizzeria.errors import DeploymentError
+from pizzeria.holding import in_turn
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class Kept:
 def held(state: Path, name: str) -> Iterator[Path]:
     """The deployment's folder, with every other command that would change it kept waiting."""
     state.mkdir(parents=True, exist_ok=True)
-    with open(state / f".{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with in_turn(state / f".{name}.lock"):
         folder = state / name
         folder.mkdir(exist_ok=True)
         yield folder

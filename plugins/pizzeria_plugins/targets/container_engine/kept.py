@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from pizzeria import atomic
 from pizzeria.errors import DeploymentError
+from pizzeria.holding import in_turn
 
 _FILE = "container.json"
 
@@ -75,7 +75,6 @@ def locked(state: Path, name: str) -> Iterator[Path]:
     """The deployment's folder, with every other command that would change it kept waiting."""
     folder = state / name
     state.mkdir(parents=True, exist_ok=True)
-    with open(state / f".{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with in_turn(state / f".{name}.lock"):
         folder.mkdir(exist_ok=True)
         yield folder
